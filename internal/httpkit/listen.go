@@ -1,0 +1,116 @@
+package httpkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+const unixPrefix = "unix:"
+
+// Listen opens a TCP address (host:port) or a unix socket (unix:PATH). A
+// socket file that nobody answers on is left over from a crash and replaced.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	path, isUnix := strings.CutPrefix(addr, unixPrefix)
+	if !isUnix {
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		return l, nil
+	}
+	if err := removeStaleSocket(path); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}
+
+func removeStaleSocket(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return fmt.Errorf("%s exists and is not a socket", path)
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		_ = conn.Close()
+		return fmt.Errorf("another process answers on %s", path)
+	}
+	return os.Remove(path)
+}
+
+// IsLocal reports whether only this machine can reach the address: loopback
+// or a unix socket. A name other than localhost is not local.
+func IsLocal(addr string) bool {
+	if strings.HasPrefix(addr, unixPrefix) {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Endpoint is a listener and what answers on it.
+type Endpoint struct {
+	Listener net.Listener
+	Server   *http.Server
+}
+
+// Serve runs the endpoints until ctx ends or one of them fails, then drains:
+// it calls drain (which may end open streams; it may be nil), stops taking
+// connections and waits at most grace for the requests under way.
+func Serve(ctx context.Context, grace time.Duration, drain func(context.Context), endpoints ...Endpoint) error {
+	failed := make(chan error, len(endpoints))
+	for _, e := range endpoints {
+		go func() {
+			if err := e.Server.Serve(e.Listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", e.Listener.Addr(), err)
+				return
+			}
+			failed <- nil
+		}()
+	}
+	var first error
+	left := len(endpoints)
+	select {
+	case <-ctx.Done():
+	case first = <-failed:
+		left--
+	}
+	graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if drain != nil {
+		drain(graceCtx)
+	}
+	for _, e := range endpoints {
+		if err := e.Server.Shutdown(graceCtx); err != nil {
+			_ = e.Server.Close() // the grace is over: what is still open is cut
+		}
+	}
+	for range left {
+		first = errors.Join(first, <-failed)
+	}
+	return first
+}
