@@ -80,8 +80,17 @@ type Endpoint struct {
 
 // Serve runs the endpoints until ctx ends or one of them fails, then drains:
 // it calls drain (which may end open streams; it may be nil), stops taking
-// connections and waits at most grace for the requests under way.
+// connections and waits at most grace for the requests under way. The service
+// manager that started the process, if any, hears of the start and the end.
 func Serve(ctx context.Context, grace time.Duration, drain func(context.Context), endpoints ...Endpoint) error {
+	manager, err := NewNotifier(os.Getenv)
+	if err != nil {
+		return err
+	}
+	alive, endWatch := context.WithCancel(context.WithoutCancel(ctx))
+	watch := make(chan error, 1)
+	go func() { watch <- manager.Watchdog(alive) }()
+	defer func() { endWatch(); <-watch }()
 	failed := make(chan error, len(endpoints))
 	for _, e := range endpoints {
 		go func() {
@@ -92,6 +101,9 @@ func Serve(ctx context.Context, grace time.Duration, drain func(context.Context)
 			failed <- nil
 		}()
 	}
+	// A manager that cannot be told ends the wait for the start by its own
+	// time limit: no reason to take the gate down here.
+	_ = manager.Ready()
 	var first error
 	left := len(endpoints)
 	select {
@@ -99,6 +111,7 @@ func Serve(ctx context.Context, grace time.Duration, drain func(context.Context)
 	case first = <-failed:
 		left--
 	}
+	_ = manager.Stopping()
 	graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if drain != nil {
