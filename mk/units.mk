@@ -1,0 +1,5 @@
+TEST_PARTS += units-test
+
+.PHONY: units-test
+units-test: build ## Check the systemd units: verify, and how exposed they are
+	sh test/units/run.sh
