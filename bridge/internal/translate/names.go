@@ -1,0 +1,80 @@
+package translate
+
+import "slices"
+
+// Versions of the protocol, newest first.
+const (
+	Modern      = "2026-07-28"
+	NewestOlder = "2025-11-25"
+)
+
+// Keys in _meta that 2026-07-28 defines (basic/index, section _meta).
+const (
+	MetaVersion      = "io.modelcontextprotocol/protocolVersion"
+	MetaClientInfo   = "io.modelcontextprotocol/clientInfo"
+	MetaCapabilities = "io.modelcontextprotocol/clientCapabilities"
+	MetaLogLevel     = "io.modelcontextprotocol/logLevel"
+	MetaServerInfo   = "io.modelcontextprotocol/serverInfo"
+	MetaSubscription = "io.modelcontextprotocol/subscriptionId"
+	metaProgress     = "progressToken"
+)
+
+// Methods that the translation treats by name.
+const (
+	Discover     = "server/discover"
+	Listen       = "subscriptions/listen"
+	Acknowledged = "notifications/subscriptions/acknowledged"
+	Cancelled    = "notifications/cancelled"
+	Progress     = "notifications/progress"
+	LogMessage   = "notifications/message"
+	CallTool     = "tools/call"
+	ListTools    = "tools/list"
+	GetPrompt    = "prompts/get"
+	ReadResource = "resources/read"
+)
+
+// SupportedVersions lists what the bridge speaks on one endpoint. Each is
+// served whatever the child speaks.
+func SupportedVersions() []string {
+	return []string{Modern, NewestOlder, "2025-06-18", "2025-03-26", "2024-11-05"}
+}
+
+// Removed reports whether 2026-07-28 has taken the method away (changelog,
+// "Removed"), so that an older child must not answer it either.
+func Removed(method string) bool {
+	return slices.Contains([]string{
+		"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe",
+		"sampling/createMessage", "elicitation/create", "roots/list",
+	}, method)
+}
+
+// Cacheable reports whether results of the method carry ttlMs and cacheScope
+// (server/utilities/caching, "Cacheable Results").
+func Cacheable(method string) bool {
+	return slices.Contains([]string{
+		Discover, ListTools, "prompts/list", "resources/list", "resources/templates/list", ReadResource,
+	}, method)
+}
+
+// MayAskInput reports whether a call of the method may end in an
+// input_required result (basic/patterns/mrtr, "Supported Requests").
+func MayAskInput(method string) bool {
+	return method == CallTool || method == GetPrompt || method == ReadResource
+}
+
+// InputMethod reports whether a child's own request may become an input
+// request, and which client capability it needs.
+func InputMethod(method string) (capability string, ok bool) {
+	capability, ok = map[string]string{
+		"elicitation/create":     "elicitation",
+		"sampling/createMessage": "sampling",
+		"roots/list":             "roots",
+	}[method]
+	return capability, ok
+}
+
+func logLevel(level string) bool {
+	return slices.Contains([]string{
+		"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
+	}, level)
+}

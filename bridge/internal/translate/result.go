@@ -1,0 +1,189 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Server is what a child says of itself, in either era.
+type Server struct {
+	Info         json.RawMessage // name and version
+	Capabilities json.RawMessage
+	Instructions json.RawMessage // nil where it gave none
+}
+
+// FromInitialize reads an older child's answer to initialize.
+func FromInitialize(result json.RawMessage) (Server, error) {
+	o, err := Parse(result)
+	if err != nil {
+		return Server{}, fmt.Errorf("initialize result: %w", err)
+	}
+	return Server{Info: o.Get("serverInfo"), Capabilities: o.Get("capabilities"), Instructions: o.Get("instructions")}, nil
+}
+
+// DiscoverResult is the answer to server/discover for an older child. Nothing
+// says how long it holds or for whom, so it is stale at once and private.
+func (s Server) DiscoverResult() json.RawMessage {
+	versions, _ := json.Marshal(SupportedVersions()) // strings always marshal
+	capabilities := s.Capabilities
+	if capabilities == nil {
+		capabilities = json.RawMessage("{}")
+	}
+	result := Object{raw: []byte("{}")}.With(
+		Edit{"supportedVersions", versions}, Edit{"capabilities", capabilities}, Edit{"instructions", s.Instructions})
+	return ModernResult(Discover, result, s.Info)
+}
+
+// ModernResult adds what 2026-07-28 wants of every result and an older child
+// does not give: resultType, serverInfo in _meta, and the caching hints.
+func ModernResult(method string, result, serverInfo json.RawMessage) json.RawMessage {
+	o, err := Parse(result)
+	if err != nil {
+		return result // not an object: nothing that could be added to
+	}
+	edits := addMissing(o, nil, "resultType", `"complete"`)
+	if Cacheable(method) {
+		edits = addMissing(o, edits, "ttlMs", "0")
+		edits = addMissing(o, edits, "cacheScope", `"private"`)
+	}
+	if meta, err := o.Object("_meta"); err == nil && serverInfo != nil && !meta.Has(MetaServerInfo) {
+		edits = append(edits, Edit{"_meta", meta.With(Edit{MetaServerInfo, serverInfo})})
+	}
+	return o.With(edits...)
+}
+
+func addMissing(o Object, edits []Edit, key, value string) []Edit {
+	if o.Has(key) {
+		return edits
+	}
+	return append(edits, Edit{key, json.RawMessage(value)})
+}
+
+// ModernError turns an older child's error into one that 2026-07-28 allows:
+// -32002 is now -32602 (basic/index, "Error Codes"). JSON-RPC knows no code 0;
+// a child that answers a method of neither era with it did not know the method.
+func ModernError(method string, raw json.RawMessage) *Error {
+	var in struct {
+		Code    int             `json:"code"`
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return errorf(CodeInternal, "Internal error: the server's error cannot be read")
+	}
+	e := &Error{Code: in.Code, Message: in.Message, Data: in.Data}
+	switch {
+	case in.Code == codeResourceNotFound:
+		e.Code = CodeInvalidParams
+	case in.Code == 0 && !knownMethod(method):
+		e.Code = CodeMethodNotFound
+	case in.Code == 0:
+		e.Code = CodeInternal
+	}
+	return e
+}
+
+func knownMethod(method string) bool {
+	return MayAskInput(method) || Cacheable(method) || method == "completion/complete" || Removed(method)
+}
+
+// InputRequired is the result that asks the client to answer the child's own
+// requests and to call again with the state.
+func InputRequired(requests map[string]json.RawMessage, state string, serverInfo json.RawMessage) json.RawMessage {
+	inputs, _ := json.Marshal(requests) // raw JSON that was valid marshals
+	result := Object{raw: []byte("{}")}.With(
+		Edit{"resultType", json.RawMessage(`"input_required"`)},
+		Edit{"inputRequests", inputs}, Edit{"requestState", quote(state)})
+	return ModernResult("", result, serverInfo)
+}
+
+// InputRequest is a child's own request without its envelope.
+func InputRequest(message Object) json.RawMessage {
+	params := message.Get("params")
+	if params == nil {
+		params = json.RawMessage("{}")
+	}
+	return Object{raw: []byte("{}")}.With(Edit{"method", message.Get("method")}, Edit{"params", params})
+}
+
+// Result is a response with a result.
+func Result(id, result json.RawMessage) json.RawMessage {
+	return Object{raw: []byte("{}")}.With(
+		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id}, Edit{"result", result})
+}
+
+// Message is a request (id not nil) or a notification.
+func Message(id json.RawMessage, method string, params json.RawMessage) json.RawMessage {
+	return Object{raw: []byte("{}")}.With(
+		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id},
+		Edit{"method", quote(method)}, Edit{"params", params})
+}
+
+// WithMeta sets one key of params._meta in a notification.
+func WithMeta(message Object, key string, value json.RawMessage) json.RawMessage {
+	params, err := message.Object("params")
+	if err != nil {
+		return message.Raw()
+	}
+	meta, err := params.Object("_meta")
+	if err != nil {
+		return message.Raw()
+	}
+	return message.With(Edit{"params", params.With(Edit{"_meta", meta.With(Edit{key, value})})})
+}
+
+// Filter is what a client of subscriptions/listen asked to hear.
+type Filter struct {
+	Tools     bool     `json:"toolsListChanged,omitempty"`
+	Prompts   bool     `json:"promptsListChanged,omitempty"`
+	Resources bool     `json:"resourcesListChanged,omitempty"`
+	URIs      []string `json:"resourceSubscriptions,omitempty"`
+}
+
+// ReadFilter reads the filter of a listen request, and takes out what the
+// child does not announce.
+func ReadFilter(r *Request, s Server) (Filter, *Error) {
+	var f Filter
+	if err := json.Unmarshal(r.Params.Get("notifications"), &f); err != nil {
+		return f, errorf(CodeInvalidParams, "Invalid params: notifications is missing or not a filter")
+	}
+	var c struct {
+		Tools, Prompts, Resources struct{ ListChanged, Subscribe bool }
+	}
+	if s.Capabilities != nil {
+		_ = json.Unmarshal(s.Capabilities, &c) // what cannot be read is not announced
+	}
+	f.Tools = f.Tools && c.Tools.ListChanged
+	f.Prompts = f.Prompts && c.Prompts.ListChanged
+	f.Resources = f.Resources && c.Resources.ListChanged
+	if !c.Resources.Subscribe {
+		f.URIs = nil
+	}
+	return f, nil
+}
+
+// Wants reports whether the notification passes the filter.
+func (f Filter) Wants(message Object) bool {
+	method, _ := message.Text("method")
+	switch strings.TrimPrefix(method, "notifications/") {
+	case "tools/list_changed":
+		return f.Tools
+	case "prompts/list_changed":
+		return f.Prompts
+	case "resources/list_changed":
+		return f.Resources
+	case "resources/updated":
+		params, err := message.Object("params")
+		if err != nil {
+			return false
+		}
+		uri, _ := params.Text("uri")
+		for _, want := range f.URIs {
+			if uri == want {
+				return true
+			}
+		}
+	}
+	return false
+}
