@@ -1,0 +1,192 @@
+package rpc
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// scanner walks JSON without building anything. It never recurses, and looks
+// at each byte once.
+type scanner struct {
+	b []byte
+	i int
+}
+
+func (s *scanner) peek() byte {
+	if s.i < len(s.b) {
+		return s.b[s.i]
+	}
+	return 0
+}
+
+func (s *scanner) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) expect(c byte) error {
+	s.space()
+	if s.peek() != c {
+		return fmt.Errorf("%w: want %q at byte %d", ErrMessage, c, s.i)
+	}
+	s.i++
+	return nil
+}
+
+// object walks one object and notes the values of the wanted members.
+func (s *scanner) object(keys []member) error {
+	if err := s.expect('{'); err != nil {
+		return err
+	}
+	s.space()
+	if s.peek() == '}' {
+		s.i++
+		return nil
+	}
+	for {
+		s.space()
+		start := s.i
+		if err := s.str(); err != nil {
+			return err
+		}
+		key := s.b[start+1 : s.i-1]
+		if err := s.expect(':'); err != nil {
+			return err
+		}
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		if err := find(keys, key, value); err != nil {
+			return err
+		}
+		s.space()
+		switch s.peek() {
+		case ',':
+			s.i++
+		case '}':
+			s.i++
+			return nil
+		default:
+			return fmt.Errorf("%w: want ',' or '}' at byte %d", ErrMessage, s.i)
+		}
+	}
+}
+
+// value skips one value and returns where it stands.
+func (s *scanner) value() (Span, error) {
+	s.space()
+	start := s.i
+	var err error
+	switch s.peek() {
+	case '"':
+		err = s.str()
+	case '{', '[':
+		err = s.nested()
+	default:
+		err = s.scalar()
+	}
+	return Span{start, s.i}, err
+}
+
+// str skips a string. IndexByte makes long strings cheap.
+func (s *scanner) str() error {
+	if s.peek() != '"' {
+		return fmt.Errorf("%w: want a string at byte %d", ErrMessage, s.i)
+	}
+	start := s.i
+	for at := start + 1; ; {
+		n := bytes.IndexByte(s.b[at:], '"')
+		if n < 0 {
+			return fmt.Errorf("%w: a string does not end", ErrMessage)
+		}
+		end := at + n
+		escapes := 0
+		for j := end - 1; j >= at && s.b[j] == '\\'; j-- {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			s.i = end + 1
+			return nil
+		}
+		at = end + 1
+	}
+}
+
+func (s *scanner) nested() error {
+	depth := 0
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case '"':
+			if err := s.str(); err != nil {
+				return err
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		s.i++
+		if depth == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: an object or array does not end", ErrMessage)
+}
+
+func (s *scanner) scalar() error {
+	start := s.i
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '+', c == '.':
+			s.i++
+		default:
+			return s.someScalar(start)
+		}
+	}
+	return s.someScalar(start)
+}
+
+func (s *scanner) someScalar(start int) error {
+	if s.i == start {
+		return fmt.Errorf("%w: want a value at byte %d", ErrMessage, start)
+	}
+	return nil
+}
+
+// Split returns the messages of a batch (2025-03-26 only), or the one message.
+// body must be valid JSON. max bounds the number.
+func Split(body []byte, max int) (parts [][]byte, batch bool, err error) {
+	s := scanner{b: body}
+	s.space()
+	if s.peek() != '[' {
+		return [][]byte{body}, false, nil
+	}
+	s.i++
+	for {
+		v, err := s.value()
+		if err != nil {
+			return nil, true, err
+		}
+		if len(parts) == max {
+			return nil, true, fmt.Errorf("%w: more than %d messages in one batch", ErrMessage, max)
+		}
+		parts = append(parts, body[v.Start:v.End])
+		s.space()
+		switch s.peek() {
+		case ',':
+			s.i++
+		case ']':
+			return parts, true, nil
+		default:
+			return nil, true, fmt.Errorf("%w: want ',' or ']' at byte %d", ErrMessage, s.i)
+		}
+	}
+}

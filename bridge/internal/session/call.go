@@ -1,0 +1,89 @@
+package session
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+// Call is a request of a client that its child has not answered.
+type Call struct {
+	Method string
+	Name   string
+
+	link     *Link
+	sink     Sink
+	watch    Watch
+	id       []byte // the client's
+	key      string // the child's, the same bytes where nothing was rewritten
+	token    []byte
+	tokenKey string
+	uri      string // of a subscribe or unsubscribe
+	life     time.Duration
+	deadline atomic.Int64 // unix nanoseconds
+}
+
+func (c *Call) touch(now time.Time) { c.deadline.Store(now.Add(c.life).UnixNano()) }
+
+func (c *Call) late(now time.Time) bool { return now.UnixNano() > c.deadline.Load() }
+
+// finish hands the response to the one who asked. The call is in no table any
+// more, so it happens once.
+func (c *Call) finish(m *rpc.Message) {
+	e := Event{Kind: rpc.Response, Failed: m.Failed, Final: true, line: m.Line}
+	if c.key != string(c.id) {
+		e.edit = rpc.Edit{At: m.IDSpan(), With: c.id}
+	}
+	if c.watch != nil {
+		e = c.watched(m, e)
+	}
+	c.sink.Push(e)
+}
+
+func (c *Call) watched(m *rpc.Message, e Event) Event {
+	out := Outcome{Status: "error", Bytes: e.Len()}
+	if !m.Failed {
+		out.Status = "ok"
+		raw := m.Result()
+		if changed := c.watch.Result(raw); len(changed) != len(raw) || string(changed) != string(raw) {
+			e.line, e.edit = rpc.ResultBody(c.id, changed), rpc.Edit{}
+			out.Bytes = len(e.line)
+		}
+	}
+	c.watch.End(out)
+	return e
+}
+
+// fail answers in the child's place.
+func (c *Call) fail(status string, err *rpc.Error) {
+	line := err.Body(c.id)
+	if c.watch != nil {
+		c.watch.End(Outcome{Status: status, Bytes: len(line)})
+	}
+	c.sink.Push(Event{Kind: rpc.Response, Failed: true, Final: true, line: line})
+}
+
+func (c *Call) silence() {
+	if c.watch != nil {
+		c.watch.End(Outcome{Status: "cancelled"})
+	}
+	c.sink.Push(Event{Kind: rpc.Response, Final: true, Silent: true})
+}
+
+func (c *Call) timeout() *rpc.Error {
+	return &rpc.Error{Code: rpc.CodeInternal, Message: fmt.Sprintf("the server did not answer %s within %s", c.Method, c.life)}
+}
+
+// Cancel gives the call up: the child is told, and a late answer goes nowhere.
+// It does nothing where the call is over.
+func (c *Call) Cancel(reason string) {
+	conn := c.link.conn
+	if conn.drop(c) {
+		if c.watch != nil {
+			c.watch.End(Outcome{Status: "cancelled"})
+		}
+		conn.tellCancelled(c, reason)
+	}
+}

@@ -1,0 +1,263 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/rpc"
+)
+
+// Conn is one child and the table of who asked what of it.
+type Conn struct {
+	proc   *child.Process
+	server *Server
+	shared bool // many links: ids and tokens are rewritten
+	secret bool // many users: stderr is told to none of them
+	log    zerolog.Logger
+	ready  Ready // set once, before the Conn is shared
+	done   chan struct{}
+	spoke  atomic.Bool
+
+	mu     sync.Mutex
+	calls  map[string]*Call    // by the id that the child knows
+	tokens map[string]*Call    // by the token that the child knows
+	stale  map[string]struct{} // ids given up, which the child may still answer
+	asked  map[string]question // by the id that the client knows
+	links  map[*Link]struct{}
+	next   uint64
+	dead   *rpc.Error
+}
+
+// question is a request of the child that a client has not answered.
+type question struct {
+	link    *Link
+	childID []byte
+}
+
+// Ready is what the bridge learned when it made a child ready itself.
+type Ready struct {
+	Modern bool   // the child speaks 2026-07-28 and needs no initialize
+	Result []byte // raw: of initialize, or of server/discover where Modern
+}
+
+func newConn(s *Server, proc *child.Process, shared, secret bool, log zerolog.Logger) *Conn {
+	c := &Conn{
+		proc: proc, server: s, shared: shared, secret: secret, log: log, done: make(chan struct{}),
+		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]struct{}{},
+		asked: map[string]question{}, links: map[*Link]struct{}{},
+	}
+	go c.read()
+	return c
+}
+
+// Ready is what was learned of the child; zero where a client initialised it.
+func (c *Conn) Ready() Ready { return c.ready }
+
+// Done is closed when the child is gone and every call on it was answered.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Stop ends the child. It returns at once.
+func (c *Conn) Stop() { c.proc.Stop() }
+
+// Dead tells why no call can be made any more, or nil.
+func (c *Conn) Dead() *rpc.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+// Busy counts the calls in flight.
+func (c *Conn) Busy() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls)
+}
+
+// read is the one goroutine that hears the child.
+func (c *Conn) read() {
+	for {
+		line, err := c.proc.Next()
+		if err != nil {
+			c.ended(err)
+			return
+		}
+		c.hear(line)
+	}
+}
+
+func (c *Conn) hear(line []byte) {
+	if len(line) == 0 {
+		return
+	}
+	m, err := rpc.Parse(line)
+	if err != nil {
+		c.hearOdd(line)
+		return
+	}
+	if !c.spoke.Swap(true) {
+		c.server.spoke()
+	}
+	c.route(&m)
+}
+
+// hearOdd takes a batch apart; anything else on standard output is no message
+// and is never passed on.
+func (c *Conn) hearOdd(line []byte) {
+	parts, batch, err := rpc.Split(line, c.server.limits.Batch)
+	if err != nil || !batch {
+		c.server.garbage()
+		c.log.Warn().Int("bytes", len(line)).Msg("the server wrote a line that is no JSON-RPC message")
+		return
+	}
+	for _, part := range parts {
+		if m, err := rpc.Parse(part); err == nil {
+			c.route(&m)
+		}
+	}
+}
+
+// ended answers every call in flight in the place of the child that is gone.
+func (c *Conn) ended(cause error) {
+	c.proc.Kill() // it may live on after a line that was too long
+	<-c.proc.Done()
+	c.proc.Close()
+	dead := c.epitaph(cause)
+	c.mu.Lock()
+	c.dead = dead
+	calls := c.calls
+	c.calls, c.tokens = map[string]*Call{}, map[string]*Call{}
+	links := c.links
+	c.links = map[*Link]struct{}{}
+	for l := range links {
+		l.calls = nil
+	}
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.fail("died", dead)
+	}
+	if !c.spoke.Load() {
+		c.server.failed(dead.Message)
+	}
+	c.server.gone(c)
+	for l := range links {
+		if l.lost != nil {
+			l.lost()
+		}
+	}
+	c.log.Info().Str("exit", dead.Message).Msg("server ended")
+	close(c.done)
+}
+
+func (c *Conn) epitaph(cause error) *rpc.Error {
+	status, stderr := c.proc.Exit()
+	reason := "the server ended: " + status
+	if cause == rpc.ErrLineTooLong { //nolint:errorlint // Lines returns this very value
+		reason = fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.server.limits.Line)
+	}
+	e := &rpc.Error{Code: rpc.CodeInternal, Message: reason}
+	if stderr != "" && !c.secret {
+		e.Data, _ = json.Marshal(map[string]string{"stderr": stderr})
+	}
+	return e
+}
+
+// write sends to the child. A child that does not read is ended: half a line
+// may stand in its pipe.
+func (c *Conn) write(line []byte, edits ...rpc.Edit) error {
+	err := c.proc.Write(line, edits...)
+	if err != nil {
+		c.log.Warn().Err(err).Msg("cannot write to the server")
+		c.proc.Kill()
+	}
+	return err
+}
+
+// freshKey makes an id or a token that nobody uses. The lock is held.
+func (c *Conn) freshKey() string {
+	for {
+		c.next++
+		key := strconv.FormatUint(c.next, 10)
+		if !c.shared {
+			key = `"gh-` + key + `"`
+		}
+		if !c.taken(key) {
+			return key
+		}
+	}
+}
+
+func (c *Conn) taken(key string) bool {
+	if _, ok := c.calls[key]; ok {
+		return true
+	}
+	if _, ok := c.stale[key]; ok {
+		return true
+	}
+	if _, ok := c.asked[key]; ok {
+		return true
+	}
+	_, ok := c.tokens[key]
+	return ok
+}
+
+// drop takes a call out of the tables; false where it was over. Its id is
+// remembered until the child answers it, so that no later call can have it.
+func (c *Conn) drop(call *Call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[call.key] != call {
+		return false
+	}
+	c.forget(call)
+	c.stale[call.key] = struct{}{}
+	return true
+}
+
+// forget is drop for a call that the child has answered. The lock is held.
+func (c *Conn) forget(call *Call) {
+	delete(c.calls, call.key)
+	if call.tokenKey != "" {
+		delete(c.tokens, call.tokenKey)
+	}
+	l := call.link
+	for i, other := range l.calls {
+		if other == call {
+			l.calls = append(l.calls[:i], l.calls[i+1:]...)
+			break
+		}
+	}
+}
+
+func (c *Conn) tellCancelled(call *Call, reason string) {
+	if call.Method == "initialize" { // must not be cancelled (2025-11-25, cancellation)
+		return
+	}
+	why, _ := json.Marshal(reason)
+	line := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + call.key + `,"reason":` + string(why) + `}}`
+	_ = c.write([]byte(line))
+}
+
+// sweep answers the calls whose time is over.
+func (c *Conn) sweep(now time.Time) {
+	c.mu.Lock()
+	var late []*Call
+	for _, call := range c.calls {
+		if call.late(now) {
+			late = append(late, call)
+		}
+	}
+	c.mu.Unlock()
+	for _, call := range late {
+		if c.drop(call) {
+			call.fail("timeout", call.timeout())
+			go c.tellCancelled(call, "the time for this call is over")
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package session
+
+import (
+	"context"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
+)
+
+// Caller is who stands at a client's end.
+type Caller struct {
+	Identity contract.Identity
+	Session  string // the label of the session; "" without one
+	Server   string // the configured name; "" where there is but one
+	Era      string // "sse", "streamable" or "stateless"
+}
+
+// CallInfo is what a Guard learns of a call. Message is valid during Begin
+// only.
+type CallInfo struct {
+	Caller  *Caller
+	Method  string
+	Name    string // of the tool or prompt, or the uri of the resource
+	Message *rpc.Message
+}
+
+// Outcome is how a call ended.
+type Outcome struct {
+	Status string // "ok", "error" (a JSON-RPC error), "cancelled", "timeout", "died"
+	Bytes  int    // of the answer
+}
+
+// Guard is asked before any call reaches a child. An error refuses the call:
+// an *rpc.Error is the answer. The Watch may be nil. The context is that of
+// the HTTP request.
+type Guard interface {
+	Begin(ctx context.Context, call *CallInfo) (Watch, error)
+}
+
+// Watch follows one call. Both run on the goroutine that reads the child: they
+// must be quick and must not block.
+type Watch interface {
+	// Result may replace the raw result of a successful answer (a list from
+	// which something is left out). It returns raw where nothing changes.
+	Result(raw []byte) []byte
+	// End is called once.
+	End(Outcome)
+}

@@ -1,0 +1,241 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+// Link is one client's end of a Conn.
+type Link struct {
+	conn      *Conn
+	caller    *Caller
+	standing  Sink        // what belongs to no call
+	listening func() bool // whether somebody reads standing now; nil means yes
+	lost      func()      // called once when the child is gone; may be nil
+
+	// under conn.mu
+	calls []*Call
+	uris  map[string]struct{}
+}
+
+// LinkOptions say where a link's events go. Lost runs on the reader of the
+// child and must not block.
+type LinkOptions struct {
+	Caller    *Caller
+	Standing  Sink
+	Listening func() bool
+	Lost      func()
+}
+
+// Link joins a client to the child. Close it.
+func (c *Conn) Link(o LinkOptions) (*Link, error) {
+	l := &Link{conn: c, caller: o.Caller, standing: o.Standing, listening: o.Listening, lost: o.Lost}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return nil, c.dead
+	}
+	c.links[l] = struct{}{}
+	return l, nil
+}
+
+// Conn is the other end.
+func (l *Link) Conn() *Conn { return l.conn }
+
+// Close leaves the child: calls in flight are cancelled there, and what the
+// child asked of this client is refused.
+func (l *Link) Close() {
+	c := l.conn
+	c.mu.Lock()
+	delete(c.links, l)
+	calls := append([]*Call(nil), l.calls...)
+	var open [][]byte
+	for key, q := range c.asked {
+		if q.link == l {
+			delete(c.asked, key)
+			open = append(open, q.childID)
+		}
+	}
+	gone := c.dead != nil || !c.shared
+	c.mu.Unlock()
+	for _, call := range calls {
+		if c.drop(call) && call.watch != nil {
+			call.watch.End(Outcome{Status: "cancelled"})
+		}
+		if !gone {
+			c.tellCancelled(call, "the client is gone")
+		}
+	}
+	if gone {
+		return
+	}
+	for _, id := range open {
+		_ = c.write((&rpc.Error{Code: rpc.CodeInternal, Message: "the client is gone"}).Body(id))
+	}
+}
+
+// Call sends a request whose events go to sink: progress, requests that it
+// caused, and last a Final one. The error is a *Refusal or an *rpc.Error, and
+// then sink gets nothing.
+func (l *Link) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, error) {
+	call := &Call{Method: m.Method, link: l, sink: sink, id: m.ID(), token: m.Token(), life: l.conn.server.limits.CallTime}
+	call.Name = m.Name()
+	if call.Name == "" {
+		call.Name = m.URI()
+	}
+	call.touch(time.Now())
+	if g := l.conn.server.Guard; g != nil && l.caller != nil {
+		w, err := g.Begin(ctx, &CallInfo{Caller: l.caller, Method: m.Method, Name: call.Name, Message: m})
+		if err != nil {
+			return nil, err
+		}
+		call.watch = w
+	}
+	done, err := l.enter(call, m)
+	if err != nil {
+		call.endWatch("refused")
+		return nil, err
+	}
+	if done {
+		return call, nil
+	}
+	return call, l.send(call, m)
+}
+
+func (c *Call) endWatch(status string) {
+	if c.watch != nil {
+		c.watch.End(Outcome{Status: status})
+	}
+}
+
+// enter puts the call into the tables. done says that it was answered here.
+func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
+	c := l.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return false, c.dead
+	}
+	if _, ok := c.links[l]; !ok {
+		return false, &rpc.Error{Code: rpc.CodeSession, Message: ErrEnded.Error()}
+	}
+	if len(l.calls) >= c.server.limits.Calls {
+		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
+	}
+	for _, other := range l.calls {
+		if bytes.Equal(other.id, call.id) {
+			return false, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
+		}
+	}
+	if c.shared && l.answersAlone(call, m) {
+		return true, nil
+	}
+	c.assign(call)
+	l.calls = append(l.calls, call)
+	return false, nil
+}
+
+// assign chooses the id and the token that the child will see. The lock is
+// held.
+func (c *Conn) assign(call *Call) {
+	if !c.shared && rpc.Plain(call.id) && !c.taken(string(call.id)) {
+		call.key = string(call.id)
+	} else {
+		call.key = c.freshKey()
+	}
+	c.calls[call.key] = call
+	if len(call.token) == 0 {
+		return
+	}
+	_, taken := c.tokens[string(call.token)]
+	switch {
+	case c.shared:
+		call.tokenKey = call.key
+	case rpc.Plain(call.token) && !taken:
+		call.tokenKey = string(call.token)
+	default:
+		call.tokenKey = c.freshKey()
+	}
+	c.tokens[call.tokenKey] = call
+}
+
+func (l *Link) send(call *Call, m *rpc.Message) error {
+	var edits [2]rpc.Edit
+	if call.key != string(call.id) {
+		edits[0] = rpc.Edit{At: m.IDSpan(), With: []byte(call.key)}
+	}
+	if call.tokenKey != "" && call.tokenKey != string(call.token) {
+		edits[1] = rpc.Edit{At: m.TokenSpan(), With: []byte(call.tokenKey)}
+	}
+	// A child that cannot be written to is ended, and its end answers the call.
+	_ = l.conn.write(m.Line, edits[:]...)
+	return nil
+}
+
+// Notify passes a notification on. One that names a call names it as the child
+// knows it; one for a call that is over goes nowhere.
+func (l *Link) Notify(m *rpc.Message) error {
+	if !strings.HasPrefix(m.Method, "notifications/") {
+		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a notification must be named notifications/..."}
+	}
+	if m.Method == "notifications/cancelled" {
+		return l.cancel(m)
+	}
+	if l.conn.shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
+		return nil // the bridge initialised this child, for more than one client
+	}
+	return l.conn.write(m.Line)
+}
+
+func (l *Link) cancel(m *rpc.Message) error {
+	c := l.conn
+	c.mu.Lock()
+	var call *Call
+	for _, each := range l.calls {
+		if bytes.Equal(each.id, m.Cancels()) {
+			call = each
+			break
+		}
+	}
+	c.mu.Unlock()
+	if call == nil || !c.drop(call) {
+		return nil
+	}
+	call.silence()
+	return c.write(m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(call.key)})
+}
+
+// Respond gives the child the answer to a request that it sent to this client.
+// An answer that nobody asked for goes nowhere.
+func (l *Link) Respond(m *rpc.Message) error {
+	c := l.conn
+	c.mu.Lock()
+	key := string(m.ID())
+	q, ok := c.asked[key]
+	if !ok || q.link != l {
+		c.mu.Unlock()
+		c.server.dropped()
+		return nil
+	}
+	delete(c.asked, key)
+	c.mu.Unlock()
+	return c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
+}
+
+func (l *Link) busy() bool {
+	l.conn.mu.Lock()
+	defer l.conn.mu.Unlock()
+	return len(l.calls) > 0
+}
+
+// leave is Close for a link of the bridge's own on a child that others keep.
+func (l *Link) leave() {
+	l.conn.mu.Lock()
+	defer l.conn.mu.Unlock()
+	delete(l.conn.links, l)
+}

@@ -1,0 +1,157 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// Pool holds warm children that the bridge initialised itself: one for each
+// identity, or one for all. Two who ask at once wait for one start.
+type Pool struct {
+	server *Server
+	mu     sync.Mutex
+	warm   map[string]*warm
+}
+
+type warm struct {
+	ready  chan struct{} // closed when conn and err stand
+	conn   *Conn
+	err    error
+	sid    string
+	used   time.Time
+	leases int
+}
+
+func newPool(s *Server) *Pool { return &Pool{server: s, warm: map[string]*warm{}} }
+
+// Lease is a right to a warm child. Release it when the link on it is closed.
+type Lease struct {
+	Conn *Conn
+	pool *Pool
+	w    *warm
+	once sync.Once
+}
+
+// Release lets the child become idle.
+func (l *Lease) Release() {
+	l.once.Do(func() {
+		l.pool.mu.Lock()
+		defer l.pool.mu.Unlock()
+		l.w.leases--
+		l.w.used = time.Now()
+	})
+}
+
+// Acquire returns the child of the identity, initialised; on a Shared server
+// the one child of all.
+func (p *Pool) Acquire(ctx context.Context, id contract.Identity) (*Lease, error) {
+	key, owner := "", (*contract.Identity)(nil)
+	if p.server.Isolation != Shared {
+		key, owner = id.SessionID+"\n"+id.Subject, &id
+	}
+	p.mu.Lock()
+	w := p.warm[key]
+	if w != nil && w.over() {
+		w = nil
+	}
+	if w == nil {
+		w = &warm{ready: make(chan struct{}), sid: id.SessionID}
+		p.warm[key] = w
+		go p.fill(w, key, owner)
+	}
+	w.leases++
+	w.used = time.Now()
+	p.mu.Unlock()
+	lease := &Lease{pool: p, w: w}
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		lease.Release()
+		return nil, ctx.Err()
+	}
+	if w.err != nil {
+		lease.Release()
+		return nil, w.err
+	}
+	lease.Conn = w.conn
+	return lease, nil
+}
+
+// over reports whether the child is known to be gone.
+func (w *warm) over() bool {
+	select {
+	case <-w.ready:
+		return w.err != nil || w.conn.Dead() != nil
+	default:
+		return false
+	}
+}
+
+// fill starts the child. It goes on when the one who asked first is gone:
+// others may wait for it.
+func (p *Pool) fill(w *warm, key string, owner *contract.Identity) {
+	defer close(w.ready)
+	label := "shared"
+	if owner != nil {
+		label = "user"
+	}
+	w.conn, w.err = p.server.start(owner, label, true)
+	if w.err == nil {
+		if w.err = w.conn.prepare(context.Background()); w.err != nil {
+			w.conn.Stop()
+		}
+	}
+	if w.err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.warm[key] == w {
+			delete(p.warm, key)
+		}
+	}
+}
+
+// sweep stops the children that nobody used for the idle time.
+func (p *Pool) sweep(now time.Time) {
+	p.end(func(w *warm) bool { return w.leases == 0 && now.Sub(w.used) > p.server.limits.Idle })
+}
+
+// EndSID stops the children of a login that has ended.
+func (p *Pool) EndSID(sid string) {
+	if sid != "" && p.server.Isolation != Shared {
+		p.end(func(w *warm) bool { return w.sid == sid })
+	}
+}
+
+// SIDs lists the logins that have a child here.
+func (p *Pool) SIDs() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, w := range p.warm {
+		if w.sid != "" {
+			out = append(out, w.sid)
+		}
+	}
+	return out
+}
+
+func (p *Pool) end(which func(*warm) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, w := range p.warm {
+		select {
+		case <-w.ready:
+		default:
+			continue // it is being started: the next sweep sees it
+		}
+		if w.over() || which(w) {
+			delete(p.warm, key)
+			if w.conn != nil {
+				w.conn.Stop()
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+// initializeLine is how the bridge initialises a child itself. It announces
+// what clients can do: which of them can, the Conn finds out when it is asked.
+const initializeLine = `{"jsonrpc":"2.0","id":"gh-init","method":"initialize","params":{"protocolVersion":"` + rpc.Version20251125 +
+	`","capabilities":{"roots":{"listChanged":true},"sampling":{},"elicitation":{}},"clientInfo":{"name":"gatehouse","version":"1"}}}`
+
+const initializedLine = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+
+// discoverLine asks a child of 2026-07-28 for what initialize would tell.
+const discoverLine = `{"jsonrpc":"2.0","id":"gh-discover","method":"server/discover","params":{"_meta":{` +
+	`"io.modelcontextprotocol/protocolVersion":"` + rpc.Version20260728 + `",` +
+	`"io.modelcontextprotocol/clientInfo":{"name":"gatehouse","version":"1"},` +
+	`"io.modelcontextprotocol/clientCapabilities":{}}}}`
+
+// prepare makes a child ready: by initialize, or, where it knows none, by
+// server/discover.
+func (c *Conn) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.server.limits.Start)
+	defer cancel()
+	link, err := c.Link(LinkOptions{Standing: discard{}})
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	result, err := link.ask(ctx, []byte(initializeLine))
+	if err == nil {
+		c.ready = Ready{Result: result}
+		return c.write([]byte(initializedLine))
+	}
+	if c.Dead() != nil || ctx.Err() != nil {
+		return err
+	}
+	result, discoverErr := link.ask(ctx, []byte(discoverLine))
+	if discoverErr != nil {
+		return err
+	}
+	c.ready = Ready{Modern: true, Result: result}
+	return nil
+}
+
+// Ask makes a call of the bridge's own and returns its raw result. No Guard is
+// asked where the link has no Caller.
+func (l *Link) ask(ctx context.Context, line []byte) ([]byte, error) {
+	m, err := rpc.Parse(line)
+	if err != nil {
+		return nil, err
+	}
+	q := NewQueue(l.conn.server.limits.Queue)
+	call, err := l.Call(ctx, &m, q)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		e, ok, err := q.Pop()
+		switch {
+		case ok && e.Final:
+			return answerOf(e)
+		case ok:
+			continue
+		case err != nil:
+			return nil, err
+		}
+		select {
+		case <-q.Wake():
+		case <-ctx.Done():
+			call.Cancel("the start took too long")
+			l.conn.proc.Kill()
+			return nil, &Refusal{Reason: "the server did not answer " + m.Method + " in time", Retry: 5 * time.Second}
+		}
+	}
+}
+
+func answerOf(e Event) ([]byte, error) {
+	m, err := rpc.Parse(e.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	if !m.Failed {
+		return m.Result(), nil
+	}
+	var failed rpc.Error
+	if err := json.Unmarshal(m.Result(), &failed); err != nil {
+		return nil, errors.New("the server answered with an error that cannot be read")
+	}
+	return nil, &failed
+}
+
+// discard is the standing sink of a link that wants only answers.
+type discard struct{}
+
+func (discard) Push(Event) bool { return false }

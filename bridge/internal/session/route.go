@@ -1,0 +1,182 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+// route gives one message of the child to whom it belongs.
+func (c *Conn) route(m *rpc.Message) {
+	switch m.Kind {
+	case rpc.Response:
+		c.routeResponse(m)
+	case rpc.Request:
+		c.routeRequest(m)
+	case rpc.Notification:
+		c.routeNotification(m)
+	}
+}
+
+func (c *Conn) routeResponse(m *rpc.Message) {
+	c.mu.Lock()
+	call := c.calls[string(m.ID())]
+	if call == nil {
+		delete(c.stale, string(m.ID()))
+		c.mu.Unlock()
+		return
+	}
+	c.forget(call)
+	call.link.note(call, m.Failed)
+	c.mu.Unlock()
+	call.finish(m)
+}
+
+// routeRequest passes a request of the child to the client that caused it.
+func (c *Conn) routeRequest(m *rpc.Message) {
+	if c.shared && m.Method == "ping" {
+		go func(id []byte) { _ = c.write(rpc.ResultBody(id, []byte("{}"))) }(m.ID())
+		return
+	}
+	c.mu.Lock()
+	link, sink := c.cause(true)
+	if link == nil {
+		c.mu.Unlock()
+		c.server.dropped()
+		c.refuse(m.ID(), "no single client caused this request")
+		return
+	}
+	e := Event{Kind: rpc.Request, Method: m.Method, line: m.Line}
+	key := string(m.ID())
+	if _, taken := c.asked[key]; taken || !rpc.Plain(m.ID()) {
+		key = c.freshKey()
+		e.edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
+	}
+	c.asked[key] = question{link, m.ID()}
+	c.mu.Unlock()
+	if !sink.Push(e) {
+		c.unask(key)
+		c.refuse(m.ID(), "the client does not listen")
+	}
+}
+
+func (c *Conn) unask(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asked, key)
+}
+
+// refuse answers the child in a goroutine of its own: the reader never writes,
+// for a child that waits for us to read would wait for ever.
+func (c *Conn) refuse(id []byte, why string) {
+	body := (&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id)
+	go func() { _ = c.write(body) }()
+}
+
+// cause finds the client that a message without an address belongs to: the
+// only one there is, or the only one with calls in flight. A request goes with
+// the newest call, where one is open; the rest to the standing stream while
+// somebody reads it. The lock is held.
+func (c *Conn) cause(request bool) (*Link, Sink) {
+	var one *Link
+	for l := range c.links {
+		if c.shared && len(l.calls) == 0 {
+			continue
+		}
+		if one != nil {
+			return nil, nil
+		}
+		one = l
+	}
+	if one == nil {
+		return nil, nil
+	}
+	open := one.listening == nil || one.listening()
+	if n := len(one.calls); n > 0 && (request || c.shared || !open) {
+		return one, one.calls[n-1].sink
+	}
+	return one, one.standing
+}
+
+func (c *Conn) routeNotification(m *rpc.Message) {
+	e := Event{Kind: rpc.Notification, Method: m.Method, line: m.Line}
+	switch {
+	case m.Method == "notifications/progress" && len(m.Token()) > 0:
+		c.routeProgress(m, e)
+	case m.Method == "notifications/cancelled":
+		c.routeCancelled(m, e)
+	case c.shared && m.Method == "notifications/resources/updated":
+		c.broadcast(e, func(l *Link) bool { return l.subscribed(m.URI()) })
+	case c.shared && strings.HasSuffix(m.Method, "/list_changed"):
+		c.broadcast(e, func(*Link) bool { return true })
+	default:
+		c.routeCaused(e)
+	}
+}
+
+func (c *Conn) routeCaused(e Event) {
+	c.mu.Lock()
+	_, sink := c.cause(false)
+	c.mu.Unlock()
+	if sink == nil || !sink.Push(e) {
+		c.server.dropped()
+	}
+}
+
+func (c *Conn) routeProgress(m *rpc.Message, e Event) {
+	c.mu.Lock()
+	call := c.tokens[string(m.Token())]
+	c.mu.Unlock()
+	if call == nil {
+		if c.shared {
+			c.server.dropped()
+			return
+		}
+		c.routeCaused(e)
+		return
+	}
+	call.touch(time.Now())
+	if call.tokenKey != string(call.token) {
+		e.edit = rpc.Edit{At: m.TokenSpan(), With: call.token}
+	}
+	call.sink.Push(e)
+}
+
+// routeCancelled tells the client that was asked that the child wants no
+// answer any more.
+func (c *Conn) routeCancelled(m *rpc.Message, e Event) {
+	c.mu.Lock()
+	var to Sink
+	for key, q := range c.asked {
+		if string(q.childID) == string(m.Cancels()) {
+			delete(c.asked, key)
+			to = q.link.standing
+			if n := len(q.link.calls); n > 0 {
+				to = q.link.calls[n-1].sink
+			}
+			if key != string(q.childID) {
+				e.edit = rpc.Edit{At: m.CancelSpan(), With: []byte(key)}
+			}
+			break
+		}
+	}
+	c.mu.Unlock()
+	if to == nil || !to.Push(e) {
+		c.server.dropped()
+	}
+}
+
+func (c *Conn) broadcast(e Event, to func(*Link) bool) {
+	c.mu.Lock()
+	var sinks []Sink
+	for l := range c.links {
+		if to(l) {
+			sinks = append(sinks, l.standing)
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range sinks {
+		s.Push(e)
+	}
+}

@@ -1,0 +1,259 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
+)
+
+// Session is a client's session of the versions before 2026-07-28.
+type Session struct {
+	ID       ID
+	Owner    contract.Identity
+	Standing *Queue // what belongs to no call
+
+	server  *Server
+	table   *Table
+	caller  *Caller
+	created time.Time
+	done    chan struct{}
+
+	mu       sync.Mutex
+	link     *Link
+	lease    *Lease
+	starting chan struct{} // closed when a start under way is over
+	init     []byte        // the client's initialize, for a child that is started anew
+	restart  breaker
+	used     time.Time
+	readers  int
+	ended    error
+}
+
+// Done is closed when the session has ended; Err tells why.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err is the reason of the end.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// Server is the session's server.
+func (s *Session) Server() *Server { return s.server }
+
+// Reading tells that somebody reads the standing queue from now on; the
+// function that it returns tells the end of it.
+func (s *Session) Reading() (stop func()) {
+	s.count(1)
+	return sync.OnceFunc(func() { s.count(-1) })
+}
+
+func (s *Session) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers += n
+	s.used = time.Now()
+}
+
+func (s *Session) listening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readers > 0
+}
+
+// Call sends a request of the client. On a child that the bridge initialised
+// itself, initialize is answered from what was remembered: two initializes
+// never reach one child.
+func (s *Session) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, error) {
+	link, err := s.live(ctx, m.Method == "initialize")
+	if err != nil {
+		return nil, err
+	}
+	if m.Method == "initialize" {
+		s.remember(m.Line)
+		if link.conn.shared {
+			return nil, s.answerInitialize(link.conn, m, sink)
+		}
+	}
+	return link.Call(ctx, m, sink)
+}
+
+func (s *Session) answerInitialize(c *Conn, m *rpc.Message, sink Sink) error {
+	if c.ready.Modern {
+		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
+	}
+	sink.Push(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(m.ID(), c.ready.Result)})
+	return nil
+}
+
+func (s *Session) remember(line []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.init = line
+}
+
+// Send passes on a notification or a response of the client.
+func (s *Session) Send(ctx context.Context, m *rpc.Message) error {
+	link, err := s.live(ctx, false)
+	if err != nil {
+		return err
+	}
+	if m.Kind == rpc.Response {
+		return link.Respond(m)
+	}
+	return link.Notify(m)
+}
+
+// live returns the link to a child that lives, starting one where the last has
+// ended. Those who come while it starts wait for it.
+func (s *Session) live(ctx context.Context, first bool) (*Link, error) {
+	for {
+		s.mu.Lock()
+		s.used = time.Now()
+		switch {
+		case s.ended != nil:
+			s.mu.Unlock()
+			return nil, &rpc.Error{Code: rpc.CodeSession, Message: s.ended.Error()}
+		case s.link != nil && s.link.conn.Dead() == nil:
+			link := s.link
+			s.mu.Unlock()
+			return link, nil
+		case s.starting == nil:
+			s.starting = make(chan struct{})
+			s.mu.Unlock()
+			return s.start(ctx, first)
+		}
+		wait := s.starting
+		s.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Session) start(ctx context.Context, first bool) (link *Link, err error) {
+	defer func() {
+		s.mu.Lock()
+		close(s.starting)
+		s.starting = nil
+		over := s.ended != nil
+		s.mu.Unlock()
+		if over {
+			s.release()
+			link, err = nil, &rpc.Error{Code: rpc.CodeSession, Message: ErrEnded.Error()}
+		}
+	}()
+	if r := s.restart.refusal(time.Now()); r != nil {
+		return nil, r
+	}
+	s.release()
+	conn, lease, err := s.child(ctx)
+	if err != nil {
+		return nil, err
+	}
+	born := time.Now()
+	link, err = conn.Link(LinkOptions{Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) }})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.link, s.lease = link, lease
+	replay := s.init
+	s.mu.Unlock()
+	if replay != nil && !first && !conn.shared {
+		return link, s.replay(conn, replay)
+	}
+	return link, nil
+}
+
+func (s *Session) child(ctx context.Context) (*Conn, *Lease, error) {
+	if s.server.Isolation == PerSession {
+		conn, err := s.server.start(&s.Owner, s.ID.Label(), false)
+		return conn, nil, err
+	}
+	lease, err := s.server.pool.Acquire(ctx, s.Owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	return lease.Conn, lease, nil
+}
+
+// replay initialises a new child as the client initialised the old one.
+func (s *Session) replay(conn *Conn, line []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.server.limits.Start)
+	defer cancel()
+	quiet, err := conn.Link(LinkOptions{Standing: discard{}})
+	if err != nil {
+		return err
+	}
+	defer quiet.leave()
+	if _, err := quiet.ask(ctx, line); err != nil {
+		return err
+	}
+	return conn.write([]byte(initializedLine))
+}
+
+// lost notes the end of a child, so that one that ends again and again is
+// started less and less often.
+func (s *Session) lost(born time.Time) {
+	now := time.Now()
+	if now.Sub(born) > breakerLast {
+		s.restart.good()
+	}
+	s.restart.bad(now, "it ended again and again")
+}
+
+// release lets go of the last child.
+func (s *Session) release() {
+	s.mu.Lock()
+	link, lease := s.link, s.lease
+	s.link, s.lease = nil, nil
+	s.mu.Unlock()
+	if link != nil {
+		link.Close()
+		if !link.conn.shared {
+			link.conn.Stop()
+		}
+	}
+	if lease != nil {
+		lease.Release()
+	}
+}
+
+// End ends the session: its streams, its calls and, where it is its own, its
+// child. The first reason stands.
+func (s *Session) End(why error) {
+	s.mu.Lock()
+	if s.ended != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = why
+	s.mu.Unlock()
+	s.table.remove(s)
+	close(s.done)
+	s.Standing.Close(why)
+	s.release()
+}
+
+// over tells the reason for which the session must end now, or nil.
+func (s *Session) over(now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limits := s.server.limits
+	switch {
+	case !s.Owner.Expires.IsZero() && now.After(s.Owner.Expires):
+		return ErrLoginOver
+	case now.Sub(s.created) > limits.Age:
+		return ErrAge
+	case s.readers == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.busy()):
+		return ErrIdle
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package session
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// Reasons for the end of a session.
+var (
+	ErrLoginOver = errors.New("the login has ended")
+	ErrAge       = errors.New("the session is too old")
+	ErrIdle      = errors.New("the session was idle for too long")
+	ErrDrain     = errors.New("the bridge is stopping")
+	ErrDeleted   = errors.New("the client ended the session")
+)
+
+// Table holds all sessions.
+type Table struct {
+	node   string
+	limits Limits
+
+	mu       sync.Mutex
+	sessions map[string]*Session // by the public part
+	users    map[string]int
+	servers  []*Server
+	closed   *Refusal
+	quit     chan struct{}
+	swept    chan struct{}
+}
+
+// NewTable sweeps until Close.
+func NewTable(node string, limits Limits, servers ...*Server) *Table {
+	t := &Table{
+		node: node, limits: limits, servers: servers,
+		sessions: map[string]*Session{}, users: map[string]int{},
+		quit: make(chan struct{}), swept: make(chan struct{}),
+	}
+	go t.sweep()
+	return t
+}
+
+// Open makes a session of the owner. Its child starts with the first message.
+func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Session, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed != nil:
+		return nil, t.closed
+	case len(t.sessions) >= t.limits.Sessions:
+		return nil, &Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
+	case t.users[owner.Subject] >= t.limits.SessionsPerUser:
+		return nil, &Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[owner.Subject])}
+	}
+	now := time.Now()
+	s := &Session{
+		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now,
+		Standing: NewQueue(t.limits.Queue), done: make(chan struct{}),
+	}
+	s.caller = &Caller{Identity: owner, Session: s.ID.Label(), Server: server.Name, Era: era}
+	t.sessions[s.ID.Public] = s
+	t.users[owner.Subject]++
+	return s, nil
+}
+
+// Find returns the session with this id if it is the owner's and runs on this
+// server; whoever else asks learns no more than that it is not there.
+func (t *Table) Find(id string, server *Server, owner *contract.Identity) *Session {
+	want, ok := ParseID(id)
+	if !ok {
+		return nil
+	}
+	t.mu.Lock()
+	s := t.sessions[want.Public]
+	t.mu.Unlock()
+	if s == nil || subtle.ConstantTimeCompare([]byte(s.ID.Secret), []byte(want.Secret)) != 1 {
+		return nil
+	}
+	if s.Owner.Subject != owner.Subject || s.server != server || s.ID.Node != want.Node {
+		return nil
+	}
+	return s
+}
+
+func (t *Table) remove(s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sessions[s.ID.Public] != s {
+		return
+	}
+	delete(t.sessions, s.ID.Public)
+	if t.users[s.Owner.Subject]--; t.users[s.Owner.Subject] == 0 {
+		delete(t.users, s.Owner.Subject)
+	}
+}
+
+// Len counts the open sessions.
+func (t *Table) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sessions)
+}
+
+func (t *Table) all() []*Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]*Session, 0, len(t.sessions))
+	for _, s := range t.sessions {
+		out = append(out, s)
+	}
+	return out
+}
+
+// SIDs lists the logins that have something open here, each once.
+func (t *Table) SIDs() []string {
+	seen := map[string]bool{}
+	var out []string
+	add := func(sid string) {
+		if sid != "" && !seen[sid] {
+			seen[sid] = true
+			out = append(out, sid)
+		}
+	}
+	for _, s := range t.all() {
+		add(s.Owner.SessionID)
+	}
+	for _, server := range t.servers {
+		for _, sid := range server.pool.SIDs() {
+			add(sid)
+		}
+	}
+	return out
+}
+
+// EndSIDs ends all that belongs to these logins.
+func (t *Table) EndSIDs(sids []string) {
+	over := make(map[string]bool, len(sids))
+	for _, sid := range sids {
+		over[sid] = true
+		for _, server := range t.servers {
+			server.pool.EndSID(sid)
+		}
+	}
+	for _, s := range t.all() {
+		if over[s.Owner.SessionID] {
+			s.End(ErrLoginOver)
+		}
+	}
+}
+
+// Refuse makes Open refuse with the reason; nil opens it again.
+func (t *Table) Refuse(r *Refusal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = r
+}
+
+func (t *Table) sweep() {
+	defer close(t.swept)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.quit:
+			return
+		case now := <-tick.C:
+			t.sweepOnce(now)
+		}
+	}
+}
+
+func (t *Table) sweepOnce(now time.Time) {
+	for _, server := range t.servers {
+		server.sweep(now)
+	}
+	for _, s := range t.all() {
+		if why := s.over(now); why != nil {
+			s.End(why)
+		}
+	}
+}
+
+// Drain refuses new sessions and waits, until ctx, for the calls in flight.
+// Then it ends all sessions.
+func (t *Table) Drain(ctx context.Context) {
+	t.Refuse(&Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second})
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for t.busy() {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			continue
+		}
+		break
+	}
+	for _, s := range t.all() {
+		s.End(ErrDrain)
+	}
+}
+
+func (t *Table) busy() bool {
+	for _, server := range t.servers {
+		server.mu.Lock()
+		conns := make([]*Conn, 0, len(server.conns))
+		for c := range server.conns {
+			conns = append(conns, c)
+		}
+		server.mu.Unlock()
+		for _, c := range conns {
+			if c.Busy() > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Close ends all sessions and children, and waits for them, until ctx.
+func (t *Table) Close(ctx context.Context) error {
+	for _, s := range t.all() {
+		s.End(ErrDrain)
+	}
+	close(t.quit)
+	<-t.swept
+	var errs []error
+	for _, server := range t.servers {
+		errs = append(errs, server.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
