@@ -1,0 +1,120 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gatehouse/internal/contract"
+)
+
+// listing is where a method's result holds its items, and what names them.
+type listing struct {
+	kind  Kind
+	field string
+	name  string
+}
+
+func listingOf(method string) (listing, bool) {
+	switch method {
+	case "tools/list":
+		return listing{Tool, "tools", "name"}, true
+	case "prompts/list":
+		return listing{Prompt, "prompts", "name"}, true
+	case "resources/list":
+		return listing{Resource, "resources", "uri"}, true
+	case "resources/templates/list":
+		return listing{Resource, "resourceTemplates", "uriTemplate"}, true
+	}
+	return listing{}, false
+}
+
+// Filters reports whether the answers to a method pass through FilterAnswer.
+func Filters(method string) bool {
+	_, ok := listingOf(method)
+	return ok
+}
+
+// FilterAnswer removes from the answer to a list method the items that the
+// caller may not use. All else, so also nextCursor, stays byte for byte; only a
+// cacheScope becomes "private", since the list is now the caller's own
+// (2026-07-28, server/utilities/caching). An answer that cannot be read is an
+// error, and must not be passed on.
+func (p *Policy) FilterAnswer(user *contract.Identity, server, method string, message []byte) ([]byte, error) {
+	list, ok := listingOf(method)
+	if !ok {
+		return message, nil
+	}
+	if !json.Valid(message) {
+		return nil, fmt.Errorf("answer to %s: %w", method, errJSON)
+	}
+	top, err := pick(message, "result")
+	if err != nil {
+		return nil, fmt.Errorf("answer to %s: %w", method, err)
+	}
+	if top[0].value == nil { // an error
+		return message, nil
+	}
+	result, err := p.filterResult(user, server, list, top[0].value)
+	if err != nil {
+		return nil, fmt.Errorf("answer to %s: %w", method, err)
+	}
+	return splice(message, top[0], result), nil
+}
+
+func (p *Policy) filterResult(user *contract.Identity, server string, list listing, result []byte) ([]byte, error) {
+	found, err := pick(result, list.field, "cacheScope")
+	if err != nil {
+		return nil, err
+	}
+	items, scope := found[0], found[1]
+	replace := func(m member, with []byte) { result = splice(result, m, with) }
+	var kept []byte
+	if items.value != nil {
+		if kept, err = p.filterItems(user, server, list, items.value); err != nil {
+			return nil, err
+		}
+	}
+	private := []byte(`"private"`)
+	switch { // the later one first, so that the other's place stays right
+	case items.value == nil && scope.value == nil:
+	case items.value == nil:
+		replace(scope, private)
+	case scope.value == nil:
+		replace(items, kept)
+	case items.start > scope.start:
+		replace(items, kept)
+		replace(scope, private)
+	default:
+		replace(scope, private)
+		replace(items, kept)
+	}
+	return result, nil
+}
+
+// filterItems rebuilds the array from the items that the caller may use. An
+// item without a name cannot be judged and is left out.
+func (p *Policy) filterItems(user *contract.Identity, server string, list listing, array []byte) ([]byte, error) {
+	kept := append(make([]byte, 0, len(array)), '[')
+	err := eachItem(array, func(start, end int) {
+		found, err := pick(array[start:end], list.name)
+		if err != nil {
+			return
+		}
+		name, err := unquote(found[0].value)
+		if err != nil || !p.Visible(user, server, list.kind, name) {
+			return
+		}
+		if len(kept) > 1 {
+			kept = append(kept, ',')
+		}
+		kept = append(kept, array[start:end]...)
+	})
+	return append(kept, ']'), err
+}
+
+func splice(raw []byte, m member, with []byte) []byte {
+	out := make([]byte, 0, len(raw)-len(m.value)+len(with))
+	out = append(out, raw[:m.start]...)
+	out = append(out, with...)
+	return append(out, raw[m.start+len(m.value):]...)
+}

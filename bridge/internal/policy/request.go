@@ -1,0 +1,100 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrRequest means that the params of a governed method cannot be read without
+// doubt. Such a request must be refused: the child could read it otherwise.
+var ErrRequest = errors.New("params")
+
+// Item is one thing that a request is about.
+type Item struct {
+	Kind Kind
+	Name string
+	Args []byte // raw, nil where there are none
+}
+
+// Items returns what a request asks for, from its method and raw params, which
+// must be valid JSON or empty. Methods that touch no tool, prompt or resource
+// have none.
+func Items(method string, params []byte) ([]Item, error) {
+	switch method {
+	case "tools/call":
+		return named(Tool, "name", params)
+	case "prompts/get":
+		return named(Prompt, "name", params)
+	case "resources/read", "resources/subscribe", "resources/unsubscribe":
+		return named(Resource, "uri", params)
+	case "completion/complete":
+		return completed(params)
+	case "subscriptions/listen":
+		return subscribed(params)
+	}
+	return nil, nil
+}
+
+func named(kind Kind, field string, params []byte) ([]Item, error) {
+	found, err := pick(params, field, "arguments")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	name, err := unquote(found[0].value)
+	if err != nil || name == "" {
+		return nil, fmt.Errorf("%w: %s is missing or not a string", ErrRequest, field)
+	}
+	return []Item{{Kind: kind, Name: name, Args: found[1].value}}, nil
+}
+
+// completed governs completion/complete by the prompt or the resource template
+// that it completes: its answer tells what that one holds.
+func completed(params []byte) ([]Item, error) {
+	found, err := pick(params, "ref")
+	if err != nil || found[0].value == nil {
+		return nil, fmt.Errorf("%w: ref is missing or there twice", ErrRequest)
+	}
+	ref, err := pick(found[0].value, "type", "name", "uri")
+	if err != nil {
+		return nil, fmt.Errorf("%w: ref: %w", ErrRequest, err)
+	}
+	kind, err := unquote(ref[0].value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: ref.type is missing or not a string", ErrRequest)
+	}
+	switch kind {
+	case "ref/prompt":
+		return named(Prompt, "name", found[0].value)
+	case "ref/resource":
+		return named(Resource, "uri", found[0].value)
+	}
+	return nil, fmt.Errorf("%w: ref.type is neither ref/prompt nor ref/resource", ErrRequest)
+}
+
+// subscribed governs the resources that subscriptions/listen (2026-07-28)
+// names.
+func subscribed(params []byte) ([]Item, error) {
+	found, err := pick(params, "notifications")
+	if err != nil || found[0].value == nil {
+		return nil, fmt.Errorf("%w: notifications is missing or there twice", ErrRequest)
+	}
+	filter, err := pick(found[0].value, "resourceSubscriptions")
+	if err != nil {
+		return nil, fmt.Errorf("%w: notifications: %w", ErrRequest, err)
+	}
+	uris := filter[0].value
+	if uris == nil {
+		return nil, nil
+	}
+	var items []Item
+	var bad error
+	err = eachItem(uris, func(start, end int) {
+		uri, err := unquote(uris[start:end])
+		bad = errors.Join(bad, err)
+		items = append(items, Item{Kind: Resource, Name: uri})
+	})
+	if err := errors.Join(err, bad); err != nil {
+		return nil, fmt.Errorf("%w: notifications.resourceSubscriptions: %w", ErrRequest, err)
+	}
+	return items, nil
+}
