@@ -118,7 +118,9 @@ func TestExpensiveConditionRefuses(t *testing.T) {
 }
 
 func TestFaultsSayWhere(t *testing.T) {
-	rule := func(field string) string { return "default: deny\nrules:\n  - name: a\n    tools: [x]\n    " + field + "\n" }
+	rule := func(field string) string {
+		return "default: deny\nrules:\n  - name: a\n    tools: [x]\n    " + field + "\n"
+	}
 	cases := map[string]struct {
 		text         string
 		line, column int

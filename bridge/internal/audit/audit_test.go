@@ -1,0 +1,140 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gatehouse/bridge/internal/audit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var key = bytes.Repeat([]byte("k"), 32)
+
+func open(t *testing.T, path string, failed func(error)) *audit.Sink {
+	t.Helper()
+	s, err := audit.Open(path, key, failed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func lines(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
+
+func TestOneLineACall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	s := open(t, path, nil)
+	args := []byte(`{"text":"salary"}`)
+	s.Write(audit.Record{Program: "bridge", User: "u-1", Server: "slack", Method: "tools/call", Tool: "a\nb", Outcome: "allowed", ArgsHash: s.Hash(args)})
+	s.Close()
+	got := lines(t, path)
+	if len(got) != 1 || s.Written() != 1 || s.Dropped() != 0 {
+		t.Fatalf("lines = %q, written %d, dropped %d", got, s.Written(), s.Dropped())
+	}
+	var r map[string]any
+	if err := json.Unmarshal([]byte(got[0]), &r); err != nil || r["tool"] != "a\nb" || r["user"] != "u-1" {
+		t.Errorf("%s: %v", got[0], err)
+	}
+	if strings.Contains(got[0], "salary") || len(r["args_hash"].(string)) != 32 {
+		t.Errorf("arguments in %s", got[0])
+	}
+	if s.Hash(args) != s.Hash([]byte(`{"text":"salary"}`)) || s.Hash(args) == s.Hash([]byte(`{"text":"salarz"}`)) {
+		t.Error("the hash does not tell equal from unequal arguments")
+	}
+}
+
+func TestRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	s := open(t, path, nil)
+	s.Write(audit.Record{Tool: "before"})
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(audit.Record{Tool: "after"})
+	s.Close()
+	all := append(lines(t, path+".1"), lines(t, path)...)
+	if joined := strings.Join(all, "\n"); !strings.Contains(joined, "before") || !strings.Contains(joined, "after") {
+		t.Errorf("a line is lost: %s", joined)
+	}
+	if err := s.Reopen(); err == nil {
+		t.Error("a closed sink reopened")
+	}
+}
+
+func TestASlowSinkNeverBlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDWR, 0) // holds it open and reads nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path, nil)
+	start := time.Now()
+	const many = 20_000
+	for range many {
+		s.Write(audit.Record{Tool: strings.Repeat("x", 100)})
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("%d calls took %v", many, took)
+	}
+	if s.Dropped() == 0 {
+		t.Error("nothing was dropped, so nothing was full")
+	}
+	drained := make(chan int64)
+	go func() {
+		n := int64(0)
+		buf := make([]byte, 1<<16)
+		for {
+			k, err := reader.Read(buf)
+			n += int64(bytes.Count(buf[:k], []byte("\n")))
+			if err != nil || bytes.Contains(buf[:k], []byte("last-line")) {
+				drained <- n
+				return
+			}
+		}
+	}()
+	for s.Written() == 0 { // wait for room in the queue
+		time.Sleep(time.Millisecond)
+	}
+	s.Write(audit.Record{Tool: "last-line"})
+	s.Close()
+	got := <-drained
+	_ = reader.Close()
+	if uint64(got)+s.Dropped() != many+1 {
+		t.Errorf("%d read + %d dropped, want %d", got, s.Dropped(), many+1)
+	}
+}
+
+func TestAFullDiskIsCountedAndToldOnce(t *testing.T) {
+	var told atomic.Int32
+	s := open(t, "/dev/full", func(error) { told.Add(1) })
+	for range 100 {
+		s.Write(audit.Record{Tool: "x"})
+	}
+	s.Close()
+	if s.Dropped() != 100 || told.Load() != 1 {
+		t.Errorf("dropped %d of 100, told %d times", s.Dropped(), told.Load())
+	}
+}
