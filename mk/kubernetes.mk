@@ -1,0 +1,5 @@
+TEST_PARTS += kubernetes-test
+
+.PHONY: kubernetes-test
+kubernetes-test: ## Decode the Kubernetes manifests strictly
+	cd test/kubernetes && go run . ../../deploy/kubernetes
