@@ -43,12 +43,12 @@ func Status(code int) int {
 
 // Response is the answer with this error; id is nil where none could be read.
 func (e *Error) Response(id json.RawMessage) json.RawMessage {
-	body := Object{raw: []byte("{}")}.With(
+	body := empty().With(
 		Edit{"code", json.RawMessage(fmt.Sprint(e.Code))},
 		Edit{"message", quote(e.Message)},
 		Edit{"data", e.Data},
 	)
-	return Object{raw: []byte("{}")}.With(
+	return empty().With(
 		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id}, Edit{"error", body})
 }
 
@@ -64,6 +64,6 @@ func MethodNotFound(method string) *Error {
 func unsupportedVersion(requested string) *Error {
 	supported, _ := json.Marshal(SupportedVersions()) // strings always marshal
 	e := errorf(CodeUnsupportedVersion, "Unsupported protocol version")
-	e.Data = Object{raw: []byte("{}")}.With(Edit{"supported", supported}, Edit{"requested", quote(requested)})
+	e.Data = empty().With(Edit{"supported", supported}, Edit{"requested", quote(requested)})
 	return e
 }

@@ -30,7 +30,7 @@ func (s Server) DiscoverResult() json.RawMessage {
 	if capabilities == nil {
 		capabilities = json.RawMessage("{}")
 	}
-	result := Object{raw: []byte("{}")}.With(
+	result := empty().With(
 		Edit{"supportedVersions", versions}, Edit{"capabilities", capabilities}, Edit{"instructions", s.Instructions})
 	return ModernResult(Discover, result, s.Info)
 }
@@ -92,7 +92,7 @@ func knownMethod(method string) bool {
 // requests and to call again with the state.
 func InputRequired(requests map[string]json.RawMessage, state string, serverInfo json.RawMessage) json.RawMessage {
 	inputs, _ := json.Marshal(requests) // raw JSON that was valid marshals
-	result := Object{raw: []byte("{}")}.With(
+	result := empty().With(
 		Edit{"resultType", json.RawMessage(`"input_required"`)},
 		Edit{"inputRequests", inputs}, Edit{"requestState", quote(state)})
 	return ModernResult("", result, serverInfo)
@@ -104,18 +104,18 @@ func InputRequest(message Object) json.RawMessage {
 	if params == nil {
 		params = json.RawMessage("{}")
 	}
-	return Object{raw: []byte("{}")}.With(Edit{"method", message.Get("method")}, Edit{"params", params})
+	return empty().With(Edit{"method", message.Get("method")}, Edit{"params", params})
 }
 
 // Result is a response with a result.
 func Result(id, result json.RawMessage) json.RawMessage {
-	return Object{raw: []byte("{}")}.With(
+	return empty().With(
 		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id}, Edit{"result", result})
 }
 
 // Message is a request (id not nil) or a notification.
 func Message(id json.RawMessage, method string, params json.RawMessage) json.RawMessage {
-	return Object{raw: []byte("{}")}.With(
+	return empty().With(
 		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id},
 		Edit{"method", quote(method)}, Edit{"params", params})
 }
@@ -186,4 +186,47 @@ func (f Filter) Wants(message Object) bool {
 		}
 	}
 	return false
+}
+
+// FromDiscover reads a modern child's answer to server/discover.
+func FromDiscover(result json.RawMessage) (Server, error) {
+	o, err := Parse(result)
+	if err != nil {
+		return Server{}, fmt.Errorf("discover result: %w", err)
+	}
+	s := Server{Capabilities: o.Get("capabilities"), Instructions: o.Get("instructions")}
+	if meta, err := o.Object("_meta"); err == nil {
+		s.Info = meta.Get(MetaServerInfo)
+	}
+	return s, nil
+}
+
+// empty is the object that messages of the bridge's own are built on.
+func empty() Object { return Object{raw: []byte("{}")} }
+
+// OwnRequest is a call that the bridge makes for itself; cursor may be nil.
+func OwnRequest(method string, cursor json.RawMessage, modern bool) json.RawMessage {
+	params := empty().With(Edit{"cursor", cursor})
+	if modern {
+		meta := empty().With(Edit{MetaVersion, quote(Modern)}, Edit{MetaCapabilities, json.RawMessage("{}")})
+		params = empty().With(Edit{"cursor", cursor}, Edit{"_meta", meta})
+	}
+	return Message(json.RawMessage("1"), method, params)
+}
+
+// Subscribe asks an older child for the updates of a resource.
+func Subscribe(n int, uri string) json.RawMessage {
+	return Message(json.RawMessage(fmt.Sprint(n)), "resources/subscribe", empty().With(Edit{"uri", quote(uri)}))
+}
+
+// Acknowledge is the first message of a subscription.
+func Acknowledge(filter json.RawMessage) Object {
+	o, _ := Parse(Message(nil, Acknowledged, empty().With(Edit{"notifications", filter}))) // an object of our own
+	return o
+}
+
+// ListenEnded is the result that closes a subscription gracefully.
+func ListenEnded(id json.RawMessage) json.RawMessage {
+	return empty().With(
+		Edit{"resultType", json.RawMessage(`"complete"`)}, Edit{"_meta", empty().With(Edit{MetaSubscription, id})})
 }

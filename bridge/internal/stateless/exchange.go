@@ -1,0 +1,209 @@
+package stateless
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/translate"
+)
+
+// exchange is one POST and the call that it is about.
+type exchange struct {
+	front  *Front
+	caller *session.Caller
+	req    *translate.Request
+	out    *writer
+	modern bool
+	server translate.Server
+	link   *session.Link
+	queue  *session.Queue
+	call   *session.Call
+	asked  []question // requests of the child that the client has not answered
+}
+
+func (x *exchange) serve(ctx context.Context, conn *session.Conn, h http.Header) {
+	ready := conn.Ready()
+	x.modern = ready.Modern
+	x.server = describe(ready)
+	if x.req.Method == translate.Discover {
+		x.out.last(http.StatusOK, translate.Result(x.req.ID, x.server.DiscoverResult()))
+		return
+	}
+	if err := x.front.tools.check(ctx, conn, x.req, h); err != nil {
+		writeError(x.out.w, http.StatusBadRequest, x.req.ID, err)
+		return
+	}
+	if x.req.Method == translate.Listen {
+		x.listen(ctx, conn)
+		return
+	}
+	if x.req.Params.Has("requestState") {
+		if done := x.resume(ctx); done {
+			return
+		}
+	}
+	if err := x.begin(ctx, conn, x.req.ForChild(x.req.ID, nil, !x.modern)); err != nil {
+		writeFailure(x.out.w, x.req.ID, err)
+		return
+	}
+	x.run(ctx)
+}
+
+// describe reads either kind of self-description; one that cannot be read
+// announces nothing.
+func describe(ready session.Ready) translate.Server {
+	read := translate.FromInitialize
+	if ready.Modern {
+		read = translate.FromDiscover
+	}
+	server, err := read(ready.Result)
+	if err != nil {
+		return translate.Server{}
+	}
+	return server
+}
+
+// begin gives the call to the child on a link of its own, so that ids of
+// different clients never meet.
+func (x *exchange) begin(ctx context.Context, conn *session.Conn, line []byte) error {
+	m, err := rpc.ParseClient(line)
+	if err != nil {
+		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
+	}
+	x.queue = session.NewQueue(x.front.opts.Queue)
+	x.link, err = conn.Link(session.LinkOptions{Caller: x.caller, Standing: x.queue})
+	if err != nil {
+		return err
+	}
+	x.call, err = x.link.Call(ctx, &m, x.queue)
+	if err != nil {
+		x.link.Close()
+	}
+	return err
+}
+
+// run hands on what the child says until the answer, the client's end or a
+// question. The client's end is the cancellation of the call.
+func (x *exchange) run(ctx context.Context) {
+	tick := time.NewTicker(x.front.opts.KeepAlive)
+	defer tick.Stop()
+	for {
+		event, ok, err := x.queue.Pop()
+		if err != nil {
+			x.giveUp(err.Error())
+			return
+		}
+		if ok {
+			if done := x.handle(event); done {
+				return
+			}
+			continue
+		}
+		if len(x.asked) > 0 {
+			x.suspend()
+			return
+		}
+		select {
+		case <-x.queue.Wake():
+		case <-tick.C:
+			if x.out.canStream() && x.out.comment() != nil {
+				x.giveUp("the client is gone")
+				return
+			}
+		case <-ctx.Done():
+			x.giveUp("the client is gone")
+			return
+		}
+	}
+}
+
+// giveUp leaves the call without an answer: the stream just ends.
+func (x *exchange) giveUp(reason string) {
+	x.call.Cancel(reason)
+	x.link.Close()
+}
+
+func (x *exchange) handle(e session.Event) (done bool) {
+	switch {
+	case e.Final:
+		x.link.Close()
+		if !e.Silent {
+			x.answer(e)
+		}
+		return true
+	case e.Kind == rpc.Request:
+		x.ask(e)
+	case e.Kind == rpc.Notification && x.wants(e.Method) && x.out.canStream():
+		if x.out.event(e.Bytes()) != nil {
+			x.giveUp("the client is gone")
+			return true
+		}
+	}
+	return false
+}
+
+// wants tells what belongs on the stream of a request: its progress, and log
+// messages only for one that asked (server/utilities/logging).
+func (x *exchange) wants(method string) bool {
+	return method == translate.Progress || method == translate.LogMessage && x.req.LogLevel != ""
+}
+
+func (x *exchange) answer(e session.Event) {
+	line := e.Bytes()
+	message, err := translate.Parse(line)
+	if err != nil {
+		failure := &translate.Error{Code: translate.CodeInternal, Message: "Internal error: the server's answer cannot be read"}
+		x.out.last(http.StatusOK, failure.Response(x.req.ID))
+		return
+	}
+	if e.Failed {
+		failure := translate.ModernError(x.req.Method, message.Get("error"))
+		x.out.last(translate.Status(failure.Code), failure.Response(x.req.ID))
+		return
+	}
+	result := message.Get("result")
+	if x.modern {
+		result = x.front.seal.outgoing(x.caller, x.req, result)
+	}
+	result = translate.ModernResult(x.req.Method, result, x.server.Info)
+	x.out.last(http.StatusOK, translate.Result(x.req.ID, result))
+}
+
+// question is a request of an older child.
+type question struct {
+	key     string
+	id      json.RawMessage // as Respond wants it
+	request json.RawMessage // method and params
+}
+
+// ask keeps a request of the child for the client, or answers it where the
+// client cannot.
+func (x *exchange) ask(e session.Event) {
+	message, err := translate.Parse(e.Bytes())
+	if err != nil {
+		return
+	}
+	id := message.Get("id")
+	capability, known := translate.InputMethod(e.Method)
+	declared, err := translate.Parse(x.req.Capabilities)
+	switch {
+	case e.Method == "ping":
+		x.reply(translate.Result(id, json.RawMessage("{}")))
+	case !known || !translate.MayAskInput(x.req.Method):
+		x.reply(translate.MethodNotFound(e.Method).Response(id))
+	case err != nil || !declared.Has(capability):
+		x.reply((&translate.Error{Code: translate.CodeMethodNotFound, Message: "the client does not support " + capability}).Response(id))
+	default:
+		x.asked = append(x.asked, question{key: questionKey(), id: id, request: translate.InputRequest(message)})
+	}
+}
+
+func (x *exchange) reply(line []byte) {
+	if m, err := rpc.ParseClient(line); err == nil {
+		_ = x.link.Respond(&m) // a child that is gone ends the call by itself
+	}
+}

@@ -1,0 +1,172 @@
+package stateless
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/translate"
+)
+
+// Pool hands out children that are ready for a caller.
+type Pool interface {
+	Conn(ctx context.Context, caller *session.Caller) (*session.Conn, error)
+}
+
+// Options bound what a caller can hold open here.
+type Options struct {
+	Queue     int           // bytes that may wait for a slow reader
+	Suspended int           // calls that wait for input, for each identity
+	Wait      time.Duration // for the input
+	KeepAlive time.Duration // between comments on a quiet stream
+}
+
+// DefaultOptions are sane for one bridge.
+func DefaultOptions() Options {
+	return Options{Queue: 4 << 20, Suspended: 16, Wait: 5 * time.Minute, KeepAlive: 15 * time.Second}
+}
+
+// Front serves 2026-07-28. It is safe for concurrent use.
+type Front struct {
+	pool      Pool
+	opts      Options
+	seal      *sealer
+	suspended *suspended
+	tools     *toolCache
+
+	mu   sync.Mutex
+	open map[*exchange]context.CancelFunc
+}
+
+// New makes a front over the pool. Close it.
+func New(pool Pool, opts Options) *Front {
+	return &Front{
+		pool: pool, opts: opts, seal: newSealer(), suspended: newSuspended(opts),
+		tools: newToolCache(), open: map[*exchange]context.CancelFunc{},
+	}
+}
+
+// Close gives up every call that waits for input.
+func (f *Front) Close() { f.suspended.closeIf(func(*waiting) bool { return true }) }
+
+// SIDs lists the login sessions that have something open here.
+func (f *Front) SIDs() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var sids []string
+	for x := range f.open {
+		sids = append(sids, x.caller.Identity.SessionID)
+	}
+	return append(sids, f.suspended.sids()...)
+}
+
+// End closes what the login session has open: the right to it has ended.
+func (f *Front) End(sid string) {
+	f.suspended.closeIf(func(w *waiting) bool { return w.x.caller.Identity.SessionID == sid })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for x, cancel := range f.open {
+		if x.caller.Identity.SessionID == sid {
+			cancel()
+		}
+	}
+}
+
+// Serve answers one POST whose body translate.IsModern claims.
+func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Caller, body []byte) {
+	req, bad := translate.ReadEnvelope(body)
+	if bad == nil && req.ID == nil {
+		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
+		return
+	}
+	if bad == nil {
+		bad = check(&req, r.Header)
+	}
+	if bad != nil {
+		writeError(w, max(translate.Status(bad.Code), http.StatusBadRequest), req.ID, bad)
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	if end := caller.Identity.Expires; !end.IsZero() {
+		ctx, cancel = context.WithDeadline(r.Context(), end)
+	}
+	defer cancel()
+	conn, err := f.pool.Conn(ctx, caller)
+	if err != nil {
+		writeFailure(w, req.ID, err)
+		return
+	}
+	x := &exchange{front: f, caller: caller, req: &req, out: &writer{w: w, r: r}}
+	f.track(x, cancel)
+	defer f.untrack(x)
+	x.serve(ctx, conn, r.Header)
+}
+
+func (f *Front) track(x *exchange, cancel context.CancelFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open[x] = cancel
+}
+
+func (f *Front) untrack(x *exchange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.open, x)
+}
+
+// check is what can be told from the request alone, in the order in which a
+// client can mend it: _meta, versions, headers, method.
+func check(req *translate.Request, h http.Header) *translate.Error {
+	if err := req.ReadMeta(); err != nil {
+		return err
+	}
+	if err := req.CheckVersion(h); err != nil {
+		return err
+	}
+	if err := req.CheckHeaders(h); err != nil {
+		return err
+	}
+	if translate.Removed(req.Method) {
+		return translate.MethodNotFound(req.Method)
+	}
+	return nil
+}
+
+func writeError(w http.ResponseWriter, status int, id json.RawMessage, err *translate.Error) {
+	writeJSON(w, status, err.Response(id))
+}
+
+// writeFailure answers for a child that cannot be had or a call that it was
+// not given.
+func writeFailure(w http.ResponseWriter, id json.RawMessage, err error) {
+	var refusal *session.Refusal
+	var rpcErr *rpc.Error
+	switch {
+	case errors.As(err, &refusal):
+		status := http.StatusServiceUnavailable
+		if refusal.Full {
+			status = http.StatusTooManyRequests
+		}
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(refusal.Retry/time.Second))))
+		writeJSON(w, status, refusal.RPC().Body(id))
+	case errors.As(err, &rpcErr):
+		writeJSON(w, translate.Status(rpcErr.Code), rpcErr.Body(id))
+	default:
+		writeJSON(w, http.StatusServiceUnavailable, (&rpc.Error{Code: rpc.CodeInternal, Message: "the server cannot be had"}).Body(id))
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller is gone: nobody is left to tell
+}

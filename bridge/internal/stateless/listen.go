@@ -1,0 +1,122 @@
+package stateless
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/translate"
+)
+
+// listen serves subscriptions/listen: an acknowledgment, then what passes the
+// filter, until the client leaves. A modern child is asked to listen too, for
+// it sends nothing else; an older child is asked for its resources.
+func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
+	filter, bad := translate.ReadFilter(x.req, x.server)
+	if bad != nil {
+		writeError(x.out.w, http.StatusBadRequest, x.req.ID, bad)
+		return
+	}
+	if !x.out.canStream() {
+		writeJSON(x.out.w, http.StatusNotAcceptable, (&rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Accept must list text/event-stream"}).Body(x.req.ID))
+		return
+	}
+	x.queue = session.NewQueue(x.front.opts.Queue)
+	link, err := conn.Link(session.LinkOptions{Caller: x.caller, Standing: x.queue})
+	if err != nil {
+		writeFailure(x.out.w, x.req.ID, err)
+		return
+	}
+	defer link.Close()
+	calls, err := x.subscribe(ctx, link, filter)
+	defer func() {
+		for _, c := range calls {
+			c.Cancel("the client is gone")
+		}
+	}()
+	if err != nil {
+		writeFailure(x.out.w, x.req.ID, err)
+		return
+	}
+	x.hear(ctx, conn, filter)
+}
+
+func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter translate.Filter) ([]*session.Call, error) {
+	lines := [][]byte{x.req.ForChild(x.req.ID, nil, false)}
+	if !x.modern {
+		lines = lines[:0]
+		for i, uri := range filter.URIs {
+			lines = append(lines, translate.Subscribe(i, uri))
+		}
+	}
+	var calls []*session.Call
+	for _, line := range lines {
+		m, err := rpc.ParseClient(line)
+		if err != nil {
+			return calls, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: err.Error()}
+		}
+		call, err := link.Call(ctx, &m, x.queue)
+		if err != nil {
+			return calls, err
+		}
+		calls = append(calls, call)
+	}
+	return calls, nil
+}
+
+func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translate.Filter) {
+	raw, _ := json.Marshal(filter) // a plain struct always marshals
+	if x.out.event(x.tagged(translate.Acknowledge(raw))) != nil {
+		return
+	}
+	tick := time.NewTicker(x.front.opts.KeepAlive)
+	defer tick.Stop()
+	for {
+		e, ok, err := x.queue.Pop()
+		if err != nil {
+			return
+		}
+		if ok {
+			if e.Final && x.modern { // the child ended it
+				x.end()
+				return
+			}
+			if e.Kind == rpc.Notification && x.tell(e, filter) != nil {
+				return
+			}
+			continue
+		}
+		select {
+		case <-x.queue.Wake():
+		case <-tick.C:
+			if x.out.comment() != nil {
+				return
+			}
+		case <-conn.Done():
+			return // an abrupt end: the client subscribes again
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (x *exchange) tell(e session.Event, filter translate.Filter) error {
+	message, err := translate.Parse(e.Bytes())
+	if err != nil || !filter.Wants(message) {
+		return nil
+	}
+	return x.out.event(x.tagged(message))
+}
+
+// tagged names the subscription as its client knows it.
+func (x *exchange) tagged(message translate.Object) []byte {
+	return translate.WithMeta(message, translate.MetaSubscription, x.req.ID)
+}
+
+// end is the graceful closure (basic/patterns/subscriptions).
+func (x *exchange) end() {
+	x.out.last(http.StatusOK, translate.Result(x.req.ID, translate.ListenEnded(x.req.ID)))
+}

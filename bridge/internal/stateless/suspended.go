@@ -1,0 +1,158 @@
+package stateless
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatehouse/bridge/internal/translate"
+)
+
+// waiting is a call of an older child that waits for its client's input.
+type waiting struct {
+	x     *exchange
+	bind  []byte
+	timer *time.Timer
+}
+
+// suspended holds the calls that wait, by their state. A state is random, used
+// once, and good only for the caller and the call that it was made for.
+type suspended struct {
+	opts  Options
+	mu    sync.Mutex
+	calls map[string]*waiting
+}
+
+func newSuspended(opts Options) *suspended {
+	return &suspended{opts: opts, calls: map[string]*waiting{}}
+}
+
+func questionKey() string { return "input-" + rand.Text()[:8] }
+
+// put returns the state under which the call waits, or "" at the bound.
+func (s *suspended) put(x *exchange) string {
+	w := &waiting{x: x, bind: binding(x.caller, x.req)}
+	state := rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := 0
+	for _, other := range s.calls {
+		if other.x.caller.Identity.Subject == x.caller.Identity.Subject {
+			held++
+		}
+	}
+	if held >= s.opts.Suspended {
+		return ""
+	}
+	s.calls[state] = w
+	w.timer = time.AfterFunc(s.opts.Wait, func() {
+		if s.remove(state, w.bind) != nil {
+			x.giveUp("no input came")
+		}
+	})
+	return state
+}
+
+// remove takes the call out where the binding is its own. One answer for a
+// state that is unknown, old or another's: a stranger learns nothing.
+func (s *suspended) remove(state string, bind []byte) *waiting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.calls[state]
+	if w == nil || !bytes.Equal(w.bind, bind) {
+		return nil
+	}
+	delete(s.calls, state)
+	w.timer.Stop()
+	return w
+}
+
+func (s *suspended) closeIf(match func(*waiting) bool) {
+	s.mu.Lock()
+	var closed []*waiting
+	for state, w := range s.calls {
+		if match(w) {
+			delete(s.calls, state)
+			w.timer.Stop()
+			closed = append(closed, w)
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range closed {
+		w.x.giveUp("the session has ended")
+	}
+}
+
+func (s *suspended) sids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sids []string
+	for _, w := range s.calls {
+		sids = append(sids, w.x.caller.Identity.SessionID)
+	}
+	return sids
+}
+
+// suspend answers with what the child asked, and lets the call wait.
+func (x *exchange) suspend() {
+	requests := make(map[string]json.RawMessage, len(x.asked))
+	for _, q := range x.asked {
+		requests[q.key] = q.request
+	}
+	out, id := x.out, x.req.ID // once put, the exchange is the retry's
+	info := x.server.Info
+	state := x.front.suspended.put(x)
+	if state == "" {
+		x.giveUp("too many calls wait for input")
+		full := &translate.Error{Code: translate.CodeInternal, Message: "too many calls of this identity wait for input; answer or let lapse some"}
+		out.last(http.StatusTooManyRequests, full.Response(id))
+		return
+	}
+	out.last(http.StatusOK, translate.Result(id, translate.InputRequired(requests, state, info)))
+}
+
+// resume goes on with a call that waited. done is false where a modern child
+// keeps its own state and the request is its to answer.
+func (x *exchange) resume(ctx context.Context) (done bool) {
+	refused := &translate.Error{Code: translate.CodeInvalidParams, Message: "Invalid params: requestState is unknown, has lapsed, or belongs to another call; begin the call again"}
+	if x.modern {
+		if err := x.front.seal.incoming(x.caller, x.req); err != nil {
+			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+			return true
+		}
+		return false
+	}
+	answers, err := x.req.Params.Object("inputResponses")
+	if err != nil {
+		refused.Message = "Invalid params: inputResponses is not an object"
+		x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+		return true
+	}
+	for _, key := range answers.Keys() {
+		if _, err := translate.Parse(answers.Get(key)); err != nil {
+			refused.Message = "Invalid params: an input response is not an object"
+			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+			return true
+		}
+	}
+	state, _ := x.req.Params.Text("requestState")
+	w := x.front.suspended.remove(state, binding(x.caller, x.req))
+	if w == nil {
+		x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+		return true
+	}
+	x.link, x.queue, x.call = w.x.link, w.x.queue, w.x.call
+	for _, q := range w.x.asked {
+		if answer := answers.Get(q.key); answer != nil {
+			x.reply(translate.Result(q.id, answer))
+		} else {
+			x.asked = append(x.asked, q) // asked again: mrtr, "Error Handling"
+		}
+	}
+	x.run(ctx)
+	return true
+}
