@@ -86,6 +86,23 @@ func (m *Message) CancelSpan() Span { return m.fields.requestID }
 // Cancels is the raw id of the request that notifications/cancelled names.
 func (m *Message) Cancels() []byte { return m.at(m.fields.requestID) }
 
+const subscriptionKey = "io.modelcontextprotocol/subscriptionId"
+
+// Subscription is the raw id in _meta of the subscription that a notification
+// belongs to (2026-07-28), nil where there is none.
+func (m *Message) Subscription() []byte {
+	if m.Kind != Notification || !bytes.Contains(m.Params(), []byte(subscriptionKey)) {
+		return nil
+	}
+	var params struct {
+		Meta map[string]json.RawMessage `json:"_meta"`
+	}
+	if json.Unmarshal(m.Params(), &params) != nil {
+		return nil
+	}
+	return params.Meta[subscriptionKey]
+}
+
 // Name is params.name, decoded; "" where it is missing or not a string.
 func (m *Message) Name() string { return Text(m.at(m.fields.name)) }
 

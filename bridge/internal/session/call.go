@@ -27,7 +27,13 @@ type Call struct {
 
 func (c *Call) touch(now time.Time) { c.deadline.Store(now.Add(c.life).UnixNano()) }
 
-func (c *Call) late(now time.Time) bool { return now.UnixNano() > c.deadline.Load() }
+// late is never said of a subscription: it is open until one side ends it.
+func (c *Call) late(now time.Time) bool {
+	if c.Method == methodListen {
+		return false
+	}
+	return now.UnixNano() > c.deadline.Load()
+}
 
 // finish hands the response to the one who asked. The call is in no table any
 // more, so it happens once.

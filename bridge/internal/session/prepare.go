@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
@@ -22,8 +23,13 @@ const discoverLine = `{"jsonrpc":"2.0","id":"gh-discover","method":"server/disco
 	`"io.modelcontextprotocol/clientInfo":{"name":"gatehouse","version":"1"},` +
 	`"io.modelcontextprotocol/clientCapabilities":{}}}}`
 
-// prepare makes a child ready: by initialize, or, where it knows none, by
-// server/discover.
+// probeTime is how long a child may be silent on server/discover before it
+// counts as older: such servers may drop what comes before initialize (2026-07-28,
+// basic/transports/stdio, "Backward Compatibility").
+const probeTime = 2 * time.Second
+
+// prepare makes a child ready: by server/discover, so that one that speaks
+// 2026-07-28 is spoken to in its own era, else by initialize.
 func (c *Conn) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.server.limits.Start)
 	defer cancel()
@@ -32,20 +38,37 @@ func (c *Conn) prepare(ctx context.Context) error {
 		return err
 	}
 	defer link.Close()
+	if result, err := link.probe(ctx); err == nil {
+		c.ready = Ready{Modern: true, Result: result}
+		return nil
+	}
 	result, err := link.ask(ctx, []byte(initializeLine))
-	if err == nil {
-		c.ready = Ready{Result: result}
-		return c.write([]byte(initializedLine))
-	}
-	if c.Dead() != nil || ctx.Err() != nil {
+	if err != nil {
+		if ctx.Err() != nil {
+			c.proc.Kill()
+		}
 		return err
 	}
-	result, discoverErr := link.ask(ctx, []byte(discoverLine))
-	if discoverErr != nil {
-		return err
+	c.ready = Ready{Result: result}
+	return c.write([]byte(initializedLine))
+}
+
+// probe asks a child for its era.
+func (l *Link) probe(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(probeTime, l.conn.server.limits.Start/2))
+	defer cancel()
+	result, err := l.ask(ctx, []byte(discoverLine))
+	if err != nil {
+		return nil, err
 	}
-	c.ready = Ready{Modern: true, Result: result}
-	return nil
+	var found struct{ SupportedVersions []string }
+	if err := json.Unmarshal(result, &found); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(found.SupportedVersions, rpc.Version20260728) {
+		return nil, errors.New("the server does not speak " + rpc.Version20260728)
+	}
+	return result, nil
 }
 
 // Ask makes a call of the bridge's own and returns its raw result. No Guard is
@@ -74,7 +97,6 @@ func (l *Link) ask(ctx context.Context, line []byte) ([]byte, error) {
 		case <-q.Wake():
 		case <-ctx.Done():
 			call.Cancel("the start took too long")
-			l.conn.proc.Kill()
 			return nil, &Refusal{Reason: "the server did not answer " + m.Method + " in time", Retry: 5 * time.Second}
 		}
 	}

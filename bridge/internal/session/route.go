@@ -106,12 +106,25 @@ func (c *Conn) routeNotification(m *rpc.Message) {
 		c.routeProgress(m, e)
 	case m.Method == "notifications/cancelled":
 		c.routeCancelled(m, e)
+	case m.Subscription() != nil:
+		c.routeSubscribed(m, e)
 	case c.shared && m.Method == "notifications/resources/updated":
 		c.broadcast(e, func(l *Link) bool { return l.subscribed(m.URI()) })
 	case c.shared && strings.HasSuffix(m.Method, "/list_changed"):
 		c.broadcast(e, func(*Link) bool { return true })
 	default:
 		c.routeCaused(e)
+	}
+}
+
+// routeSubscribed gives a notification to the subscriptions/listen call that it
+// names (2026-07-28). The name is the id that the child knows.
+func (c *Conn) routeSubscribed(m *rpc.Message, e Event) {
+	c.mu.Lock()
+	call := c.calls[string(m.Subscription())]
+	c.mu.Unlock()
+	if call == nil || !call.sink.Push(e) {
+		c.server.dropped()
 	}
 }
 

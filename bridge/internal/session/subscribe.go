@@ -9,6 +9,7 @@ import "gatehouse/bridge/internal/rpc"
 const (
 	methodSubscribe   = "resources/subscribe"
 	methodUnsubscribe = "resources/unsubscribe"
+	methodListen      = "subscriptions/listen"
 )
 
 // answersAlone answers an unsubscribe that other links stand against. The lock

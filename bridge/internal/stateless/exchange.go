@@ -17,6 +17,8 @@ type exchange struct {
 	caller *session.Caller
 	req    *translate.Request
 	out    *writer
+	lease  *session.Lease
+	waits  bool // the call is suspended, and keeps the lease
 	modern bool
 	server translate.Server
 	link   *session.Link
@@ -25,7 +27,8 @@ type exchange struct {
 	asked  []question // requests of the child that the client has not answered
 }
 
-func (x *exchange) serve(ctx context.Context, conn *session.Conn, h http.Header) {
+func (x *exchange) serve(ctx context.Context, h http.Header) {
+	conn := x.lease.Conn
 	ready := conn.Ready()
 	x.modern = ready.Modern
 	x.server = describe(ready)
@@ -124,13 +127,19 @@ func (x *exchange) run(ctx context.Context) {
 // giveUp leaves the call without an answer: the stream just ends.
 func (x *exchange) giveUp(reason string) {
 	x.call.Cancel(reason)
+	x.leave()
+}
+
+// leave lets go of the child.
+func (x *exchange) leave() {
 	x.link.Close()
+	x.lease.Release()
 }
 
 func (x *exchange) handle(e session.Event) (done bool) {
 	switch {
 	case e.Final:
-		x.link.Close()
+		x.leave()
 		if !e.Silent {
 			x.answer(e)
 		}

@@ -12,11 +12,12 @@ import (
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
+	"gatehouse/internal/contract"
 )
 
 // Pool hands out children that are ready for a caller.
 type Pool interface {
-	Conn(ctx context.Context, caller *session.Caller) (*session.Conn, error)
+	Acquire(ctx context.Context, id contract.Identity) (*session.Lease, error)
 }
 
 // Options bound what a caller can hold open here.
@@ -97,15 +98,18 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 		ctx, cancel = context.WithDeadline(r.Context(), end)
 	}
 	defer cancel()
-	conn, err := f.pool.Conn(ctx, caller)
+	lease, err := f.pool.Acquire(ctx, caller.Identity)
 	if err != nil {
 		writeFailure(w, req.ID, err)
 		return
 	}
-	x := &exchange{front: f, caller: caller, req: &req, out: &writer{w: w, r: r}}
+	x := &exchange{front: f, caller: caller, req: &req, lease: lease, out: &writer{w: w, r: r}}
 	f.track(x, cancel)
 	defer f.untrack(x)
-	x.serve(ctx, conn, r.Header)
+	x.serve(ctx, r.Header)
+	if !x.waits {
+		lease.Release()
+	}
 }
 
 func (f *Front) track(x *exchange, cancel context.CancelFunc) {

@@ -103,7 +103,8 @@ func (x *exchange) suspend() {
 	for _, q := range x.asked {
 		requests[q.key] = q.request
 	}
-	out, id := x.out, x.req.ID // once put, the exchange is the retry's
+	out, id := x.out, x.req.ID
+	x.waits = true
 	info := x.server.Info
 	state := x.front.suspended.put(x)
 	if state == "" {
@@ -145,7 +146,8 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 		x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
 		return true
 	}
-	x.link, x.queue, x.call = w.x.link, w.x.queue, w.x.call
+	x.lease.Release() // the call has its own
+	x.lease, x.link, x.queue, x.call = w.x.lease, w.x.link, w.x.queue, w.x.call
 	for _, q := range w.x.asked {
 		if answer := answers.Get(q.key); answer != nil {
 			x.reply(translate.Result(q.id, answer))
