@@ -1,0 +1,141 @@
+//go:build conformance
+
+package conformance_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/test/conformance"
+)
+
+const (
+	root       = "../.."
+	everything = "github.com/modelcontextprotocol/go-sdk/conformance/everything-server"
+)
+
+// required is the number of server scenarios that the suite scores for a
+// version: a run that scored fewer proves nothing.
+var required = map[string]int{"2025-11-25": 30, "2026-07-28": 37}
+
+func TestConformance(t *testing.T) {
+	file, err := os.Open("baseline.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	known, err := conformance.Baseline(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	bridge := filepath.Join(dir, "bridge")
+	build(t, "-o", bridge, "./bridge")
+	for _, child := range []string{"dual", "older"} {
+		program := filepath.Join(dir, child)
+		build(t, "-modfile", "test/conformance/child-"+child+".mod", "-o", program, everything)
+		endpoint := start(t, bridge, program)
+		for _, version := range []string{"2025-11-25", "2026-07-28"} {
+			t.Run(child+"/"+version, func(t *testing.T) { compare(t, child, version, run(t, endpoint, version), known) })
+		}
+	}
+}
+
+func build(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"build"}, args...)...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %v: %v\n%s", args, err, out)
+	}
+}
+
+// start runs the bridge on a free port in front of the child.
+func start(t *testing.T, bridge, child string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	var log bytes.Buffer
+	cmd := exec.Command(bridge, "--listen", addr, "--identity", "none", "--", child)
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if resp, err := http.Get("http://" + addr + "/health"); err == nil {
+			_ = resp.Body.Close()
+			return "http://" + addr + "/mcp"
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("bridge ended: %v\n%s", err, log.String())
+		case <-ctx.Done():
+			t.Fatalf("bridge does not answer\n%s", log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+func run(t *testing.T, endpoint, version string) map[string]bool {
+	t.Helper()
+	modules := filepath.Join(root, ".cache/conformance/node_modules")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(modules, "node/bin/node"),
+		filepath.Join(modules, ".bin/conformance"), "server", "--url", endpoint, "--requirements", version)
+	out, err := cmd.CombinedOutput()
+	results, readErr := conformance.Results(bytes.NewReader(out))
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	if len(results) != required[version] {
+		t.Fatalf("%d scenarios were scored, want %d (%v)\n%s", len(results), required[version], err, out)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s", out)
+		}
+	})
+	return results
+}
+
+func compare(t *testing.T, child, version string, results map[string]bool, known map[string]string) {
+	passed := 0
+	for scenario, ok := range results {
+		reason, expected := known[fmt.Sprintf("%s %s %s", child, version, scenario)]
+		switch {
+		case ok && expected:
+			t.Errorf("%s passes now: take it out of baseline.txt", scenario)
+		case !ok && !expected:
+			t.Errorf("%s fails", scenario)
+		case !ok:
+			t.Logf("%s cannot pass: %s", scenario, reason)
+		}
+		if ok {
+			passed++
+		}
+	}
+	t.Logf("%s child, %s: %d/%d", child, version, passed, len(results))
+}
