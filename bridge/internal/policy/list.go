@@ -61,6 +61,43 @@ func (p *Policy) FilterAnswer(user *contract.Identity, server, method string, me
 	return splice(message, top[0], result), nil
 }
 
+// FilterResult is FilterAnswer for the result alone. Where the result cannot
+// be read it returns an empty list beside the error, which is safe to pass on.
+func (p *Policy) FilterResult(user *contract.Identity, server, method string, result []byte) ([]byte, error) {
+	list, ok := listingOf(method)
+	if !ok {
+		return result, nil
+	}
+	if !json.Valid(result) {
+		return []byte(`{"` + list.field + `":[]}`), errJSON
+	}
+	kept, err := p.filterResult(user, server, list, result)
+	if err != nil {
+		return []byte(`{"` + list.field + `":[]}`), fmt.Errorf("answer to %s: %w", method, err)
+	}
+	return kept, nil
+}
+
+// ListedNames calls visit with the name of each item of a list's result.
+func ListedNames(method string, result []byte, visit func(Kind, string)) {
+	list, ok := listingOf(method)
+	if !ok || !json.Valid(result) {
+		return
+	}
+	found, err := pick(result, list.field)
+	if err != nil || found[0].value == nil {
+		return
+	}
+	items := found[0].value
+	_ = eachItem(items, func(start, end int) { // what is no list names nothing
+		if item, err := pick(items[start:end], list.name); err == nil {
+			if name, err := unquote(item[0].value); err == nil {
+				visit(list.kind, name)
+			}
+		}
+	})
+}
+
 func (p *Policy) filterResult(user *contract.Identity, server string, list listing, result []byte) ([]byte, error) {
 	found, err := pick(result, list.field, "cacheScope")
 	if err != nil {

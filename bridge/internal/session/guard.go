@@ -46,3 +46,16 @@ type Watch interface {
 	// End is called once.
 	End(Outcome)
 }
+
+// ScopeError refuses a call that a scope would cure. A front with a status of
+// its own answers 403 with Challenge as WWW-Authenticate (RFC 6750, 3.1);
+// elsewhere the RPC error is the answer.
+type ScopeError struct {
+	RPC       *rpc.Error
+	Challenge string
+}
+
+func (e *ScopeError) Error() string { return e.RPC.Error() }
+
+// Unwrap lets AsRPC find the answer.
+func (e *ScopeError) Unwrap() error { return e.RPC }

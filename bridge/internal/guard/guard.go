@@ -1,0 +1,208 @@
+// Package guard stands between the fronts and every child: it asks the policy
+// about each call, filters lists, counts limits, and tells the audit log and
+// the metrics what became of it.
+//
+// It is the one place in which policy, audit and telemetry meet a session's
+// call, so no front can pass them by. It must never know HTTP or the text of a
+// policy file.
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/policy"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/telemetry"
+	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
+)
+
+// CodeRefused is the JSON-RPC code of a call that the policy refuses.
+const CodeRefused = -32003
+
+// Guard implements session.Guard. Nil fields switch their part off.
+type Guard struct {
+	Policy           *atomic.Pointer[policy.Policy] // its value may be replaced at any time
+	Limits           *policy.Limits
+	Audit            *audit.Sink
+	Metrics          *telemetry.Metrics
+	ResourceMetadata string // URL for the challenge (RFC 9728, 5.1), or ""
+}
+
+var _ session.Guard = (*Guard)(nil)
+
+// Begin decides about a call.
+func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watch, error) {
+	w := &watch{guard: g, caller: call.Caller, method: call.Method, start: time.Now()}
+	w.record = audit.Record{
+		Time: w.start, Program: "bridge", RequestID: httpkit.RequestID(ctx), Session: call.Caller.Session,
+		User: call.Caller.Identity.Subject, UserEmail: call.Caller.Identity.Email,
+		Server: call.Caller.Server, Method: call.Method, Era: call.Caller.Era, BytesIn: len(call.Message.Line),
+	}
+	items, err := policy.Items(call.Method, call.Message.Params())
+	if err != nil {
+		return nil, w.refuse("invalid", "", &rpc.Error{Code: rpc.CodeInvalidParams, Message: err.Error()})
+	}
+	if g.Policy != nil {
+		w.policy = g.Policy.Load()
+	}
+	for _, item := range items {
+		if err := w.admit(item); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// watch is one call, from Begin to End.
+type watch struct {
+	guard  *Guard
+	policy *policy.Policy // the one that decided; a reload does not reach it
+	caller *session.Caller
+	method string
+	start  time.Time
+	done   []func() // limits taken
+	once   sync.Once
+	record audit.Record
+}
+
+func (w *watch) admit(item policy.Item) error {
+	w.record.Kind, w.record.Tool = item.Kind.String(), item.Name
+	d := policy.Decision{Outcome: policy.Allowed}
+	var wait time.Duration
+	if w.policy != nil {
+		id := &w.caller.Identity
+		d = w.policy.Decide(id, w.caller.Server, item.Kind, item.Name, item.Args)
+		if w.guard.Limits != nil {
+			var done func()
+			if d, wait, done = w.guard.Limits.Take(d, id.Subject, w.caller.Server, item.Kind, item.Name); done != nil {
+				w.done = append(w.done, done)
+			}
+		}
+	}
+	w.record.Rule = d.Rule
+	w.arguments(item.Args, d.LogArguments)
+	if d.Outcome == policy.Allowed {
+		return nil
+	}
+	return w.refuse(d.Outcome.String(), d.Rule, refusal(&w.caller.Identity, item, d, wait, w.guard.ResourceMetadata))
+}
+
+func (w *watch) arguments(args []byte, log bool) {
+	switch {
+	case w.guard.Audit == nil || len(args) == 0:
+	case log:
+		w.record.Args = slices.Clone(args)
+	default:
+		w.record.ArgsHash = w.guard.Audit.Hash(args)
+	}
+}
+
+func (w *watch) refuse(outcome, rule string, err error) error {
+	if w.guard.Metrics != nil {
+		w.guard.Metrics.Refused(outcome, rule)
+	}
+	w.finish(outcome, 0)
+	return err
+}
+
+// refusal is the error of a call that is not allowed. Its data name the rule,
+// so that a user can ask for what is missing.
+func refusal(id *contract.Identity, item policy.Item, d policy.Decision, wait time.Duration, metadata string) error {
+	data, _ := json.Marshal(struct {
+		Reason string   `json:"reason"`
+		Rule   string   `json:"rule"`
+		Scopes []string `json:"scopes,omitempty"`
+	}{d.Outcome.String(), d.Rule, d.Scopes})
+	e := &rpc.Error{Code: CodeRefused, Data: data}
+	switch d.Outcome {
+	case policy.Limited:
+		e.Code = rpc.CodeBusy
+		e.Message = fmt.Sprintf("%s: the limit of rule %s is reached", item.Kind, d.Rule)
+		if wait > 0 {
+			e.Message += fmt.Sprintf("; try again in %d s", int(wait/time.Second)+1)
+		}
+	case policy.MissingScope:
+		e.Message = fmt.Sprintf("%s: rule %s asks for the scope %s", item.Kind, d.Rule, strings.Join(d.Scopes, " "))
+		return &session.ScopeError{RPC: e, Challenge: challenge(id, d.Scopes, metadata)}
+	default:
+		e.Message = fmt.Sprintf("%s: not allowed by rule %s", item.Kind, d.Rule)
+	}
+	return e
+}
+
+// challenge names the scopes that the caller has and those that it needs, so
+// that stepping up does not give up what was granted before (2025-11-25,
+// authorization, runtime insufficient scope errors).
+func challenge(id *contract.Identity, need []string, metadata string) string {
+	scopes := slices.Clone(need)
+	for _, s := range id.Scopes {
+		if !slices.Contains(scopes, s) && !strings.ContainsAny(s, `"\`) {
+			scopes = append(scopes, s)
+		}
+	}
+	c := `Bearer error="insufficient_scope", scope="` + strings.Join(scopes, " ") + `"`
+	if metadata != "" {
+		c += `, resource_metadata="` + metadata + `"`
+	}
+	return c
+}
+
+// Result filters the answers to list methods. A list that cannot be read
+// becomes an empty one: better nothing than what the caller may not see.
+func (w *watch) Result(raw []byte) []byte {
+	if !policy.Filters(w.method) {
+		return raw
+	}
+	if w.guard.Metrics != nil {
+		policy.ListedNames(w.method, raw, func(kind policy.Kind, name string) {
+			if kind == policy.Tool {
+				w.guard.Metrics.Listed(w.caller.Server, name)
+			}
+		})
+	}
+	if w.policy == nil {
+		return raw
+	}
+	kept, err := w.policy.FilterResult(&w.caller.Identity, w.caller.Server, w.method, raw)
+	if err != nil {
+		w.record.Rule = "unreadable"
+	}
+	return kept
+}
+
+// End gives back what the limits took and writes the call down.
+func (w *watch) End(o session.Outcome) { w.finish(o.Status, o.Bytes) }
+
+func (w *watch) finish(outcome string, bytes int) {
+	w.once.Do(func() {
+		for _, done := range w.done {
+			done()
+		}
+		took := time.Since(w.start)
+		if m := w.guard.Metrics; m != nil {
+			tool, failed := "", outcome
+			if w.record.Kind == policy.Tool.String() {
+				tool = w.record.Tool
+			}
+			if outcome == "ok" {
+				failed = ""
+			}
+			m.Operation(w.caller.Server, w.caller.Era, w.method, tool, failed, took)
+		}
+		if w.guard.Audit != nil {
+			w.record.Outcome, w.record.BytesOut = outcome, bytes
+			w.record.Millis = float64(took.Microseconds()) / 1000
+			w.guard.Audit.Write(w.record)
+		}
+	})
+}

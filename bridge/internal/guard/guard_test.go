@@ -1,0 +1,204 @@
+package guard_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/policy"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/telemetry"
+	"gatehouse/internal/contract"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const text = `default: deny
+rules:
+  - {name: read, tools: ["get_*"], roles: [mcp-user], limit: {in_flight: 1}}
+  - {name: write, tools: [send], roles: [mcp-user], scopes: [slack.write], log_arguments: true}
+`
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newGuard(t *testing.T) (*guard.Guard, string) {
+	t.Helper()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "policy.yaml"), text)
+	file, err := guard.OpenFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(dir, "audit.jsonl")
+	sink, err := audit.Open(log, bytes.Repeat([]byte("k"), 32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &guard.Guard{
+		Policy: &file.Current, Limits: policy.NewLimits(time.Now), Audit: sink,
+		Metrics: telemetry.New(prometheus.NewRegistry()), ResourceMetadata: "https://mcp.example.com/m",
+	}, log
+}
+
+func begin(t *testing.T, g *guard.Guard, scopes, line string) (session.Watch, error) {
+	t.Helper()
+	m, err := rpc.Parse([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller := &session.Caller{Era: "streamable", Session: "abcdefgh", Identity: contract.Identity{
+		Subject: "u-1", Email: "alice@example.com", Roles: []string{"mcp-user"}, Scopes: strings.Fields(scopes),
+	}}
+	return g.Begin(context.Background(), &session.CallInfo{Caller: caller, Method: m.Method, Name: m.Name(), Message: &m})
+}
+
+func call(tool string) string {
+	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":{"text":"secret"}}}`
+}
+
+func TestGuardDecidesAndTells(t *testing.T) {
+	g, log := newGuard(t)
+	w, err := begin(t, g, "", call("get_x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin(t, g, "", call("get_x")); err == nil || session.AsRPC(err).Code != rpc.CodeBusy {
+		t.Errorf("second in flight: %v, want busy", err)
+	}
+	w.End(session.Outcome{Status: "ok", Bytes: 7})
+	if _, err := begin(t, g, "", call("get_x")); err != nil {
+		t.Errorf("after the first ended: %v", err)
+	}
+	_, err = begin(t, g, "openid", call("send"))
+	var scope *session.ScopeError
+	if !errors.As(err, &scope) {
+		t.Fatalf("err = %v, want a ScopeError", err)
+	}
+	if want := `Bearer error="insufficient_scope", scope="slack.write openid", resource_metadata="https://mcp.example.com/m"`; scope.Challenge != want {
+		t.Errorf("challenge = %s, want %s", scope.Challenge, want)
+	}
+	if e := session.AsRPC(err); e.Code != guard.CodeRefused || !strings.Contains(string(e.Data), `"rule":"write"`) {
+		t.Errorf("answer = %+v", e)
+	}
+	if _, err := begin(t, g, "", call("rm")); session.AsRPC(err).Code != guard.CodeRefused {
+		t.Errorf("unknown tool: %v", err)
+	}
+	w, err = begin(t, g, "slack.write", call("send"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.End(session.Outcome{Status: "error"})
+	g.Audit.Close()
+	checkLog(t, log, []string{"limited read", "ok read", "missing_scope write", "denied default", "error write"})
+}
+
+// checkLog holds outcome and rule of each line against want; only rule write
+// may log the arguments, and only for a call that it decided.
+func checkLog(t *testing.T, log string, want []string) {
+	t.Helper()
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.SplitSeq(strings.TrimSpace(string(raw)), "\n") {
+		var r audit.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.Outcome+" "+r.Rule)
+		if strings.Contains(line, "secret") != (r.Outcome == "error") {
+			t.Errorf("arguments: %s", line)
+		}
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("audit log = %q, want %q", got, want)
+	}
+}
+
+func TestGuardFiltersLists(t *testing.T) {
+	g, _ := newGuard(t)
+	defer g.Audit.Close()
+	w, err := begin(t, g, "", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(w.Result([]byte(`{"tools":[{"name":"get_x"},{"name":"send"}],"nextCursor":"c"}`))); got != `{"tools":[{"name":"get_x"}],"nextCursor":"c"}` {
+		t.Errorf("list = %s", got)
+	}
+	if got := string(w.Result([]byte(`{"tools":{"name":"send"}}`))); got != `{"tools":[]}` {
+		t.Errorf("a list that cannot be read = %s", got)
+	}
+	w.End(session.Outcome{Status: "ok"})
+}
+
+func TestABadFileKeepsTheOldOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	writeFile(t, path, text)
+	file, err := guard.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := file.Current.Load()
+	ctx, cancel := context.WithCancel(context.Background())
+	results, hup, ended := make(chan error, 16), make(chan os.Signal), make(chan error)
+	go func() { ended <- file.Watch(ctx, hup, func(err error) { results <- err }) }()
+	hup <- os.Interrupt // any signal; once it is taken the watch is on
+	if err := <-results; err != nil {
+		t.Fatal(err)
+	}
+	old = file.Current.Load()
+	writeFile(t, path+".new", "default: deny\nrules:\n  - name: [\n")
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-results; err == nil || !strings.Contains(err.Error(), "line 3, column") {
+		t.Errorf("err = %v, want a line and a column", err)
+	}
+	if file.Current.Load() != old {
+		t.Error("a bad file replaced the policy")
+	}
+	writeFile(t, path+".new", "default: allow\n")
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-results; err != nil || !file.Current.Load().DefaultAllows() {
+		t.Errorf("the new file is not in force: %v", err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCheckExplains(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	writeFile(t, path, text)
+	var out strings.Builder
+	ok, err := (&guard.Check{File: path, Roles: []string{"mcp-user"}, Tool: "send"}).Run(&out)
+	if err != nil || ok {
+		t.Errorf("allowed %v, err %v", ok, err)
+	}
+	for _, want := range []string{"good; 2 rules, default deny", "missing_scope by rule write", "[slack.write]", "shown in lists: false"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q does not say %q", out.String(), want)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+// Package telemetry holds the bridge's metrics, under the names of the
+// OpenTelemetry semantic conventions for MCP as Prometheus writes them.
+//
+// It promises that no client can make a new series: a method is one of those
+// that MCP defines, a tool one that the server listed, and both are _OTHER
+// where they are not. It must never know a policy, HTTP or a child.
+package telemetry
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	other    = "_OTHER"
+	maxTools = 512 // names of tools that are remembered for each server
+)
+
+// methods are the requests that MCP defines, in all its versions.
+var methods = map[string]bool{
+	"initialize": true, "ping": true, "server/discover": true, "logging/setLevel": true, "completion/complete": true,
+	"tools/list": true, "tools/call": true, "prompts/list": true, "prompts/get": true,
+	"resources/list": true, "resources/templates/list": true, "resources/read": true,
+	"resources/subscribe": true, "resources/unsubscribe": true, "subscriptions/listen": true,
+}
+
+// Metrics is the set of the bridge. It is safe for concurrent use.
+type Metrics struct {
+	operation *prometheus.HistogramVec
+	session   *prometheus.HistogramVec
+	refusals  *prometheus.CounterVec
+	reloads   *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	tools map[string]map[string]bool // server -> names that it listed
+}
+
+// New registers the metrics.
+func New(reg prometheus.Registerer) *Metrics {
+	buckets := []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300} // of the convention
+	m := &Metrics{
+		operation: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mcp_server_operation_duration_seconds", Buckets: buckets,
+			Help: "MCP request duration, from when it was received until the result was sent.",
+		}, []string{"mcp_method_name", "gen_ai_tool_name", "error_type", "gatehouse_server", "gatehouse_era"}),
+		session: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mcp_server_session_duration_seconds", Buckets: buckets,
+			Help: "Duration of MCP sessions.",
+		}, []string{"gatehouse_server", "gatehouse_era"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_policy_refusals_total", Help: "Calls refused, by outcome and rule.",
+		}, []string{"outcome", "rule"}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_policy_reloads_total", Help: "Reads of the policy file, by result.",
+		}, []string{"result"}),
+		tools: map[string]map[string]bool{},
+	}
+	reg.MustRegister(m.operation, m.session, m.refusals, m.reloads)
+	return m
+}
+
+// Operation records a call that has ended. errorType is "" for a success.
+func (m *Metrics) Operation(server, era, method, tool, errorType string, took time.Duration) {
+	if !methods[method] {
+		method = other
+	}
+	if tool != "" && !m.listed(server, tool) {
+		tool = other
+	}
+	m.operation.WithLabelValues(method, tool, errorType, server, era).Observe(took.Seconds())
+}
+
+// Session records a session that has ended.
+func (m *Metrics) Session(server, era string, took time.Duration) {
+	m.session.WithLabelValues(server, era).Observe(took.Seconds())
+}
+
+// Refused counts a refusal; rule is a name of the policy file.
+func (m *Metrics) Refused(outcome, rule string) { m.refusals.WithLabelValues(outcome, rule).Inc() }
+
+// Reloaded counts a read of the policy file.
+func (m *Metrics) Reloaded(ok bool) {
+	result := "kept_old"
+	if ok {
+		result = "ok"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+}
+
+// Listed remembers a tool that the server itself named, so that it may be a
+// label.
+func (m *Metrics) Listed(server, tool string) {
+	if m.listed(server, tool) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := m.tools[server]
+	if names == nil {
+		names = map[string]bool{}
+		m.tools[server] = names
+	}
+	if len(names) < maxTools {
+		names[tool] = true
+	}
+}
+
+func (m *Metrics) listed(server, tool string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.tools[server][tool]
+}
