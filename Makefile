@@ -30,7 +30,7 @@ unit: ## Unit tests with the race detector
 NEED_PROGRAMS := $(if $(filter 2,$(words $(PROGRAMS))),,$(filter conformance package-test units-test,$(TEST_PARTS)))
 
 test: ## Everything: each part of TEST_PARTS, with its seconds
-	@$(if $(NEED_PROGRAMS),echo "NOT RUN, no main.go for both programs yet: $(NEED_PROGRAMS)",:)
+	@$(if $(NEED_PROGRAMS),printf "not run (a program has no main.go): %s\n" "$(NEED_PROGRAMS)",:)
 	@test/parts.sh $(filter-out $(NEED_PROGRAMS),$(TEST_PARTS))
 
 clean: ## Take away what the other targets made

@@ -1,0 +1,85 @@
+package stateless_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// This test binary is also the child: an MCP server of 2025-11-25 over stdio.
+const childEnv = "STATELESS_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		older(bufio.NewReader(os.Stdin))
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+type wire struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params struct {
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+		Meta      json.RawMessage `json:"_meta"`
+	} `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+}
+
+func older(in *bufio.Reader) {
+	asking := map[string]json.RawMessage{} // our request's id to the call's
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var m wire
+		if json.Unmarshal(line, &m) != nil {
+			fmt.Println(`{"jsonrpc":"2.0","method":"notifications/broken"}`)
+			continue
+		}
+		switch m.Method {
+		case "":
+			call := asking[string(m.ID)]
+			answer := m.Result
+			if answer == nil {
+				answer = m.Error
+			}
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"answer":%s}}`+"\n", call, answer)
+		case "initialize":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
+		case "tools/list":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"N"}}}}]}}`+"\n", m.ID)
+		case "tools/call":
+			call(m, asking)
+		case "notifications/cancelled":
+			fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+		case "notifications/initialized":
+		default:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}`+"\n", m.ID)
+		}
+	}
+}
+
+func call(m wire, asking map[string]json.RawMessage) {
+	switch m.Params.Name {
+	case "ask":
+		id := fmt.Sprintf(`"q%d"`, len(asking))
+		asking[id] = m.ID
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"method":"elicitation/create","params":{"message":"who?"}}`+"\n", id)
+	case "never":
+		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+	case "change":
+		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[]}}`+"\n", m.ID)
+	default:
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"echo":%s}}`+"\n", m.ID, m.Params.Arguments)
+	}
+}
