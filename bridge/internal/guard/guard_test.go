@@ -23,7 +23,10 @@ import (
 	"gatehouse/internal/contract"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+
+	goleak.VerifyTestMain(m)
+}
 
 const text = `default: deny
 rules:
