@@ -1,0 +1,303 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Elder stands between one client of an older version and its child. It passes
+// everything until the child refuses initialize; where the child then answers
+// server/discover, it speaks 2026-07-28 to the child and the older version to
+// the client. It keeps what the older version calls a session: the client's
+// name and capabilities, the log level, subscriptions, and the questions that
+// wait for an answer. It is safe for concurrent use.
+type Elder struct {
+	pass atomic.Bool // the child is older: nothing to do any more
+
+	mu       sync.Mutex
+	active   bool
+	initID   json.RawMessage
+	version  string
+	refusal  json.RawMessage // the child's own answer to initialize
+	info     json.RawMessage
+	can      json.RawMessage
+	level    string
+	server   Server
+	next     int
+	calls    map[string]*elderCall // by the id that the child knows
+	asks     map[string]elderAsk   // by the id that the client knows
+	listenID json.RawMessage
+	uris     []string
+}
+
+// Lines are messages to send on: to the child, and to the client.
+type Lines struct{ Down, Up [][]byte }
+
+type elderCall struct {
+	id      json.RawMessage // the client's
+	message Object
+	state   json.RawMessage // requestState of the child, or nil
+	missing int
+	answers []Edit
+}
+
+type elderAsk struct {
+	call *elderCall
+	key  string
+}
+
+// NewElder is for one child.
+func NewElder() *Elder {
+	return &Elder{calls: map[string]*elderCall{}, asks: map[string]elderAsk{}}
+}
+
+// Passes reports that every line may go as it is from now on.
+func (e *Elder) Passes() bool { return e.pass.Load() }
+
+func down(lines ...[]byte) Lines { return Lines{Down: lines} }
+func up(lines ...[]byte) Lines   { return Lines{Up: lines} }
+
+// FromClient takes one line that the client sent.
+func (e *Elder) FromClient(line []byte) Lines {
+	m, err := Parse(line)
+	if err != nil {
+		return down(line)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	method, _ := m.Text("method")
+	if !e.active {
+		if method == "initialize" {
+			e.remember(m)
+		}
+		return down(line)
+	}
+	switch {
+	case method == "":
+		return e.answered(m)
+	case !m.Has("id"):
+		return e.notified(method, m)
+	}
+	return e.requested(method, m)
+}
+
+func (e *Elder) remember(m Object) {
+	params, err := m.Object("params")
+	if err != nil {
+		return
+	}
+	e.initID = slices.Clone(m.Get("id"))
+	e.info, e.can = slices.Clone(params.Get("clientInfo")), slices.Clone(params.Get("capabilities"))
+	e.version, _ = params.Text("protocolVersion")
+	if e.version == Modern || !slices.Contains(SupportedVersions(), e.version) {
+		e.version = NewestOlder
+	}
+}
+
+func (e *Elder) requested(method string, m Object) Lines {
+	id := m.Get("id")
+	params, err := m.Object("params")
+	if err != nil {
+		return up(errorf(CodeInvalidParams, "Invalid params: %v", err).Response(id))
+	}
+	switch method {
+	case "ping":
+		return up(Result(id, json.RawMessage("{}")))
+	case "logging/setLevel":
+		if level, _ := params.Text("level"); logLevel(level) {
+			e.level = level
+			return up(Result(id, json.RawMessage("{}")))
+		}
+		return up(errorf(CodeInvalidParams, "Invalid params: level").Response(id))
+	case "resources/subscribe", "resources/unsubscribe":
+		uri, _ := params.Text("uri")
+		e.uris = slices.DeleteFunc(e.uris, func(have string) bool { return have == uri })
+		if method == "resources/subscribe" {
+			e.uris = append(e.uris, uri)
+		}
+		return Lines{Down: e.listen(), Up: [][]byte{Result(id, json.RawMessage("{}"))}}
+	case "initialize":
+		return up(errorf(CodeInvalidRequest, "Invalid request: initialized already").Response(id))
+	}
+	call := &elderCall{id: slices.Clone(id), message: m}
+	e.calls[string(id)] = call
+	return down(e.dressed(m, id))
+}
+
+// dressed gives a request the _meta that 2026-07-28 wants of each.
+func (e *Elder) dressed(m Object, id json.RawMessage, edits ...Edit) []byte {
+	params, _ := m.Object("params") // checked when the request came
+	meta, err := params.Object("_meta")
+	if err != nil {
+		meta = empty()
+	}
+	can := e.can
+	if can == nil {
+		can = json.RawMessage("{}")
+	}
+	keys := []Edit{{MetaVersion, quote(Modern)}, {MetaClientInfo, e.info}, {MetaCapabilities, can}}
+	if e.level != "" {
+		keys = append(keys, Edit{MetaLogLevel, quote(e.level)})
+	}
+	edits = append(edits, Edit{"_meta", meta.With(keys...)})
+	return m.With(Edit{"id", id}, Edit{"params", params.With(edits...)})
+}
+
+func (e *Elder) notified(method string, m Object) Lines {
+	switch method {
+	case "notifications/initialized":
+		return Lines{Down: e.listen()}
+	case Cancelled:
+		params, err := m.Object("params")
+		if err != nil {
+			return Lines{}
+		}
+		for id, call := range e.calls {
+			if string(call.id) == string(params.Get("requestId")) {
+				return down(m.With(Edit{"params", params.With(Edit{"requestId", json.RawMessage(id)})}))
+			}
+		}
+	}
+	return Lines{} // 2026-07-28 has no other notification from a client
+}
+
+// listen opens the one subscription anew, with all that the client may hear
+// in a session of the older version.
+func (e *Elder) listen() [][]byte {
+	var lines [][]byte
+	if e.listenID != nil {
+		lines = append(lines, Message(nil, Cancelled, empty().With(Edit{"requestId", e.listenID})))
+	}
+	want, _ := json.Marshal(Filter{Tools: true, Prompts: true, Resources: true, URIs: e.uris}) // plain
+	e.listenID = e.fresh()
+	m, _ := Parse(Message(e.listenID, Listen, empty().With(Edit{"notifications", want}))) // our own
+	return append(lines, e.dressed(m, e.listenID))
+}
+
+func (e *Elder) fresh() json.RawMessage {
+	e.next++
+	return quote(fmt.Sprintf("gh-elder-%d", e.next))
+}
+
+// answered takes the client's answer to a question; with the last one the call
+// goes down again with all of them.
+func (e *Elder) answered(m Object) Lines {
+	key := string(m.Get("id"))
+	ask, ok := e.asks[key]
+	if !ok {
+		return Lines{}
+	}
+	delete(e.asks, key)
+	call := ask.call
+	if result := m.Get("result"); result != nil {
+		call.answers = append(call.answers, Edit{ask.key, slices.Clone(result)})
+	}
+	if call.missing--; call.missing > 0 {
+		return Lines{}
+	}
+	if len(call.answers) == 0 { // the client refused every question
+		return up(errorf(CodeInternal, "Internal error: the client gave no input").Response(call.id))
+	}
+	return down(e.again(call))
+}
+
+func (e *Elder) again(call *elderCall) []byte {
+	id := e.fresh() // a retry is a request of its own (mrtr, "Client Requirements")
+	e.calls[string(id)] = call
+	edits := []Edit{{"inputResponses", empty().With(call.answers...)}, {"requestState", call.state}}
+	return e.dressed(call.message, id, edits...)
+}
+
+// FromChild takes one line that the child wrote.
+func (e *Elder) FromChild(line []byte) Lines {
+	m, err := Parse(line)
+	if err != nil {
+		return up(line)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.active {
+		return e.opening(line, m)
+	}
+	if method, _ := m.Text("method"); method == Acknowledged {
+		return Lines{}
+	} else if method != "" {
+		return up(line)
+	}
+	id := string(m.Get("id"))
+	call, ok := e.calls[id]
+	if !ok {
+		return Lines{} // the end of a subscription, or nothing that anybody asked
+	}
+	delete(e.calls, id)
+	result, err := m.Object("result")
+	if kind, _ := result.Text("resultType"); err == nil && kind == "input_required" {
+		return e.questions(call, result)
+	}
+	return up(m.With(Edit{"id", call.id}))
+}
+
+// opening follows the answer to initialize.
+func (e *Elder) opening(line []byte, m Object) Lines {
+	if e.initID == nil || m.Has("method") {
+		return up(line)
+	}
+	id := string(m.Get("id"))
+	switch {
+	case e.refusal == nil && id == string(e.initID) && m.Has("error"):
+		e.refusal = slices.Clone(line)
+		e.listenID = e.fresh()
+		probe, _ := Parse(Message(e.listenID, Discover, json.RawMessage("{}"))) // our own
+		return down(e.dressed(probe, e.listenID))
+	case e.refusal == nil && id == string(e.initID):
+		e.pass.Store(true)
+	case e.refusal != nil && id == string(e.listenID):
+		return e.discovered(m)
+	}
+	return up(line)
+}
+
+func (e *Elder) discovered(m Object) Lines {
+	server, err := FromDiscover(m.Get("result"))
+	if err != nil {
+		e.pass.Store(true)
+		return up(e.refusal) // a child of no era that we know: its own words
+	}
+	e.active, e.server, e.listenID = true, server, nil
+	info := server.Info
+	if info == nil {
+		info = json.RawMessage(`{"name":"unknown","version":"0"}`)
+	}
+	can := server.Capabilities
+	if can == nil {
+		can = json.RawMessage("{}")
+	}
+	return up(Result(e.initID, empty().With(
+		Edit{"protocolVersion", quote(e.version)}, Edit{"capabilities", can},
+		Edit{"serverInfo", info}, Edit{"instructions", server.Instructions})))
+}
+
+// questions asks the client what the child wants to know, each as a request.
+func (e *Elder) questions(call *elderCall, result Object) Lines {
+	call.state, call.answers = slices.Clone(result.Get("requestState")), nil
+	requests, err := result.Object("inputRequests")
+	if err != nil || len(requests.Keys()) == 0 {
+		return down(e.again(call))
+	}
+	var lines [][]byte
+	call.missing = len(requests.Keys())
+	for _, key := range requests.Keys() {
+		request, err := requests.Object(key)
+		if err != nil {
+			return up(errorf(CodeInternal, "Internal error: the server's input request cannot be read").Response(call.id))
+		}
+		id := e.fresh()
+		e.asks[string(id)] = elderAsk{call, key}
+		method, _ := request.Text("method")
+		lines = append(lines, Message(id, method, request.Get("params")))
+	}
+	return Lines{Up: lines}
+}

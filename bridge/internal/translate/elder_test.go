@@ -1,0 +1,92 @@
+package translate_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"gatehouse/bridge/internal/translate"
+)
+
+func one(t *testing.T, lines [][]byte, parts ...string) string {
+	t.Helper()
+	if len(lines) != 1 || !json.Valid(lines[0]) {
+		t.Fatalf("lines = %q, want one with %q", lines, parts)
+	}
+	for _, part := range parts {
+		if !strings.Contains(string(lines[0]), part) {
+			t.Fatalf("%s lacks %s", lines[0], part)
+		}
+	}
+	return string(lines[0])
+}
+
+func idOf(t *testing.T, line string) string {
+	t.Helper()
+	o, err := translate.Parse([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(o.Get("id"))
+}
+
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}`
+
+func modernOnly(t *testing.T) *translate.Elder {
+	t.Helper()
+	e := translate.NewElder()
+	one(t, e.FromClient([]byte(initialize)).Down, "initialize")
+	probe := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`)).Down, "server/discover")
+	got := e.FromChild([]byte(`{"jsonrpc":"2.0","id":` + idOf(t, probe) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`))
+	one(t, got.Up, `"id":0`, `"protocolVersion":"2025-06-18"`, `"serverInfo":{"name":"s","version":"2"}`, `"tools":{}`)
+	return e
+}
+
+func TestElderPassesAnOlderChild(t *testing.T) {
+	e := translate.NewElder()
+	e.FromClient([]byte(initialize))
+	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"result":{}}`)).Up, `"result":{}`)
+	if !e.Passes() {
+		t.Error("a child that took initialize is still translated")
+	}
+}
+
+func TestElderAsksTheOlderClient(t *testing.T) {
+	e := modernOnly(t)
+	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)).Down, "subscriptions/listen")
+	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0}}}`)).Down,
+		`"id":7`, `"n":1.0`, `"io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}`)
+	asked := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?"}}}}}`)).Up,
+		"elicitation/create", `"message":"?"`)
+	again := one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`)).Down,
+		`"inputResponses":{"who":{"action":"accept"}}`, `"requestState":"st"`)
+	if idOf(t, again) == "7" {
+		t.Error("the retry has the id of the first request")
+	}
+	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, again)+`,"result":{"resultType":"complete","content":[]}}`)).Up, `"id":7`, `"content":[]`)
+	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":8,"method":"ping"}`)).Up, `"id":8`, `"result":{}`)
+}
+
+func TestElderTellsTheRefusalOfAChildOfNoEra(t *testing.T) {
+	e := translate.NewElder()
+	e.FromClient([]byte(initialize))
+	probe := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":"mine"}}`)).Down)
+	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`)).Up, "mine", `"id":0`)
+}
+
+func FuzzElder(f *testing.F) {
+	f.Add([]byte(initialize), []byte(`{"jsonrpc":"2.0","id":0,"error":{}}`))
+	f.Fuzz(func(t *testing.T, client, child []byte) {
+		if !json.Valid(client) || !json.Valid(child) {
+			return
+		}
+		e := modernOnly(t)
+		for _, lines := range []translate.Lines{e.FromClient(client), e.FromChild(child), e.FromClient(child)} {
+			for _, line := range append(lines.Down, lines.Up...) {
+				if !json.Valid(line) {
+					t.Fatalf("not JSON: %s", line)
+				}
+			}
+		}
+	})
+}
