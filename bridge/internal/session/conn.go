@@ -23,7 +23,9 @@ type Conn struct {
 	log    zerolog.Logger
 	ready  Ready // set once, before the Conn is shared
 	done   chan struct{}
-	spoke  atomic.Bool
+
+	adapter Adapter // nil on a child that the bridge made ready itself
+	spoke   atomic.Bool
 
 	mu     sync.Mutex
 	calls  map[string]*Call    // by the id that the child knows
@@ -52,6 +54,9 @@ func newConn(s *Server, proc *child.Process, shared, secret bool, log zerolog.Lo
 		proc: proc, server: s, shared: shared, secret: secret, log: log, done: make(chan struct{}),
 		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]struct{}{},
 		asked: map[string]question{}, links: map[*Link]struct{}{},
+	}
+	if !shared && s.cfg.Adapt != nil {
+		c.adapter = s.cfg.Adapt()
 	}
 	go c.read()
 	return c
@@ -96,6 +101,15 @@ func (c *Conn) hear(line []byte) {
 	if len(line) == 0 {
 		return
 	}
+	if c.adapted() {
+		c.hearAdapted(line)
+		return
+	}
+	c.take(line)
+}
+
+// take routes one line of the child.
+func (c *Conn) take(line []byte) {
 	m, err := rpc.Parse(line)
 	if err != nil {
 		c.hearOdd(line)
@@ -171,6 +185,13 @@ func (c *Conn) epitaph(cause error) *rpc.Error {
 // write sends to the child. A child that does not read is ended: half a line
 // may stand in its pipe.
 func (c *Conn) write(line []byte, edits ...rpc.Edit) error {
+	if c.adapted() {
+		return c.writeAdapted(line, edits...)
+	}
+	return c.writeRaw(line, edits...)
+}
+
+func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) error {
 	err := c.proc.Write(line, edits...)
 	if err != nil {
 		c.log.Warn().Err(err).Msg("cannot write to the server")

@@ -33,7 +33,8 @@ type ServerConfig struct {
 	Limits    Limits
 	Child     child.Options // Stderr and MaxLine are set by the Server
 	Starter   *child.Starter
-	Guard     Guard // may be nil
+	Guard     Guard          // may be nil
+	Adapt     func() Adapter // for the child of a session; nil means none
 	Log       zerolog.Logger
 }
 

@@ -33,8 +33,8 @@ type Elder struct {
 	uris     []string
 }
 
-// Lines are messages to send on: to the child, and to the client.
-type Lines struct{ Down, Up [][]byte }
+// lines are messages to send on: to the child, and to the client.
+type lines struct{ down, up [][]byte }
 
 type elderCall struct {
 	id      json.RawMessage // the client's
@@ -57,11 +57,16 @@ func NewElder() *Elder {
 // Passes reports that every line may go as it is from now on.
 func (e *Elder) Passes() bool { return e.pass.Load() }
 
-func down(lines ...[]byte) Lines { return Lines{Down: lines} }
-func up(lines ...[]byte) Lines   { return Lines{Up: lines} }
+func down(messages ...[]byte) lines { return lines{down: messages} }
+func up(messages ...[]byte) lines   { return lines{up: messages} }
 
 // FromClient takes one line that the client sent.
-func (e *Elder) FromClient(line []byte) Lines {
+func (e *Elder) FromClient(line []byte) (down, up [][]byte) {
+	lines := e.fromClient(line)
+	return lines.down, lines.up
+}
+
+func (e *Elder) fromClient(line []byte) lines {
 	m, err := Parse(line)
 	if err != nil {
 		return down(line)
@@ -97,7 +102,7 @@ func (e *Elder) remember(m Object) {
 	}
 }
 
-func (e *Elder) requested(method string, m Object) Lines {
+func (e *Elder) requested(method string, m Object) lines {
 	id := m.Get("id")
 	params, err := m.Object("params")
 	if err != nil {
@@ -118,7 +123,7 @@ func (e *Elder) requested(method string, m Object) Lines {
 		if method == "resources/subscribe" {
 			e.uris = append(e.uris, uri)
 		}
-		return Lines{Down: e.listen(), Up: [][]byte{Result(id, json.RawMessage("{}"))}}
+		return lines{down: e.listen(), up: [][]byte{Result(id, json.RawMessage("{}"))}}
 	case "initialize":
 		return up(errorf(CodeInvalidRequest, "Invalid request: initialized already").Response(id))
 	}
@@ -146,14 +151,14 @@ func (e *Elder) dressed(m Object, id json.RawMessage, edits ...Edit) []byte {
 	return m.With(Edit{"id", id}, Edit{"params", params.With(edits...)})
 }
 
-func (e *Elder) notified(method string, m Object) Lines {
+func (e *Elder) notified(method string, m Object) lines {
 	switch method {
 	case "notifications/initialized":
-		return Lines{Down: e.listen()}
+		return lines{down: e.listen()}
 	case Cancelled:
 		params, err := m.Object("params")
 		if err != nil {
-			return Lines{}
+			return lines{}
 		}
 		for id, call := range e.calls {
 			if string(call.id) == string(params.Get("requestId")) {
@@ -161,20 +166,20 @@ func (e *Elder) notified(method string, m Object) Lines {
 			}
 		}
 	}
-	return Lines{} // 2026-07-28 has no other notification from a client
+	return lines{} // 2026-07-28 has no other notification from a client
 }
 
 // listen opens the one subscription anew, with all that the client may hear
 // in a session of the older version.
 func (e *Elder) listen() [][]byte {
-	var lines [][]byte
+	var out [][]byte
 	if e.listenID != nil {
-		lines = append(lines, Message(nil, Cancelled, empty().With(Edit{"requestId", e.listenID})))
+		out = append(out, Message(nil, Cancelled, empty().With(Edit{"requestId", e.listenID})))
 	}
 	want, _ := json.Marshal(Filter{Tools: true, Prompts: true, Resources: true, URIs: e.uris}) // plain
 	e.listenID = e.fresh()
 	m, _ := Parse(Message(e.listenID, Listen, empty().With(Edit{"notifications", want}))) // our own
-	return append(lines, e.dressed(m, e.listenID))
+	return append(out, e.dressed(m, e.listenID))
 }
 
 func (e *Elder) fresh() json.RawMessage {
@@ -184,11 +189,11 @@ func (e *Elder) fresh() json.RawMessage {
 
 // answered takes the client's answer to a question; with the last one the call
 // goes down again with all of them.
-func (e *Elder) answered(m Object) Lines {
+func (e *Elder) answered(m Object) lines {
 	key := string(m.Get("id"))
 	ask, ok := e.asks[key]
 	if !ok {
-		return Lines{}
+		return lines{}
 	}
 	delete(e.asks, key)
 	call := ask.call
@@ -196,7 +201,7 @@ func (e *Elder) answered(m Object) Lines {
 		call.answers = append(call.answers, Edit{ask.key, slices.Clone(result)})
 	}
 	if call.missing--; call.missing > 0 {
-		return Lines{}
+		return lines{}
 	}
 	if len(call.answers) == 0 { // the client refused every question
 		return up(errorf(CodeInternal, "Internal error: the client gave no input").Response(call.id))
@@ -212,7 +217,12 @@ func (e *Elder) again(call *elderCall) []byte {
 }
 
 // FromChild takes one line that the child wrote.
-func (e *Elder) FromChild(line []byte) Lines {
+func (e *Elder) FromChild(line []byte) (down, up [][]byte) {
+	lines := e.fromChild(line)
+	return lines.down, lines.up
+}
+
+func (e *Elder) fromChild(line []byte) lines {
 	m, err := Parse(line)
 	if err != nil {
 		return up(line)
@@ -223,14 +233,14 @@ func (e *Elder) FromChild(line []byte) Lines {
 		return e.opening(line, m)
 	}
 	if method, _ := m.Text("method"); method == Acknowledged {
-		return Lines{}
+		return lines{}
 	} else if method != "" {
 		return up(line)
 	}
 	id := string(m.Get("id"))
 	call, ok := e.calls[id]
 	if !ok {
-		return Lines{} // the end of a subscription, or nothing that anybody asked
+		return lines{} // the end of a subscription, or nothing that anybody asked
 	}
 	delete(e.calls, id)
 	result, err := m.Object("result")
@@ -241,7 +251,7 @@ func (e *Elder) FromChild(line []byte) Lines {
 }
 
 // opening follows the answer to initialize.
-func (e *Elder) opening(line []byte, m Object) Lines {
+func (e *Elder) opening(line []byte, m Object) lines {
 	if e.initID == nil || m.Has("method") {
 		return up(line)
 	}
@@ -260,7 +270,7 @@ func (e *Elder) opening(line []byte, m Object) Lines {
 	return up(line)
 }
 
-func (e *Elder) discovered(m Object) Lines {
+func (e *Elder) discovered(m Object) lines {
 	server, err := FromDiscover(m.Get("result"))
 	if err != nil {
 		e.pass.Store(true)
@@ -281,13 +291,13 @@ func (e *Elder) discovered(m Object) Lines {
 }
 
 // questions asks the client what the child wants to know, each as a request.
-func (e *Elder) questions(call *elderCall, result Object) Lines {
+func (e *Elder) questions(call *elderCall, result Object) lines {
 	call.state, call.answers = slices.Clone(result.Get("requestState")), nil
 	requests, err := result.Object("inputRequests")
 	if err != nil || len(requests.Keys()) == 0 {
 		return down(e.again(call))
 	}
-	var lines [][]byte
+	var asked [][]byte
 	call.missing = len(requests.Keys())
 	for _, key := range requests.Keys() {
 		request, err := requests.Object(key)
@@ -297,7 +307,7 @@ func (e *Elder) questions(call *elderCall, result Object) Lines {
 		id := e.fresh()
 		e.asks[string(id)] = elderAsk{call, key}
 		method, _ := request.Text("method")
-		lines = append(lines, Message(id, method, request.Get("params")))
+		asked = append(asked, Message(id, method, request.Get("params")))
 	}
-	return Lines{Up: lines}
+	return lines{up: asked}
 }

@@ -32,12 +32,16 @@ func idOf(t *testing.T, line string) string {
 
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}`
 
+type lines struct{ Down, Up [][]byte }
+
+func said(down, up [][]byte) lines { return lines{down, up} }
+
 func modernOnly(t *testing.T) *translate.Elder {
 	t.Helper()
 	e := translate.NewElder()
-	one(t, e.FromClient([]byte(initialize)).Down, "initialize")
-	probe := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`)).Down, "server/discover")
-	got := e.FromChild([]byte(`{"jsonrpc":"2.0","id":` + idOf(t, probe) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`))
+	one(t, said(e.FromClient([]byte(initialize))).Down, "initialize")
+	probe := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`))).Down, "server/discover")
+	got := said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":` + idOf(t, probe) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`)))
 	one(t, got.Up, `"id":0`, `"protocolVersion":"2025-06-18"`, `"serverInfo":{"name":"s","version":"2"}`, `"tools":{}`)
 	return e
 }
@@ -45,7 +49,7 @@ func modernOnly(t *testing.T) *translate.Elder {
 func TestElderPassesAnOlderChild(t *testing.T) {
 	e := translate.NewElder()
 	e.FromClient([]byte(initialize))
-	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"result":{}}`)).Up, `"result":{}`)
+	one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"result":{}}`))).Up, `"result":{}`)
 	if !e.Passes() {
 		t.Error("a child that took initialize is still translated")
 	}
@@ -53,25 +57,25 @@ func TestElderPassesAnOlderChild(t *testing.T) {
 
 func TestElderAsksTheOlderClient(t *testing.T) {
 	e := modernOnly(t)
-	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)).Down, "subscriptions/listen")
-	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0}}}`)).Down,
+	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))).Down, "subscriptions/listen")
+	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0}}}`))).Down,
 		`"id":7`, `"n":1.0`, `"io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}`)
-	asked := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?"}}}}}`)).Up,
+	asked := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?"}}}}}`))).Up,
 		"elicitation/create", `"message":"?"`)
-	again := one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`)).Down,
+	again := one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`))).Down,
 		`"inputResponses":{"who":{"action":"accept"}}`, `"requestState":"st"`)
 	if idOf(t, again) == "7" {
 		t.Error("the retry has the id of the first request")
 	}
-	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, again)+`,"result":{"resultType":"complete","content":[]}}`)).Up, `"id":7`, `"content":[]`)
-	one(t, e.FromClient([]byte(`{"jsonrpc":"2.0","id":8,"method":"ping"}`)).Up, `"id":8`, `"result":{}`)
+	one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, again)+`,"result":{"resultType":"complete","content":[]}}`))).Up, `"id":7`, `"content":[]`)
+	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":8,"method":"ping"}`))).Up, `"id":8`, `"result":{}`)
 }
 
 func TestElderTellsTheRefusalOfAChildOfNoEra(t *testing.T) {
 	e := translate.NewElder()
 	e.FromClient([]byte(initialize))
-	probe := one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":"mine"}}`)).Down)
-	one(t, e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`)).Up, "mine", `"id":0`)
+	probe := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":"mine"}}`))).Down)
+	one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`))).Up, "mine", `"id":0`)
 }
 
 func FuzzElder(f *testing.F) {
@@ -81,8 +85,8 @@ func FuzzElder(f *testing.F) {
 			return
 		}
 		e := modernOnly(t)
-		for _, lines := range []translate.Lines{e.FromClient(client), e.FromChild(child), e.FromClient(child)} {
-			for _, line := range append(lines.Down, lines.Up...) {
+		for _, l := range []lines{said(e.FromClient(client)), said(e.FromChild(child)), said(e.FromClient(child))} {
+			for _, line := range append(l.Down, l.Up...) {
 				if !json.Valid(line) {
 					t.Fatalf("not JSON: %s", line)
 				}

@@ -1,0 +1,48 @@
+package session
+
+import "gatehouse/bridge/internal/rpc"
+
+// Adapter stands between one client's child and its Conn, where the two speak
+// different eras. Each method takes one line and returns those to send down to
+// the child and up to the client. Once Passes is true it is asked no more.
+type Adapter interface {
+	FromClient(line []byte) (down, up [][]byte)
+	FromChild(line []byte) (down, up [][]byte)
+	Passes() bool
+}
+
+// adapted reports whether lines go through the adapter.
+func (c *Conn) adapted() bool { return c.adapter != nil && !c.adapter.Passes() }
+
+// writeAdapted sends a client's line through the adapter. What goes up at once
+// is routed as if the child had said it.
+func (c *Conn) writeAdapted(line []byte, edits ...rpc.Edit) error {
+	down, up := c.adapter.FromClient(rpc.AppendEdited(nil, line, edits...))
+	for _, l := range down {
+		if err := c.writeRaw(l); err != nil {
+			return err
+		}
+	}
+	for _, l := range up {
+		c.take(l)
+	}
+	return nil
+}
+
+// hearAdapted takes a line of the child through the adapter. What goes down is
+// written by another goroutine: the reader never writes (see refuse).
+func (c *Conn) hearAdapted(line []byte) {
+	down, up := c.adapter.FromChild(line)
+	if len(down) > 0 {
+		go func() {
+			for _, l := range down {
+				if c.writeRaw(l) != nil {
+					return
+				}
+			}
+		}()
+	}
+	for _, l := range up {
+		c.take(l)
+	}
+}
