@@ -43,9 +43,11 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 	}
 	front := stateless.New(server.Pool(), opts)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
 		who := r.Header.Get("As")
-		front.Serve(w, r, &session.Caller{Identity: contract.Identity{Subject: who, SessionID: "sid-" + who}, Era: "stateless"}, body)
+		handler := front.Handler("", 1<<20, func(context.Context) *contract.Identity {
+			return &contract.Identity{Subject: who, SessionID: "sid-" + who}
+		})
+		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
@@ -76,7 +78,7 @@ func (g *gate) request(ctx context.Context, who, id, method, params, capabilitie
 	if err != nil {
 		return nil, err
 	}
-	req.Header = http.Header{"As": {who}, "Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {method}, "Accept": {"application/json, text/event-stream"}}
+	req.Header = http.Header{"As": {who}, "Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {method}, "Accept": {"application/json, text/event-stream"}, "Content-Type": {"application/json"}}
 	var p struct {
 		Params struct {
 			Name      string
@@ -197,6 +199,35 @@ func TestRefusals(t *testing.T) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != 400 {
 		t.Errorf("a batch: status %d", resp.StatusCode)
+	}
+}
+
+func TestTransportRefusals(t *testing.T) {
+	g := open(t, nil)
+	send := func(method, kind, body string) int {
+		req, err := http.NewRequestWithContext(t.Context(), method, g.url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if raw, _ := io.ReadAll(resp.Body); !json.Valid(raw) {
+			t.Errorf("%s %s: %q is no JSON", method, kind, raw)
+		}
+		return resp.StatusCode
+	}
+	if got := send("GET", "", ""); got != 405 {
+		t.Errorf("GET: %d", got)
+	}
+	if got := send("POST", "text/plain", "{}"); got != 415 {
+		t.Errorf("text/plain: %d", got)
+	}
+	if got := send("POST", "application/json", strings.Repeat(" ", 1<<20+1)); got != 413 {
+		t.Errorf("too large: %d", got)
 	}
 }
 
