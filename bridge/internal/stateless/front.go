@@ -151,7 +151,11 @@ func writeError(w http.ResponseWriter, status int, id json.RawMessage, err *tran
 func writeFailure(w http.ResponseWriter, id json.RawMessage, err error) {
 	var refusal *session.Refusal
 	var rpcErr *rpc.Error
+	var scope *session.ScopeError
 	switch {
+	case errors.As(err, &scope):
+		w.Header().Set("WWW-Authenticate", scope.Challenge)
+		writeJSON(w, http.StatusForbidden, scope.RPC.Body(id))
 	case errors.As(err, &refusal):
 		status := http.StatusServiceUnavailable
 		if refusal.Full {
