@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -48,9 +49,23 @@ func (l *Lease) Release() {
 // Acquire returns the child of the identity, initialised; on a Shared server
 // the one child of all.
 func (p *Pool) Acquire(ctx context.Context, id contract.Identity) (*Lease, error) {
+	return p.acquire(ctx, id, false)
+}
+
+// AcquireModern is the same for a caller of 2026-07-28: a child that speaks it
+// is not initialised, for that would bind it to the older era. So a server of
+// both eras may have two children for one identity.
+func (p *Pool) AcquireModern(ctx context.Context, id contract.Identity) (*Lease, error) {
+	return p.acquire(ctx, id, true)
+}
+
+func (p *Pool) acquire(ctx context.Context, id contract.Identity, modern bool) (*Lease, error) {
 	key, owner := "", (*contract.Identity)(nil)
 	if p.server.Isolation != Shared {
 		key, owner = id.SessionID+"\n"+id.Subject, &id
+	}
+	if modern {
+		key += "\n" + rpc.Version20260728
 	}
 	p.mu.Lock()
 	w := p.warm[key]
@@ -60,7 +75,7 @@ func (p *Pool) Acquire(ctx context.Context, id contract.Identity) (*Lease, error
 	if w == nil {
 		w = &warm{ready: make(chan struct{}), sid: id.SessionID}
 		p.warm[key] = w
-		go p.fill(w, key, owner)
+		go p.fill(w, key, owner, modern)
 	}
 	w.leases++
 	w.used = time.Now()
@@ -92,7 +107,7 @@ func (w *warm) over() bool {
 
 // fill starts the child. It goes on when the one who asked first is gone:
 // others may wait for it.
-func (p *Pool) fill(w *warm, key string, owner *contract.Identity) {
+func (p *Pool) fill(w *warm, key string, owner *contract.Identity, modern bool) {
 	defer close(w.ready)
 	label := "shared"
 	if owner != nil {
@@ -100,7 +115,7 @@ func (p *Pool) fill(w *warm, key string, owner *contract.Identity) {
 	}
 	w.conn, w.err = p.server.start(owner, label, true)
 	if w.err == nil {
-		if w.err = w.conn.prepare(context.Background()); w.err != nil {
+		if w.err = w.conn.prepare(context.Background(), modern); w.err != nil {
 			w.conn.Stop()
 		}
 	}

@@ -28,9 +28,10 @@ const discoverLine = `{"jsonrpc":"2.0","id":"gh-discover","method":"server/disco
 // basic/transports/stdio, "Backward Compatibility").
 const probeTime = 2 * time.Second
 
-// prepare makes a child ready: by server/discover, so that one that speaks
-// 2026-07-28 is spoken to in its own era, else by initialize.
-func (c *Conn) prepare(ctx context.Context) error {
+// prepare makes a child ready. For a caller of 2026-07-28 it asks first whether
+// the child speaks that; a child that does not is initialised, and so is any
+// child for a caller of the older era.
+func (c *Conn) prepare(ctx context.Context, modern bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.server.limits.Start)
 	defer cancel()
 	link, err := c.Link(LinkOptions{Standing: discard{}})
@@ -38,19 +39,21 @@ func (c *Conn) prepare(ctx context.Context) error {
 		return err
 	}
 	defer link.Close()
-	if result, err := link.probe(ctx); err == nil {
-		c.ready = Ready{Modern: true, Result: result}
-		return nil
+	if modern {
+		if result, err := link.probe(ctx); err == nil {
+			c.ready = Ready{Modern: true, Result: result}
+			return nil
+		}
 	}
 	result, err := link.ask(ctx, []byte(initializeLine))
-	if err != nil {
-		if ctx.Err() != nil {
-			c.proc.Kill()
-		}
-		return err
+	if err == nil {
+		c.ready = Ready{Result: result}
+		return c.write([]byte(initializedLine))
 	}
-	c.ready = Ready{Result: result}
-	return c.write([]byte(initializedLine))
+	if ctx.Err() != nil {
+		c.proc.Kill()
+	}
+	return err
 }
 
 // probe asks a child for its era.

@@ -119,6 +119,7 @@ func (x *exchange) run(ctx context.Context) {
 			}
 		case <-ctx.Done():
 			x.giveUp("the client is gone")
+			x.ended()
 			return
 		}
 	}
@@ -128,6 +129,14 @@ func (x *exchange) run(ctx context.Context) {
 func (x *exchange) giveUp(reason string) {
 	x.call.Cancel(reason)
 	x.leave()
+}
+
+// ended tells a client that is still there that its right to the call is over.
+func (x *exchange) ended() {
+	if x.out.r.Context().Err() == nil && !x.out.started {
+		over := &translate.Error{Code: translate.CodeInvalidRequest, Message: "the login session has ended"}
+		x.out.last(http.StatusUnauthorized, over.Response(x.req.ID))
+	}
 }
 
 // leave lets go of the child.

@@ -17,7 +17,7 @@ import (
 
 // Pool hands out children that are ready for a caller.
 type Pool interface {
-	Acquire(ctx context.Context, id contract.Identity) (*session.Lease, error)
+	AcquireModern(ctx context.Context, id contract.Identity) (*session.Lease, error)
 }
 
 // Options bound what a caller can hold open here.
@@ -94,11 +94,13 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	if end := caller.Identity.Expires; !end.IsZero() {
-		ctx, cancel = context.WithDeadline(r.Context(), end)
-	}
 	defer cancel()
-	lease, err := f.pool.Acquire(ctx, caller.Identity)
+	if end := caller.Identity.Expires; !end.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, end)
+		defer stop()
+	}
+	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
 	if err != nil {
 		writeFailure(w, req.ID, err)
 		return

@@ -283,3 +283,41 @@ func TestListenAndCancel(t *testing.T) {
 		t.Errorf("the stream did not end cleanly: %v", err)
 	}
 }
+
+func TestTheEndOfALoginEndsItsCalls(t *testing.T) {
+	g := open(t, nil)
+	g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	if sids := g.front.SIDs(); len(sids) != 1 || sids[0] != "sid-alice" {
+		t.Fatalf("sids = %v, want that of the call that waits", sids)
+	}
+	g.front.End("sid-bob")
+	if len(g.front.SIDs()) != 1 {
+		t.Error("another login's end closed it")
+	}
+	g.front.End("sid-alice")
+	if sids := g.front.SIDs(); len(sids) != 0 {
+		t.Errorf("after the end: %v", sids)
+	}
+}
+
+func TestSuspendedCallsAreBounded(t *testing.T) {
+	g := open(t, func(o *stateless.Options) { o.Suspended = 1 })
+	if a := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{"n":1},`, elicits); a.Error != nil {
+		t.Fatalf("first = %+v", a)
+	}
+	if a := g.call(t, "bob", "1", "tools/call", `"name":"ask","arguments":{"n":1},`, elicits); a.Error != nil {
+		t.Errorf("another identity is bounded too: %+v", a)
+	}
+	lapsed := open(t, func(o *stateless.Options) { o.Wait = time.Millisecond })
+	lapsed.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(lapsed.front.SIDs()) > 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("a call that got no input never lapsed")
+		}
+	}
+}
