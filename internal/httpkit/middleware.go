@@ -52,6 +52,15 @@ func WithRequestID(log zerolog.Logger) Middleware {
 	}
 }
 
+// PlainRequestID returns the id that the proxy in front gave, or "" where it
+// has a form that does not belong in a log.
+func PlainRequestID(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); plainID(id) {
+		return id
+	}
+	return ""
+}
+
 func plainID(id string) bool {
 	if id == "" || len(id) > maxRequestID {
 		return false

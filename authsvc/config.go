@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/internal/httpkit"
+)
+
+// config is authsvc's face: each field is a flag, an environment variable
+// (AUTHSVC_ and the flag's name) and a line in --help.
+type config struct {
+	Listen         string `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
+	InternalListen string `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
+	PublicURL      string `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
+
+	Issuer           string   `help:"Issuer as it stands in tokens." required:""`
+	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`
+	ClientID         string   `name:"client-id" help:"This client at the issuer." required:""`
+	ClientSecret     string   `name:"client-secret" help:"Its secret. Prefer the file."`
+	ClientSecretFile string   `name:"client-secret-file" help:"File that holds its secret."`
+	LoginScopes      []string `help:"Scopes that a browser's login asks for." default:"openid,profile,email"`
+
+	Audience     string        `help:"Audience that access tokens must name (default: public URL + /mcp)."`
+	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
+	RequireRole  string        `help:"Role that each caller must have."`
+	LogoutClient []string      `help:"Further clients of the realm whose logout tokens are believed."`
+	Leeway       time.Duration `help:"Between the issuer's clock and this one." default:"30s"`
+
+	RedisURL     string `name:"redis-url" help:"redis://, rediss:// or unix://, with +sentinel or +cluster; or memory." default:"memory"`
+	RedisURLFile string `name:"redis-url-file" help:"File that holds the Redis URL, when it has a password."`
+
+	SessionAge      time.Duration `help:"A session ends so long after sign-in." default:"12h"`
+	SessionIdle     time.Duration `help:"A session ends so long after its last request." default:"1h"`
+	SessionsPerUser int           `help:"Sessions of one user at once, 0 for no limit." default:"0"`
+	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
+
+	Remember int           `help:"Verdicts remembered in this process." default:"20000"`
+	Drain    time.Duration `help:"Time for requests under way at the end." default:"10s"`
+	LogLevel string        `help:"debug, info, warn or error." default:"info"`
+}
+
+// complete fills in what follows from other fields and reports every problem
+// at once.
+func (c *config) complete() error {
+	c.PublicURL, c.Issuer = strings.TrimSuffix(c.PublicURL, "/"), strings.TrimSuffix(c.Issuer, "/")
+	c.IssuerInternal = strings.TrimSuffix(c.IssuerInternal, "/")
+	if c.Audience == "" {
+		c.Audience = c.PublicURL + "/mcp"
+	}
+	var secretErr, redisErr error
+	c.ClientSecret, secretErr = httpkit.Secret("AUTHSVC_CLIENT_SECRET", c.ClientSecret, c.ClientSecretFile)
+	if secretErr == nil && c.ClientSecret == "" {
+		secretErr = errors.New("--client-secret-file: no client secret; name the file that holds it")
+	}
+	if c.RedisURLFile != "" {
+		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", "", c.RedisURLFile)
+	}
+	return errors.Join(secretErr, redisErr, c.check())
+}
+
+func (c *config) check() error {
+	checks := []struct {
+		bad bool
+		msg string
+	}{
+		{!isOrigin(c.PublicURL), fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL)},
+		{!isHTTP(c.Issuer), fmt.Sprintf("--issuer %q: want an http or https URL", c.Issuer)},
+		{c.IssuerInternal != "" && !isHTTP(c.IssuerInternal), fmt.Sprintf("--issuer-internal %q: want an http or https URL", c.IssuerInternal)},
+		{c.SessionAge < time.Minute, "--session-age: want at least 1m"},
+		{c.SessionIdle <= 0 || c.SessionIdle > c.SessionAge, "--session-idle: want more than 0 and at most --session-age"},
+		{c.SessionsPerUser < 0, "--sessions-per-user: want 0 or more"},
+		{c.RefreshGrace < 0, "--refresh-grace: want 0 or more"},
+		{c.Remember < 2, "--remember: want at least 2"},
+		{c.Leeway < 0 || c.Leeway > 5*time.Minute, "--leeway: want 0 to 5m"},
+		{c.Listen == c.InternalListen, "--listen and --internal-listen: want two addresses"},
+	}
+	var errs []error
+	for _, check := range checks {
+		if check.bad {
+			errs = append(errs, errors.New(check.msg))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isHTTP(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// isOrigin insists on https where a browser does: __Host- cookies are Secure.
+func isOrigin(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || !isHTTP(raw) || u.Path != "" {
+		return false
+	}
+	return u.Scheme == "https" || u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1"
+}

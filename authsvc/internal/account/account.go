@@ -1,0 +1,131 @@
+// Package account is the page of a person who is signed in: who they are,
+// their open sessions with a button to end each, and how to connect a client.
+//
+// It must never know how a session is stored.
+package account
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
+)
+
+const (
+	maxCookies = 16 << 10
+	maxForm    = 4 << 10
+)
+
+// Handler answers /account and what lies below it.
+type Handler struct {
+	Sessions  *session.Sessions
+	Pages     *page.Pages
+	PublicURL string
+}
+
+// Mount adds the handler's routes. A form of another site is refused.
+func (h *Handler) Mount(r chi.Router) {
+	var guard http.CrossOriginProtection
+	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
+	r.Method(http.MethodGet, "/account", httpkit.Handle(h.show))
+	r.Method(http.MethodPost, "/account/sessions/end", guard.Handler(httpkit.Handle(h.end)))
+	r.Method(http.MethodGet, page.StylePath, httpkit.Handle(page.Style))
+}
+
+type view struct {
+	Identity contract.Identity
+	Sessions []row
+	Clients  []client
+}
+
+type row struct {
+	SID, RemoteIP, Agent, Created, CreatedISO, Seen, SeenISO string
+	Current                                                  bool
+}
+
+type client struct{ Name, How, Text string }
+
+// current returns the session of the request, or answers for itself: with the
+// way to sign in, or with what is wrong.
+func (h *Handler) current(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {
+	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
+	secret, ok := session.ParseSecret(text)
+	var sess session.Session
+	err := session.ErrNoSession
+	if ok {
+		sess, err = h.Sessions.Lookup(r.Context(), secret)
+	}
+	if errors.Is(err, session.ErrNoSession) {
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, "/login?return_to=/account", http.StatusSeeOther)
+		return sess, false, nil
+	}
+	if err != nil {
+		return sess, false, h.unavailable(w, r, err)
+	}
+	return sess, true, nil
+}
+
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.current(w, r)
+	if !ok || err != nil {
+		return err
+	}
+	list, err := h.Sessions.List(r.Context(), sess.Identity.Subject)
+	if err != nil {
+		return h.unavailable(w, r, err)
+	}
+	v := view{Identity: sess.Identity, Clients: clients(h.PublicURL)}
+	for _, e := range list {
+		v.Sessions = append(v.Sessions, row{
+			SID: e.SID, RemoteIP: e.RemoteIP, Agent: e.Agent, Current: e.SID == sess.Identity.SessionID,
+			Created: human(e.Created), CreatedISO: e.Created.Format(time.RFC3339),
+			Seen: human(e.Seen), SeenISO: e.Seen.Format(time.RFC3339),
+		})
+	}
+	return h.Pages.Write(w, http.StatusOK, "account", v)
+}
+
+func human(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
+
+// end ends one of the person's own sessions: the list that is searched is
+// theirs, so another's id finds nothing.
+func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.current(w, r)
+	if !ok || err != nil {
+		return err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
+	}
+	if err := h.Sessions.EndOne(r.Context(), sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
+		return h.unavailable(w, r, err)
+	}
+	http.Redirect(w, r, "/account", http.StatusSeeOther)
+	return nil
+}
+
+func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
+	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
+		Title: "Your account cannot be shown right now", Text: "A part that it needs is out of reach. You are still signed in.",
+		Action: "Try again", ActionPath: "/account",
+	}, err)
+}
+
+func clients(origin string) []client {
+	mcp, sse := origin+"/mcp", origin+"/sse"
+	return []client{
+		{"Claude Code", "Run this once; it signs you in with your browser.", "claude mcp add --transport http gatehouse " + mcp},
+		{"Claude Desktop", "Add this to claude_desktop_config.json.", `{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`},
+		{"Cursor", "Add this to ~/.cursor/mcp.json.", `{"mcpServers": {"gatehouse": {"url": "` + mcp + `"}}}`},
+		{"VS Code", "Add this to .vscode/mcp.json.", `{"servers": {"gatehouse": {"type": "http", "url": "` + mcp + `"}}}`},
+		{"A client that speaks only stdio", "With an access token in the variable TOKEN.", `npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`},
+	}
+}

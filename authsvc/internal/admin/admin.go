@@ -1,0 +1,97 @@
+// Package admin answers on the internal listener: the keys that verify
+// assertions, which sessions have ended (Contract 3), and an administrator's
+// revocation. Whoever reaches that listener is trusted.
+//
+// It must never know a cookie or a token.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-jose/go-jose/v4"
+
+	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
+)
+
+// PathRevoke takes {"sub": ...} or {"sid": ...} and ends what it names.
+const PathRevoke = "/internal/sessions/revoke"
+
+// Sessions ends what an administrator names.
+type Sessions interface {
+	EndUser(ctx context.Context, subject string) error
+	EndProvider(ctx context.Context, sid, subject string) error
+}
+
+// Handler answers the internal paths.
+type Handler struct {
+	Keys     func() (jose.JSONWebKeySet, error)
+	Ended    func(ctx context.Context, ids ...string) (map[string]time.Time, error)
+	Sessions Sessions
+}
+
+// Mount adds the handler's routes.
+func (h *Handler) Mount(r chi.Router) {
+	r.Method(http.MethodGet, contract.PathKeys, httpkit.Handle(h.keys))
+	r.Method(http.MethodPost, contract.PathSessionsEnded, httpkit.Handle(h.ended))
+	r.Method(http.MethodPost, PathRevoke, httpkit.Handle(h.revoke))
+}
+
+func (h *Handler) keys(w http.ResponseWriter, _ *http.Request) error {
+	set, err := h.Keys()
+	if err != nil {
+		return unavailable(err)
+	}
+	httpkit.WriteJSON(w, http.StatusOK, set)
+	return nil
+}
+
+func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
+	m, err := contract.ReadEndedRequest(r.Body)
+	if err != nil {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: err.Error()}
+	}
+	found, err := h.Ended(r.Context(), m.SIDs...)
+	if err != nil {
+		return unavailable(err)
+	}
+	answer := contract.EndedAnswer{Ended: []string{}}
+	for _, sid := range m.SIDs {
+		if _, ok := found[sid]; ok {
+			answer.Ended = append(answer.Ended, sid)
+		}
+	}
+	httpkit.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
+	var m struct{ Sub, SID string }
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil || (m.Sub == "") == (m.SID == "") {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: `want {"sub": "..."} or {"sid": "..."}`}
+	}
+	var err error
+	if m.Sub != "" {
+		err = h.Sessions.EndUser(r.Context(), m.Sub)
+	} else {
+		err = h.Sessions.EndProvider(r.Context(), m.SID, "")
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func unavailable(err error) error {
+	return &httpkit.Error{
+		Code: http.StatusServiceUnavailable, Msg: "a part that this needs is out of reach", Err: err,
+		Header: http.Header{"Retry-After": {"2"}},
+	}
+}

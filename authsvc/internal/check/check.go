@@ -1,0 +1,182 @@
+package check
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/singleflight"
+
+	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/contract"
+)
+
+const (
+	maxCookieBytes = 16 << 10
+	slowLimit      = 1900 * time.Millisecond // nobody waits 2 s for a verdict
+)
+
+// Sessions opens the session behind a cookie.
+type Sessions interface {
+	Lookup(ctx context.Context, secret session.Secret) (session.Session, error)
+}
+
+// Tokens verifies access tokens and proofs.
+type Tokens interface {
+	VerifyAccess(ctx context.Context, token string) (oidc.Access, error)
+	VerifyProof(raw string, want oidc.Proof) (id string, until time.Time, err error)
+	Generation() uint64
+}
+
+// Signer makes assertions.
+type Signer interface {
+	Sign(id contract.Identity) (assertion string, expires time.Time, err error)
+}
+
+// Endings knows which ids have ended.
+type Endings interface {
+	Ended(ctx context.Context, ids ...string) (map[string]time.Time, error)
+}
+
+// Once reports whether this is the first use of an id, for all replicas.
+type Once func(ctx context.Context, id string, until time.Time) (bool, error)
+
+// Handler answers /auth.
+type Handler struct {
+	Sessions Sessions
+	Tokens   Tokens
+	Signer   Signer
+	Endings  Endings
+	Once     Once
+	Rules    Rules
+	Now      func() time.Time
+	Log      zerolog.Logger
+
+	cache  *cache
+	flight singleflight.Group
+	counts counts
+}
+
+// New completes a handler: a bounded cache, and counters in reg.
+func New(h *Handler, most int, reg prometheus.Registerer) *Handler {
+	h.cache = newCache(most)
+	h.counts = newCounts(reg, h.cache)
+	return h
+}
+
+// Mount adds the handler's route. It is outside every middleware.
+func (h *Handler) Mount(r chi.Router) { r.Method(http.MethodGet, "/auth", h) }
+
+// Forget drops what is remembered of an id that has ended.
+func (h *Handler) Forget(id string) {
+	h.cache.dropWhere(func(v *verdict) bool {
+		return v.id.SessionID == id && id != "" || session.UserEnding(v.id.Subject) == id
+	})
+}
+
+// ServeHTTP decides. A request that carries Authorization is judged by that
+// alone: a bad token beside a good cookie is refused.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if auth, ok := r.Header["Authorization"]; ok {
+		h.serveToken(w, r, auth)
+		return
+	}
+	h.serveCookie(w, r)
+}
+
+func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
+	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
+	if !ok {
+		h.deny(w, r, denyNothing, nil)
+		return
+	}
+	secret, ok := session.ParseSecret(text)
+	if !ok {
+		h.deny(w, r, denyCookie, nil)
+		return
+	}
+	k := key(sha256.Sum256(secret[:]))
+	now := h.Now()
+	v := h.cache.get(k)
+	if v == nil || !v.freshAt(now) {
+		var err error
+		if v, err = h.lookup(r.Context(), k, secret, v); err != nil {
+			h.deny(w, r, reasonOf(err, denyCookie), err)
+			return
+		}
+	}
+	if !h.Rules.roleOK(v.id) {
+		h.deny(w, r, denyRole, nil)
+		return
+	}
+	h.counts.cookie.Inc()
+	allow(w, v)
+}
+
+// lookup is the slow path: one look at the store for all that ask at once.
+func (h *Handler) lookup(ctx context.Context, k key, secret session.Secret, before *verdict) (*verdict, error) {
+	return h.once(ctx, k, func(ctx context.Context) (*verdict, error) {
+		now := h.Now()
+		sess, err := h.Sessions.Lookup(ctx, secret)
+		if errors.Is(err, session.ErrNoSession) {
+			h.cache.drop(k)
+		}
+		if err != nil {
+			return nil, err
+		}
+		v := &verdict{id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires)}
+		if err := h.seal(v, before, now); err != nil {
+			return nil, err
+		}
+		h.cache.put(k, v)
+		return v, nil
+	})
+}
+
+// once runs fn once for all callers with the same key, detached from the one
+// that came first, and lets each wait no longer than slowLimit.
+func (h *Handler) once(ctx context.Context, k key, fn func(context.Context) (*verdict, error)) (*verdict, error) {
+	result := h.flight.DoChan(string(k[:]), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slowLimit)
+		defer cancel()
+		return fn(ctx)
+	})
+	select {
+	case r := <-result:
+		v, _ := r.Val.(*verdict)
+		return v, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// allow sends a remembered yes: the values are shared, never changed.
+func allow(w http.ResponseWriter, v *verdict) {
+	header := w.Header()
+	for name, values := range v.header {
+		header[name] = values
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// reasonOf maps an error to the answer: refused for good, or out of reach.
+func reasonOf(err error, refused denial) denial {
+	switch {
+	case errors.Is(err, session.ErrNoSession), errors.Is(err, oidc.ErrToken), errors.Is(err, contract.ErrIdentity), errors.Is(err, contract.ErrAssertionExpired):
+		return refused
+	}
+	return denyUnavailable
+}

@@ -1,0 +1,170 @@
+package check
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/contract"
+)
+
+// endedLimit bounds how long a Bearer caller waits to learn whether its session
+// has ended: where the store is out of reach, tokens go on to their own end.
+const endedLimit = 300 * time.Millisecond
+
+const (
+	schemeBearer = "bearer"
+	schemeDPoP   = "dpop"
+)
+
+// parseAuthorization reads one Authorization header (RFC 6750, 2.1; RFC 9449,
+// 7.1). Two headers, or anything beside scheme and token, is nothing.
+func parseAuthorization(values []string) (scheme, token string, ok bool) {
+	if len(values) != 1 || len(values[0]) > oidc.MaxTokenBytes {
+		return "", "", false
+	}
+	scheme, token, ok = strings.Cut(values[0], " ")
+	token = strings.TrimLeft(token, " ")
+	if !ok || token == "" {
+		return "", "", false
+	}
+	for i := 0; i < len(token); i++ {
+		if c := token[i]; c <= ' ' || c >= 0x7f || c == ',' {
+			return "", "", false
+		}
+	}
+	switch {
+	case strings.EqualFold(scheme, schemeBearer):
+		return schemeBearer, token, true
+	case strings.EqualFold(scheme, schemeDPoP):
+		return schemeDPoP, token, true
+	}
+	return "", "", false
+}
+
+func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []string) {
+	scheme, token, ok := parseAuthorization(auth)
+	if !ok {
+		h.deny(w, r, denyToken, nil)
+		return
+	}
+	k := key(sha256.Sum256([]byte(token)))
+	v := h.cache.get(k)
+	if v == nil || !v.freshAt(h.Now()) {
+		var err error
+		if v, err = h.verify(r.Context(), k, token, v); err != nil {
+			h.deny(w, r, reasonOf(err, denyToken), err)
+			return
+		}
+	}
+	if (scheme == schemeDPoP) != (v.thumbprint != "") {
+		h.deny(w, r, denyToken, nil) // a bound token without its proof, or a proof for nothing
+		return
+	}
+	if v.thumbprint != "" {
+		if err := h.prove(r, token, v.thumbprint); err != nil {
+			h.deny(w, r, reasonOf(err, denyToken), err)
+			return
+		}
+	}
+	h.serveVerified(w, r, v)
+}
+
+func (h *Handler) serveVerified(w http.ResponseWriter, r *http.Request, v *verdict) {
+	if !h.Rules.scopesOK(v.id) {
+		h.deny(w, r, denyScope, nil)
+		return
+	}
+	if !h.Rules.roleOK(v.id) {
+		h.deny(w, r, denyRole, nil)
+		return
+	}
+	h.counts.token.Inc()
+	allow(w, v)
+}
+
+// verify is the slow path. A token that was verified with keys that still
+// stand is not verified again, only asked after.
+func (h *Handler) verify(ctx context.Context, k key, token string, before *verdict) (*verdict, error) {
+	return h.once(ctx, k, func(ctx context.Context) (*verdict, error) {
+		now := h.Now()
+		v, err := h.verified(ctx, token, before, now)
+		if err != nil {
+			h.cache.drop(k)
+			return nil, err
+		}
+		if h.ended(ctx, v) {
+			h.cache.drop(k)
+			return nil, session.ErrNoSession
+		}
+		v.until = earlier(now.Add(session.Recheck), v.id.Expires)
+		if err := h.seal(v, before, now); err != nil {
+			return nil, err
+		}
+		h.cache.put(k, v)
+		return v, nil
+	})
+}
+
+func (h *Handler) verified(ctx context.Context, token string, before *verdict, now time.Time) (*verdict, error) {
+	generation := h.Tokens.Generation()
+	if before != nil && before.generation == generation && now.Before(before.id.Expires) {
+		again := *before
+		return &again, nil
+	}
+	a, err := h.Tokens.VerifyAccess(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return &verdict{id: a.Identity, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation}, nil
+}
+
+// ended reports whether the token's session, or all that its user had when it
+// was issued, has ended.
+func (h *Handler) ended(ctx context.Context, v *verdict) bool {
+	ctx, cancel := context.WithTimeout(ctx, endedLimit)
+	defer cancel()
+	user := session.UserEnding(v.id.Subject)
+	ids := []string{user}
+	if v.id.SessionID != "" {
+		ids = append(ids, v.id.SessionID)
+	}
+	ended, _ := h.Endings.Ended(ctx, ids...) // out of reach: what is known here counts
+	if _, ok := ended[v.id.SessionID]; ok {
+		return true
+	}
+	at, ok := ended[user]
+	return ok && !v.issued.After(at)
+}
+
+// prove checks the DPoP proof of one request, and that it is its first use.
+func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
+	proofs := r.Header["Dpop"]
+	if len(proofs) != 1 {
+		return oidc.ErrToken
+	}
+	u, err := url.ParseRequestURI(r.Header.Get(contract.HeaderOriginalURI))
+	if err != nil {
+		return oidc.ErrToken
+	}
+	id, until, err := h.Tokens.VerifyProof(proofs[0], oidc.Proof{
+		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.PublicURL + u.EscapedPath(),
+		Token: token, Thumbprint: thumbprint,
+	})
+	if err != nil {
+		return err
+	}
+	first, err := h.Once(r.Context(), "dpop "+thumbprint+" "+id, until)
+	if err != nil {
+		return err // a replay cannot be told: closed
+	}
+	if !first {
+		return oidc.ErrToken
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// Package logout ends sessions: /logout for a person (RP-Initiated Logout 1.0)
+// and /backchannel-logout for the provider (Back-Channel Logout 1.0).
+//
+// It must never know how an ending reaches the other replicas.
+package logout
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/httpkit"
+)
+
+const (
+	maxCookies = 16 << 10
+	maxForm    = 64 << 10
+)
+
+// Provider is what logging out needs of the identity provider.
+type Provider interface {
+	LogoutURL(idToken, back string) string
+	VerifyLogout(ctx context.Context, token string) (oidc.Logout, error)
+}
+
+// Once reports whether this is the first use of an id, for all replicas.
+type Once func(ctx context.Context, id string, until time.Time) (bool, error)
+
+// Handler answers both.
+type Handler struct {
+	Provider  Provider
+	Sessions  *session.Sessions
+	Once      Once
+	Pages     *page.Pages
+	PublicURL string
+}
+
+// Mount adds the handler's routes. A form of another site is refused.
+func (h *Handler) Mount(r chi.Router) {
+	var guard http.CrossOriginProtection
+	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
+	r.Method(http.MethodGet, "/logout", httpkit.Handle(h.ask))
+	r.Method(http.MethodPost, "/logout", guard.Handler(httpkit.Handle(h.leave)))
+	r.Method(http.MethodPost, "/backchannel-logout", httpkit.Handle(h.backchannel))
+}
+
+// ask signs out at once where the person typed or clicked it here; a link on
+// another site only gets a question (logout CSRF).
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
+	if _, ok := session.CookieValue(r.Header["Cookie"], maxCookies); !ok {
+		return h.Pages.Write(w, http.StatusOK, "signedout", nil)
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "none" && site != "same-origin" {
+		return h.Pages.Write(w, http.StatusOK, "signout", nil)
+	}
+	return h.leave(w, r)
+}
+
+func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
+	idToken := ""
+	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
+	if secret, ok := session.ParseSecret(text); ok {
+		sess, err := h.Sessions.End(r.Context(), secret)
+		if err != nil && !errors.Is(err, session.ErrNoSession) {
+			return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
+				Title: "You are still signed in", Text: "Your session could not be ended, because a part that this needs is out of reach.",
+				Action: "Try again", ActionPath: "/logout",
+			}, err)
+		}
+		idToken = sess.IDToken
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: session.CookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, h.Provider.LogoutURL(idToken, h.PublicURL+"/logout"), http.StatusSeeOther)
+	return nil
+}
+
+// backchannel answers as 2.8 of the specification says: 200, or 400.
+func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
+	}
+	l, err := h.Provider.VerifyLogout(r.Context(), r.PostForm.Get("logout_token"))
+	if errors.Is(err, oidc.ErrToken) {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "invalid logout_token", Err: err}
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	first, err := h.Once(r.Context(), "logout "+l.ID, l.Expires)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !first {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "logout_token was used before"}
+	}
+	if l.SID != "" {
+		err = h.Sessions.EndProvider(r.Context(), l.SID, l.Subject)
+	} else {
+		err = h.Sessions.EndUser(r.Context(), l.Subject)
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func unavailable(err error) error {
+	return &httpkit.Error{
+		Code: http.StatusServiceUnavailable, Msg: "a part that this needs is out of reach", Err: err,
+		Header: http.Header{"Retry-After": {"2"}},
+	}
+}

@@ -1,0 +1,174 @@
+package oidc
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"gatehouse/internal/contract"
+)
+
+// ErrRefused says that the provider answered and said no. Any other error of
+// Exchange and Refresh means that it could not be asked.
+var ErrRefused = errors.New("the provider refused")
+
+// Grant is what the provider gave. The identity is that of the verified
+// tokens; its SessionID is the provider's sid, its Expires the access token's.
+type Grant struct {
+	Identity     contract.Identity
+	RefreshToken string
+	IDToken      string
+}
+
+// AuthURL is where a browser signs in: code flow with PKCE (RFC 7636, S256).
+func (p *Provider) AuthURL(state, nonce, verifier string) (string, error) {
+	d := p.found.Load()
+	if d == nil {
+		return "", ErrNotReady
+	}
+	return d.oauth2.AuthCodeURL(state,
+		oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), nil
+}
+
+// CheckIssuer refuses an authorization answer of another provider (RFC 9207).
+func (p *Provider) CheckIssuer(iss string) error {
+	d := p.found.Load()
+	if d == nil {
+		return ErrNotReady
+	}
+	if iss == "" && !d.meta.IssInAnswer {
+		return nil
+	}
+	if iss != p.cfg.Issuer {
+		return fmt.Errorf("%w: the answer comes from another issuer", ErrRefused)
+	}
+	return nil
+}
+
+// Exchange trades a code for a grant.
+func (p *Provider) Exchange(ctx context.Context, code, nonce, verifier string) (Grant, error) {
+	d := p.found.Load()
+	if d == nil {
+		return Grant{}, ErrNotReady
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	tok, err := d.oauth2.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.client), code, oauth2.VerifierOption(verifier))
+	if err != nil {
+		return Grant{}, answered(err)
+	}
+	return p.grant(ctx, tok, nonce)
+}
+
+// Refresh trades a refresh token for a grant.
+func (p *Provider) Refresh(ctx context.Context, refreshToken string) (Grant, error) {
+	d := p.found.Load()
+	if d == nil {
+		return Grant{}, ErrNotReady
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	// A fresh source: it holds no access token, so it asks exactly once.
+	src := d.oauth2.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, p.client), &oauth2.Token{RefreshToken: refreshToken})
+	tok, err := src.Token()
+	if err != nil {
+		return Grant{}, answered(err)
+	}
+	return p.grant(ctx, tok, "")
+}
+
+// answered tells a refusal (RFC 6749, 5.2) from a provider in trouble.
+func answered(err error) error {
+	var re *oauth2.RetrieveError
+	if errors.As(err, &re) && re.ErrorCode == "invalid_grant" {
+		return fmt.Errorf("%w: %s", ErrRefused, re.ErrorCode)
+	}
+	if errors.As(err, &re) { // the body may hold what must not be logged
+		return fmt.Errorf("the provider's token endpoint answered %d %q", re.Response.StatusCode, re.ErrorCode)
+	}
+	return err
+}
+
+// grant verifies both tokens of an answer. Roles and scopes stand only in
+// Keycloak's access token; the ID token says who signed in. nonce is "" at a
+// refresh, where the ID token is optional (OpenID Connect Core, 12.2).
+func (p *Provider) grant(ctx context.Context, tok *oauth2.Token, nonce string) (Grant, error) {
+	access, err := p.verifyAccess(ctx, tok.AccessToken)
+	if err != nil {
+		return Grant{}, fmt.Errorf("access token of the answer: %w", err)
+	}
+	if access.Party != p.cfg.ClientID {
+		return Grant{}, fmt.Errorf("%w: access token was issued to another client", ErrToken)
+	}
+	g := Grant{Identity: access.Identity, RefreshToken: tok.RefreshToken}
+	raw, _ := tok.Extra("id_token").(string)
+	if raw == "" && nonce != "" {
+		return Grant{}, fmt.Errorf("%w: the answer holds no id_token", ErrToken)
+	}
+	if raw == "" {
+		return g, nil
+	}
+	return p.addIDToken(ctx, g, raw, tok.AccessToken, nonce)
+}
+
+func (p *Provider) addIDToken(ctx context.Context, g Grant, raw, access, nonce string) (Grant, error) {
+	id, err := p.verifier().Verify(ctx, raw)
+	if err != nil {
+		return Grant{}, fmt.Errorf("%w: id_token: %w", ErrToken, err)
+	}
+	var c struct {
+		Type  string `json:"typ"`
+		Party string `json:"azp"`
+		Email string `json:"email"`
+		Name  string `json:"name"`
+		SID   string `json:"sid"`
+	}
+	if err := id.Claims(&c); err != nil {
+		return Grant{}, fmt.Errorf("%w: id_token: %w", ErrToken, err)
+	}
+	switch {
+	case nonce != "" && subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
+		return Grant{}, fmt.Errorf("%w: id_token has another nonce", ErrToken)
+	case id.Subject != g.Identity.Subject:
+		return Grant{}, fmt.Errorf("%w: id_token and access token are of two subjects", ErrToken)
+	case c.Party != "" && c.Party != p.cfg.ClientID, c.Type != "" && c.Type != "ID":
+		return Grant{}, fmt.Errorf("%w: not an id_token for this client", ErrToken)
+	case id.AccessTokenHash != "" && id.VerifyAccessToken(access) != nil:
+		return Grant{}, fmt.Errorf("%w: id_token belongs to another access token", ErrToken)
+	}
+	g.IDToken = raw
+	g.Identity.Email, g.Identity.Name = first(g.Identity.Email, c.Email), first(g.Identity.Name, c.Name)
+	g.Identity.SessionID = first(g.Identity.SessionID, c.SID)
+	return g, g.Identity.Validate()
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// LogoutURL is where a browser ends the provider's session (RP-Initiated
+// Logout 1.0), or back itself where the provider has no such place.
+func (p *Provider) LogoutURL(idToken, back string) string {
+	d := p.found.Load()
+	if d == nil || d.meta.EndSession == "" {
+		return back
+	}
+	q := url.Values{"client_id": {p.cfg.ClientID}, "post_logout_redirect_uri": {back}}
+	if idToken != "" {
+		q.Set("id_token_hint", idToken)
+	}
+	return d.meta.EndSession + "?" + q.Encode()
+}
+
+// expired reports whether exp has passed, with leeway for the two clocks.
+func (p *Provider) expired(exp time.Time) bool {
+	return !p.cfg.Now().Before(exp.Add(p.cfg.Leeway))
+}

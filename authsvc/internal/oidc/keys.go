@@ -1,0 +1,196 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	keysMinInterval = 5 * time.Second // between two fetches, whoever asks
+	keysMaxAge      = time.Minute     // after which a use fetches in the background
+	keysMaxBytes    = 1 << 20
+	fetchLimit      = 1500 * time.Millisecond
+)
+
+// Algorithms is the allowlist for every token of the provider. HS256 is not in
+// it, so a public key can never serve as a shared secret.
+func Algorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.PS256, jose.EdDSA}
+}
+
+// Errors of KeySet. ErrKeys does not mean that a token is bad, only that no
+// key is at hand to tell.
+var (
+	ErrKeys      = errors.New("the provider's keys are out of reach")
+	ErrSignature = errors.New("signature")
+)
+
+// KeySet is the provider's keys, cached. A fetch that fails leaves the last
+// good set in use. It implements KeySet of go-oidc.
+type KeySet struct {
+	url    func() string // "" while the provider is not known yet
+	client *http.Client
+	now    func() time.Time
+
+	flight singleflight.Group
+	mu     sync.Mutex
+	keys   jose.JSONWebKeySet
+	got    time.Time // of the last good fetch
+	tried  time.Time
+	gen    uint64 // changes when a key leaves the set
+}
+
+func newKeySet(url func() string, client *http.Client, now func() time.Time) *KeySet {
+	return &KeySet{url: url, client: client, now: now}
+}
+
+// Generation changes when a key has been withdrawn: what was verified before
+// must be verified again.
+func (k *KeySet) Generation() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.gen
+}
+
+// VerifySignature checks the signature alone and returns the payload.
+func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	jws, err := jose.ParseSignedCompact(token, Algorithms())
+	if err != nil {
+		return nil, fmt.Errorf("%w: not a JWT signed with an allowed algorithm", ErrSignature)
+	}
+	head := jws.Signatures[0].Protected
+	found, err := k.find(ctx, head.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range found {
+		if key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != head.Algorithm {
+			continue
+		}
+		if payload, err := jws.Verify(key); err == nil {
+			return payload, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it does not match a key of the provider", ErrSignature)
+}
+
+// find returns the keys with the kid. An unknown kid may be a new key, so it
+// is worth a fetch, but only the first in an interval.
+func (k *KeySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
+	found, age, err := k.cached(kid)
+	if len(found) > 0 {
+		if age > keysMaxAge {
+			go k.refresh(context.WithoutCancel(ctx)) //nolint:errcheck // the old set stays in use
+		}
+		return found, nil
+	}
+	fetchErr := k.refresh(ctx)
+	if found, _, err = k.cached(kid); len(found) > 0 {
+		return found, nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, fetchErr)
+	}
+	return nil, fmt.Errorf("%w: unknown key", ErrSignature)
+}
+
+func (k *KeySet) cached(kid string) ([]jose.JSONWebKey, time.Duration, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.got.IsZero() {
+		return nil, 0, ErrKeys
+	}
+	return k.keys.Key(kid), k.now().Sub(k.got), nil
+}
+
+// refresh fetches unless someone tried within the interval. Callers at the
+// same time share one fetch.
+func (k *KeySet) refresh(ctx context.Context) error {
+	result := k.flight.DoChan("keys", func() (any, error) {
+		k.mu.Lock()
+		now := k.now()
+		wait := now.Sub(k.tried) < keysMinInterval
+		if !wait {
+			k.tried = now
+		}
+		k.mu.Unlock()
+		if wait {
+			return nil, nil
+		}
+		fetchCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
+		defer cancel()
+		keys, err := k.fetch(fetchCtx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+		}
+		k.replace(keys)
+		return nil, nil
+	})
+	select {
+	case r := <-result:
+		return r.Err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrKeys, ctx.Err())
+	}
+}
+
+func (k *KeySet) replace(keys jose.JSONWebKeySet) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, old := range k.keys.Keys {
+		if len(keys.Key(old.KeyID)) == 0 {
+			k.gen++
+			break
+		}
+	}
+	k.keys, k.got = keys, k.now()
+}
+
+func (k *KeySet) fetch(ctx context.Context) (jose.JSONWebKeySet, error) {
+	var keys jose.JSONWebKeySet
+	url := k.url()
+	if url == "" {
+		return keys, ErrNotReady
+	}
+	if err := getJSON(ctx, k.client, url, &keys); err != nil {
+		return keys, err
+	}
+	usable := keys.Keys[:0]
+	for _, key := range keys.Keys {
+		if key.Valid() && key.IsPublic() {
+			usable = append(usable, key)
+		}
+	}
+	if keys.Keys = usable; len(usable) == 0 {
+		return keys, errors.New("the key set holds no usable public key")
+	}
+	return keys, nil
+}
+
+func getJSON(ctx context.Context, client *http.Client, url string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: status %d", url, res.StatusCode)
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, keysMaxBytes)).Decode(v); err != nil {
+		return fmt.Errorf("GET %s: %w", url, err)
+	}
+	return nil
+}

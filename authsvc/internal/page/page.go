@@ -1,0 +1,91 @@
+// Package page writes the pages that people see: html/template, one embedded
+// stylesheet, no script, and a policy that allows nothing else.
+//
+// It must never know what a session or a token is.
+package page
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"strconv"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/internal/httpkit"
+)
+
+//go:embed html style.css
+var files embed.FS
+
+// StylePath is where the stylesheet is served.
+const StylePath = "/account/style.css"
+
+// policy allows the stylesheet and forms to this origin, nothing else. A form
+// that ends at the provider's logout is answered with a redirect, which
+// form-action would stop in some browsers, so its origin is added.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+
+// Pages renders; New parses once.
+type Pages struct {
+	tmpl     *template.Template
+	provider string // origin of the identity provider
+}
+
+// New parses the embedded templates. provider is the origin to which a logout
+// form may be redirected.
+func New(provider string) (*Pages, error) {
+	tmpl, err := template.ParseFS(files, "html/*.html")
+	if err != nil {
+		return nil, err
+	}
+	return &Pages{tmpl: tmpl, provider: provider}, nil
+}
+
+// Style serves the stylesheet.
+func Style(w http.ResponseWriter, _ *http.Request) error {
+	css, err := files.ReadFile("style.css")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(css) // the caller is gone: nobody is left to tell
+	return nil
+}
+
+// Write renders the named template as a page that is never cached.
+func (p *Pages) Write(w http.ResponseWriter, code int, name string, data any) error {
+	var body bytes.Buffer
+	if err := p.tmpl.ExecuteTemplate(&body, name, data); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	h.Set("Content-Security-Policy", policy+" "+p.provider)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(body.Bytes())
+	return nil
+}
+
+// Problem is an error page's contents: what happened and what to do now.
+type Problem struct {
+	Title, Text, Action, ActionPath string
+	RequestID                       string
+}
+
+// Problem writes an error page. why goes to the log with the same request id.
+func (p *Pages) Problem(w http.ResponseWriter, r *http.Request, code int, problem Problem, why error) error {
+	problem.RequestID = httpkit.RequestID(r.Context())
+	zerolog.Ctx(r.Context()).Warn().Err(why).Int("status", code).Msg(problem.Title)
+	if code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	return p.Write(w, code, "problem", problem)
+}

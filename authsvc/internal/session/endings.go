@@ -1,0 +1,130 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	maxLocalEndings = 100_000
+	resubscribe     = 500 * time.Millisecond
+)
+
+// UserEnding is the id under which all that a user had until now is ended.
+func UserEnding(subject string) string { return "user:" + subject }
+
+// Endings tells every replica which ids (of sessions, the provider's or ours,
+// and of users) have ended and when. A message is a hint that may be lost; the
+// tombstone in the store is what counts, and callers look at it again at most
+// every Recheck.
+type Endings struct {
+	store Store
+	life  time.Duration // of a tombstone: nothing that it ends lives longer
+	now   func() time.Time
+	log   zerolog.Logger
+
+	mu    sync.Mutex
+	local map[string]time.Time
+	fns   []func(id string)
+}
+
+// Recheck is the age at which what is remembered of a session is stale.
+const Recheck = 2 * time.Second
+
+// NewEndings makes the service; Run must run for it to hear other replicas.
+func NewEndings(store Store, life time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
+	return &Endings{store: store, life: life, now: now, log: log, local: map[string]time.Time{}}
+}
+
+// OnEnd adds a function that is called for each id that ends, here or
+// elsewhere. Call it before Run.
+func (e *Endings) OnEnd(fn func(id string)) { e.fns = append(e.fns, fn) }
+
+// End ends ids everywhere. When it returns an error, this replica knows and
+// the others may not.
+func (e *Endings) End(ctx context.Context, ids ...string) error {
+	at := strconv.FormatInt(e.now().Unix(), 10)
+	for _, id := range ids {
+		e.learn(id)
+		if err := e.store.Put(ctx, endedKey(id), []byte(at), e.life); err != nil {
+			return err
+		}
+		if err := e.store.Publish(ctx, []byte(id)); err != nil {
+			e.log.Warn().Err(err).Msg("an ending was not announced; replicas learn of it at their next look")
+		}
+	}
+	return nil
+}
+
+func endedKey(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return kindEnded + ":" + hex.EncodeToString(sum[:])
+}
+
+func (e *Endings) learn(id string) {
+	now := e.now()
+	e.mu.Lock()
+	if len(e.local) >= maxLocalEndings {
+		clear(e.local) // a cache of the store's tombstones: nothing is lost
+	}
+	e.local[id] = now
+	e.mu.Unlock()
+	for _, fn := range e.fns {
+		fn(id)
+	}
+}
+
+// Ended returns those of the ids that have ended, with the time at which.
+func (e *Endings) Ended(ctx context.Context, ids ...string) (map[string]time.Time, error) {
+	ended := map[string]time.Time{}
+	var ask, keys []string
+	e.mu.Lock()
+	for _, id := range ids {
+		if at, ok := e.local[id]; ok {
+			ended[id] = at
+			continue
+		}
+		ask, keys = append(ask, id), append(keys, endedKey(id))
+	}
+	e.mu.Unlock()
+	if len(ask) == 0 {
+		return ended, nil
+	}
+	values, err := e.store.Get(ctx, keys...)
+	if err != nil {
+		return ended, err
+	}
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		sec, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			sec = e.now().Unix() // unreadable: closed
+		}
+		ended[ask[i]] = time.Unix(sec, 0)
+	}
+	return ended, nil
+}
+
+// Run listens to the other replicas until ctx ends, and comes back after a
+// lost connection.
+func (e *Endings) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := e.store.Subscribe(ctx, func(m []byte) { e.learn(string(m)) })
+		if ctx.Err() != nil {
+			return
+		}
+		e.log.Warn().Err(err).Msg("endings of other replicas are not heard; subscribing again")
+		select {
+		case <-ctx.Done():
+		case <-time.After(resubscribe):
+		}
+	}
+}

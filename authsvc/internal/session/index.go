@@ -1,0 +1,224 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	maxEntries = 200 // sessions listed for one user
+	swapTries  = 20
+)
+
+// errBusy says that other writers were faster swapTries times in a row.
+var errBusy = fmt.Errorf("%w: too many writers of one list", ErrUnavailable)
+
+// Entry describes a session in its user's list, without its secret.
+type Entry struct {
+	Key         string    `json:"key"` // of the session in the store
+	SID         string    `json:"sid"`
+	ProviderSID string    `json:"provider_sid"`
+	Created     time.Time `json:"created"`
+	Seen        time.Time `json:"seen"`
+	End         time.Time `json:"end"`
+	RemoteIP    string    `json:"remote_ip"`
+	Agent       string    `json:"agent"`
+}
+
+// enlist adds a session to its user's list and returns those beyond the limit.
+func (s *Sessions) enlist(ctx context.Context, secret Secret, sess Session) (surplus []Entry, err error) {
+	e := Entry{
+		Key: secret.Key(kindSession), SID: sess.Identity.SessionID, ProviderSID: sess.ProviderSID,
+		Created: sess.Created, Seen: sess.Seen, End: sess.Identity.Expires, RemoteIP: sess.RemoteIP, Agent: sess.Agent,
+	}
+	if e.ProviderSID != "" {
+		name := s.Box.Name(kindSID, e.ProviderSID)
+		if err := s.Store.Put(ctx, name, s.Box.Seal(name, []byte(sess.Identity.Subject)), s.Ages.Absolute); err != nil {
+			return nil, err
+		}
+	}
+	most := maxEntries
+	if s.Ages.PerUser > 0 {
+		most = min(most, s.Ages.PerUser)
+	}
+	err = s.edit(ctx, sess.Identity.Subject, func(list []Entry) []Entry {
+		list = append(list, e)
+		cut := max(0, len(list)-most)
+		surplus = slices.Clone(list[:cut])
+		return list[cut:]
+	})
+	return surplus, err
+}
+
+func (s *Sessions) markSeen(ctx context.Context, secret Secret, sess Session) error {
+	key := secret.Key(kindSession)
+	return s.edit(ctx, sess.Identity.Subject, func(list []Entry) []Entry {
+		for i := range list {
+			if list[i].Key == key {
+				list[i].Seen = sess.Seen
+			}
+		}
+		return list
+	})
+}
+
+// edit changes a user's list in one step. Entries past their end leave it.
+func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry) []Entry) error {
+	name := s.Box.Name(kindUser, subject)
+	for range swapTries {
+		values, err := s.Store.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		list := s.openList(name, values[0])
+		var sealed []byte
+		if list = change(list); len(list) > 0 {
+			plain, err := json.Marshal(list)
+			if err != nil {
+				return fmt.Errorf("user's sessions: %w", err)
+			}
+			sealed = s.Box.Seal(name, plain)
+		}
+		if ok, err := s.Store.Swap(ctx, name, values[0], sealed, s.Ages.Absolute); ok || err != nil {
+			return err
+		}
+	}
+	return errBusy
+}
+
+func (s *Sessions) openList(name string, sealed []byte) []Entry {
+	if sealed == nil {
+		return nil
+	}
+	var list []Entry
+	plain, err := s.Box.Open(name, sealed)
+	if err == nil {
+		err = json.Unmarshal(plain, &list)
+	}
+	if err != nil {
+		s.Log.Warn().Err(err).Msg("a user's list of sessions does not open (was the client's secret changed?); it starts anew")
+		return nil
+	}
+	now := s.Now()
+	return slices.DeleteFunc(list, func(e Entry) bool { return !now.Before(e.End) })
+}
+
+// List returns a user's sessions that still stand, newest first.
+func (s *Sessions) List(ctx context.Context, subject string) ([]Entry, error) {
+	name := s.Box.Name(kindUser, subject)
+	values, err := s.Store.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	list := s.openList(name, values[0])
+	if len(list) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(list))
+	for i, e := range list {
+		keys[i] = e.Key
+	}
+	stored, err := s.Store.Get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	var live []Entry
+	for i, e := range list {
+		if stored[i] != nil {
+			live = append(live, e)
+		}
+	}
+	slices.SortFunc(live, func(a, b Entry) int { return b.Created.Compare(a.Created) })
+	return live, nil
+}
+
+// End ends the session that the secret opens and returns it, for its
+// id_token_hint. A session that does not exist is ended already.
+func (s *Sessions) End(ctx context.Context, secret Secret) (Session, error) {
+	_, sess, err := s.load(ctx, secret)
+	if err != nil {
+		return Session{}, err
+	}
+	return sess, s.remove(ctx, secret, sess)
+}
+
+func (s *Sessions) remove(ctx context.Context, secret Secret, sess Session) error {
+	return s.endEntry(ctx, sess.Identity.Subject, Entry{Key: secret.Key(kindSession), SID: sess.Identity.SessionID})
+}
+
+// EndOne ends one of a user's own sessions by its id.
+func (s *Sessions) EndOne(ctx context.Context, subject, sid string) error {
+	return s.endWhere(ctx, subject, func(e Entry) bool { return e.SID == sid })
+}
+
+// EndUser ends all that a user has, tokens included.
+func (s *Sessions) EndUser(ctx context.Context, subject string) error {
+	return errors.Join(
+		s.endWhere(ctx, subject, func(Entry) bool { return true }),
+		s.Endings.End(ctx, UserEnding(subject)),
+	)
+}
+
+// EndProvider ends what hangs on the provider's session: the tokens that carry
+// its sid and our sessions made from it. subject may be "".
+func (s *Sessions) EndProvider(ctx context.Context, sid, subject string) error {
+	err := s.Endings.End(ctx, sid)
+	if subject == "" {
+		name := s.Box.Name(kindSID, sid)
+		values, getErr := s.Store.Get(ctx, name)
+		if getErr != nil {
+			return errors.Join(err, getErr)
+		}
+		if plain, openErr := s.Box.Open(name, values[0]); openErr == nil {
+			subject = string(plain)
+		}
+	}
+	if subject == "" {
+		return err // no browser signed in with it
+	}
+	return errors.Join(err, s.endWhere(ctx, subject, func(e Entry) bool { return e.ProviderSID == sid }))
+}
+
+func (s *Sessions) endWhere(ctx context.Context, subject string, match func(Entry) bool) error {
+	name := s.Box.Name(kindUser, subject)
+	values, err := s.Store.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range s.openList(name, values[0]) {
+		if match(e) {
+			errs = append(errs, s.endEntry(ctx, subject, e))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// endEntry removes the session itself first: what fails after that leaves only
+// a line in a list.
+func (s *Sessions) endEntry(ctx context.Context, subject string, e Entry) error {
+	for range swapTries {
+		values, err := s.Store.Get(ctx, e.Key)
+		if err != nil {
+			return err
+		}
+		if values[0] == nil {
+			break
+		}
+		if ok, err := s.Store.Swap(ctx, e.Key, values[0], nil, 0); err != nil {
+			return err
+		} else if ok {
+			break
+		}
+	}
+	if err := s.Endings.End(ctx, e.SID); err != nil {
+		return err
+	}
+	return s.edit(ctx, subject, func(list []Entry) []Entry {
+		return slices.DeleteFunc(list, func(have Entry) bool { return have.Key == e.Key })
+	})
+}

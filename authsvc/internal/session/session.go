@@ -1,0 +1,67 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// Grant is what the provider gave for a code or a refresh token.
+type Grant struct {
+	Identity     contract.Identity // SessionID is the provider's sid, Expires the access token's end
+	RefreshToken string
+	IDToken      string
+}
+
+// Session is one browser's sign-in. In Identity, SessionID is gatehouse's own
+// id: one session of the provider can carry several of ours, and one of ours
+// can end while the provider's lives on.
+type Session struct {
+	Identity     contract.Identity `json:"identity"`
+	ProviderSID  string            `json:"provider_sid"`
+	RefreshToken string            `json:"refresh_token"`
+	IDToken      string            `json:"id_token"`
+	TokenEnd     time.Time         `json:"token_end"`  // of the access token that gave the roles
+	TokenLife    time.Duration     `json:"token_life"` // how long that token lived when it came
+	Created      time.Time         `json:"created"`
+	Seen         time.Time         `json:"seen"`
+	RemoteIP     string            `json:"remote_ip"`
+	Agent        string            `json:"agent"`
+}
+
+// take moves a grant's contents in. The session's own id and end stay.
+func (s *Session) take(g Grant, now time.Time) {
+	sid, end := s.Identity.SessionID, s.Identity.Expires
+	s.TokenEnd, s.TokenLife = g.Identity.Expires, g.Identity.Expires.Sub(now)
+	s.ProviderSID = g.Identity.SessionID
+	s.Identity = g.Identity
+	s.Identity.SessionID, s.Identity.Expires = sid, end
+	if g.RefreshToken != "" {
+		s.RefreshToken = g.RefreshToken
+	}
+	if g.IDToken != "" {
+		s.IDToken = g.IDToken
+	}
+}
+
+func (s *Session) seal(secret Secret) ([]byte, error) {
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("seal session: %w", err)
+	}
+	return secret.Box(kindSession).Seal(secret.Key(kindSession), plain), nil
+}
+
+func openSession(secret Secret, sealed []byte) (Session, error) {
+	var s Session
+	plain, err := secret.Box(kindSession).Open(secret.Key(kindSession), sealed)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrSealed, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,158 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Kinds of keys in the store.
+const (
+	kindSession = "session"
+	kindLease   = "lease"
+	kindUser    = "user"
+	kindSID     = "sid"
+	kindEnded   = "ended"
+)
+
+// touchEvery bounds how often "last seen" is written for one session.
+const touchEvery = time.Minute
+
+// Ages bounds a session.
+type Ages struct {
+	Absolute time.Duration // from sign-in
+	Idle     time.Duration // from the last request
+	Grace    time.Duration // past the access token's end while the provider is out of reach
+	PerUser  int           // sessions of one user at once, 0 for no limit
+}
+
+// Sessions is the service over a Store. Box seals what must be readable
+// without a cookie. It is safe for concurrent use.
+type Sessions struct {
+	Store     Store
+	Box       *Box
+	Endings   *Endings
+	Refresher Refresher
+	Ages      Ages
+	Now       func() time.Time
+	Log       zerolog.Logger
+
+	renewals sync.WaitGroup
+}
+
+// Wait returns when no renewal is under way: a rotated refresh token that is
+// not written down is a session lost.
+func (s *Sessions) Wait() { s.renewals.Wait() }
+
+// Create stores a new session under a new secret. The oldest sessions of a
+// user who then has too many end.
+func (s *Sessions) Create(ctx context.Context, g Grant, remoteIP, agent string) (Secret, Session, error) {
+	secret, now := NewSecret(), s.Now()
+	sess := Session{Created: now, Seen: now, RemoteIP: clip(remoteIP), Agent: clip(agent)}
+	sess.Identity.SessionID = ownSID(secret)
+	sess.Identity.Expires = now.Add(s.Ages.Absolute)
+	sess.take(g, now)
+	sealed, err := sess.seal(secret)
+	if err != nil {
+		return secret, sess, err
+	}
+	ok, err := s.Store.Swap(ctx, secret.Key(kindSession), nil, sealed, s.ttl(sess))
+	if err != nil || !ok {
+		return secret, sess, errors.Join(err, refused(ok))
+	}
+	surplus, err := s.enlist(ctx, secret, sess)
+	if err != nil {
+		return secret, sess, err
+	}
+	for _, e := range surplus {
+		if err := s.endEntry(ctx, sess.Identity.Subject, e); err != nil {
+			return secret, sess, err
+		}
+	}
+	return secret, sess, nil
+}
+
+// ownSID is an id from which the secret cannot be found.
+func ownSID(secret Secret) string {
+	sum := sha256.Sum256([]byte("gatehouse sid\x00" + string(secret[:])))
+	return "g-" + hex.EncodeToString(sum[:16])
+}
+
+func refused(ok bool) error {
+	if ok {
+		return nil
+	}
+	return ErrUnavailable
+}
+
+func clip(text string) string {
+	const most = 200
+	if len(text) > most {
+		return text[:most]
+	}
+	return text
+}
+
+// Lookup returns the session that the secret opens, renewed where it is due.
+// It waits for the provider only where the access token has already lapsed.
+func (s *Sessions) Lookup(ctx context.Context, secret Secret) (Session, error) {
+	raw, sess, err := s.load(ctx, secret)
+	if err != nil {
+		return Session{}, err
+	}
+	now := s.Now()
+	switch {
+	case sess.renewalDue(now):
+		return s.renewed(ctx, secret, raw, sess)
+	case now.Sub(sess.Seen) >= touchEvery:
+		return s.touch(ctx, secret, raw, sess), nil
+	}
+	return sess, nil
+}
+
+func (s *Sessions) load(ctx context.Context, secret Secret) ([]byte, Session, error) {
+	values, err := s.Store.Get(ctx, secret.Key(kindSession))
+	if err != nil {
+		return nil, Session{}, err
+	}
+	if values[0] == nil {
+		return nil, Session{}, ErrNoSession
+	}
+	sess, err := openSession(secret, values[0])
+	if err != nil {
+		s.Log.Error().Err(err).Msg("a stored session does not open")
+		return nil, Session{}, ErrNoSession
+	}
+	if now := s.Now(); !now.Before(sess.Identity.Expires) || now.Sub(sess.Seen) >= s.Ages.Idle {
+		return nil, Session{}, ErrNoSession
+	}
+	return values[0], sess, nil
+}
+
+// touch writes down that the session was seen. Losing to another writer is
+// fine: that one saw it too.
+func (s *Sessions) touch(ctx context.Context, secret Secret, raw []byte, sess Session) Session {
+	sess.Seen = s.Now()
+	sealed, err := sess.seal(secret)
+	if err == nil {
+		_, err = s.Store.Swap(ctx, secret.Key(kindSession), raw, sealed, s.ttl(sess))
+	}
+	if err == nil {
+		err = s.markSeen(ctx, secret, sess)
+	}
+	if err != nil {
+		s.Log.Warn().Err(err).Msg("last seen was not written")
+	}
+	return sess
+}
+
+// ttl ends the stored value with the session: the idle age from now, and never
+// past the absolute one.
+func (s *Sessions) ttl(sess Session) time.Duration {
+	return min(s.Ages.Idle, sess.Identity.Expires.Sub(s.Now()))
+}

@@ -1,0 +1,86 @@
+// Command authsvc answers nginx's auth_request: it signs people in at an
+// OpenID Connect provider, keeps their sessions, verifies access tokens, and
+// signs the assertion that the bridge believes. It must never know a message
+// of MCP.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"gatehouse/internal/httpkit"
+)
+
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program without its process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cfg, done, err := parse(args, stdout, stderr)
+	if done {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "authsvc: %s (see authsvc --help)\n", oneLine(err))
+		return exitUsage
+	}
+	log, err := httpkit.NewLogger(stderr, "authsvc", cfg.LogLevel)
+	if err != nil {
+		fmt.Fprintf(stderr, "authsvc: --log-level: %s\n", err)
+		return exitUsage
+	}
+	svc, err := newService(cfg, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "authsvc: %s\n", oneLine(err))
+		return exitUsage
+	}
+	if err := svc.serve(ctx); err != nil {
+		log.Error().Err(err).Msg("authsvc failed")
+		return exitFailed
+	}
+	return exitOK
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// parse reads flags and environment. done says that --help was answered.
+func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err error) {
+	parser, err := kong.New(&cfg, kong.Name("authsvc"), kong.DefaultEnvars("AUTHSVC"),
+		kong.Description("Answers nginx's auth_request for gatehouse."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
+	if err != nil {
+		return cfg, false, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			if p != any(errHelp) {
+				panic(p)
+			}
+			done = true
+		}
+	}()
+	if _, err := parser.Parse(args); err != nil {
+		return cfg, false, err
+	}
+	return cfg, false, cfg.complete()
+}
+
+// errHelp unwinds kong, which exits by itself after --help.
+var errHelp = errors.New("help")

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/rs/zerolog"
+
+	"gatehouse/authsvc/internal/account"
+	"gatehouse/authsvc/internal/admin"
+	"gatehouse/authsvc/internal/assertion"
+	"gatehouse/authsvc/internal/check"
+	"gatehouse/authsvc/internal/login"
+	"gatehouse/authsvc/internal/logout"
+	"gatehouse/authsvc/internal/metadata"
+	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/authsvc/internal/session/memstore"
+	"gatehouse/authsvc/internal/session/redisstore"
+	"gatehouse/internal/httpkit"
+)
+
+// service is the wired program.
+type service struct {
+	cfg      config
+	log      zerolog.Logger
+	store    session.Store
+	ping     httpkit.Check
+	close    func() error
+	provider *oidc.Provider
+	keys     *assertion.Keys
+	endings  *session.Endings
+	sessions *session.Sessions
+	pages    *page.Pages
+}
+
+func newService(cfg config, log zerolog.Logger) (*service, error) {
+	s := &service{cfg: cfg, log: log}
+	if err := s.openStore(); err != nil {
+		return nil, err
+	}
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	if s.pages, err = page.New(issuer.Scheme + "://" + issuer.Host); err != nil {
+		return nil, err
+	}
+	s.provider = oidc.New(oidc.Config{
+		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal,
+		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, RedirectURL: cfg.PublicURL + "/callback",
+		LoginScopes: cfg.LoginScopes, Audience: cfg.Audience, LogoutClients: cfg.LogoutClient,
+		Leeway: cfg.Leeway, Now: time.Now, Log: log,
+	})
+	secret := []byte(cfg.ClientSecret)
+	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
+	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
+	s.sessions = &session.Sessions{
+		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: refresher{s.provider},
+		Ages: session.Ages{Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser},
+		Now:  time.Now, Log: log,
+	}
+	return s, nil
+}
+
+func (s *service) openStore() error {
+	if s.cfg.RedisURL == "memory" {
+		s.log.Warn().Msg("sessions are kept in memory: they end with this process and are not shared with another (--redis-url)")
+		s.store, s.close = memstore.New(time.Now, 0), func() error { return nil }
+		s.ping = func(context.Context) error { return nil }
+		return nil
+	}
+	store, err := redisstore.Open(s.cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	s.store, s.close, s.ping = store, store.Close, store.Ping
+	return nil
+}
+
+// refresher hands the provider's grants to the sessions.
+type refresher struct{ provider *oidc.Provider }
+
+func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, error) {
+	g, err := r.provider.Refresh(ctx, token)
+	return session.Grant(g), refusal(err)
+}
+
+// tokens joins the two halves of what check needs.
+type tokens struct{ *oidc.Provider }
+
+func (t tokens) Generation() uint64 { return t.Keys().Generation() }
+
+// once marks an id as used, for all replicas.
+func (s *service) once(ctx context.Context, id string, until time.Time) (bool, error) {
+	box := session.NewBox([]byte(s.cfg.ClientSecret), "once")
+	return s.store.Swap(ctx, box.Name("once", id), nil, []byte("1"), time.Until(until))
+}
+
+// serve runs everything until ctx ends, then drains and waits for what runs
+// beside the requests.
+func (s *service) serve(ctx context.Context) error {
+	reg := httpkit.NewRegistry()
+	verdicts := check.New(&check.Handler{
+		Sessions: s.sessions, Tokens: tokens{s.provider}, Signer: s.keys, Endings: s.endings, Once: s.once,
+		Rules: check.Rules{PublicURL: s.cfg.PublicURL, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole}, Now: time.Now, Log: s.log,
+	}, s.cfg.Remember, reg)
+	s.endings.OnEnd(verdicts.Forget)
+
+	public, err := httpkit.Listen(ctx, s.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	internal, err := httpkit.Listen(ctx, s.cfg.InternalListen)
+	if err != nil {
+		_ = public.Close()
+		return err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, loop := range []func(context.Context){s.provider.Run, s.keys.Run, s.endings.Run} {
+		running.Go(func() { loop(background) })
+	}
+	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
+	err = httpkit.Serve(ctx, s.cfg.Drain, nil,
+		httpkit.Endpoint{Listener: public, Server: s.server(s.publicRoutes(verdicts))},
+		httpkit.Endpoint{Listener: internal, Server: s.server(s.internalRoutes(httpkit.Metrics(reg)))},
+	)
+	s.sessions.Wait()
+	stop()
+	running.Wait()
+	_ = s.close()
+	return err
+}
+
+func (s *service) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+}
+
+// publicRoutes puts /auth outside every middleware and router: it is asked for
+// each request of each client.
+func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
+	r := chi.NewRouter()
+	for _, h := range []interface{ Mount(chi.Router) }{
+		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
+		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL},
+		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL},
+		&metadata.Handler{PublicURL: s.cfg.PublicURL, Issuer: s.cfg.Issuer, Scopes: s.cfg.Scopes, ResourcePath: check.ResourcePath},
+	} {
+		h.Mount(r)
+	}
+	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.InfoLevel), httpkit.Recover())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/auth" {
+			verdicts.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func (s *service) internalRoutes(metrics http.Handler) http.Handler {
+	r := chi.NewRouter()
+	(&admin.Handler{Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions}).Mount(r)
+	r.Method(http.MethodGet, "/metrics", metrics)
+	r.Method(http.MethodGet, "/health/live", httpkit.Live())
+	r.Method(http.MethodGet, "/health/ready", httpkit.Ready(map[string]httpkit.Check{
+		"keys": s.keys.Ready, "provider": s.provider.Ready, "store": s.ping,
+	}))
+	return httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.DebugLevel), httpkit.Recover())
+}
+
+// refusal translates the provider's no; anything else means that it could not
+// be asked. A token that it gave and that does not verify is a no as well.
+func refusal(err error) error {
+	if errors.Is(err, oidc.ErrRefused) || errors.Is(err, oidc.ErrToken) {
+		return fmt.Errorf("%w: %w", session.ErrRefused, err)
+	}
+	return err
+}
