@@ -14,8 +14,12 @@ import (
 const childEnv = "STATELESS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
+	switch os.Getenv(childEnv) {
+	case "older":
 		older(bufio.NewReader(os.Stdin))
+		return
+	case "modern":
+		modern(bufio.NewReader(os.Stdin))
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -25,9 +29,10 @@ type wire struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-		Meta      json.RawMessage `json:"_meta"`
+		Name      string                     `json:"name"`
+		Arguments json.RawMessage            `json:"arguments"`
+		Meta      map[string]json.RawMessage `json:"_meta"`
+		Responses json.RawMessage            `json:"inputResponses"`
 	} `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  json.RawMessage `json:"error"`
@@ -81,5 +86,30 @@ func call(m wire, asking map[string]json.RawMessage) {
 		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[]}}`+"\n", m.ID)
 	default:
 		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"echo":%s}}`+"\n", m.ID, m.Params.Arguments)
+	}
+}
+
+// modern is a server that knows 2026-07-28 only, and refuses what lacks its
+// version.
+func modern(in *bufio.Reader) {
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var m wire
+		switch err := json.Unmarshal(line, &m); {
+		case err != nil || m.ID == nil:
+		case string(m.Params.Meta["io.modelcontextprotocol/protocolVersion"]) != `"2026-07-28"`:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no version"}}`+"\n", m.ID)
+		case m.Method == "server/discover":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
+		case m.Method == "subscriptions/listen":
+			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`+"\n", m.ID)
+		case m.Params.Responses != nil:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","answer":%s}}`+"\n", m.ID, m.Params.Responses)
+		default:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n", m.ID)
+		}
 	}
 }

@@ -33,7 +33,7 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 	t.Helper()
 	starter := child.NewStarter()
 	server := session.NewServer(session.ServerConfig{
-		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"=1")},
+		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"=older")},
 		Isolation: session.PerUser, Limits: session.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
 		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
 	})
