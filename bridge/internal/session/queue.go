@@ -28,6 +28,11 @@ type Event struct {
 // Message makes an event of a line that the bridge wrote itself.
 func Message(kind rpc.Kind, line []byte) Event { return Event{Kind: kind, line: line} }
 
+// Answer is a Message that is the final response to a call.
+func Answer(line []byte) Event {
+	return Event{Kind: rpc.Response, Failed: true, Final: true, line: line}
+}
+
 // Size is the length of the message in bytes, edits left aside.
 func (e Event) Size() int { return len(e.line) + len(e.edit.With) }
 

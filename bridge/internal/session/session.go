@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
@@ -14,6 +15,8 @@ type Session struct {
 	ID       ID
 	Owner    contract.Identity
 	Standing *Queue // what belongs to no call
+	Streams  *Streams
+	Version  atomic.Pointer[string] // what initialize agreed on; nil before
 
 	server  *Server
 	table   *Table
@@ -27,6 +30,7 @@ type Session struct {
 	starting chan struct{} // closed when a start under way is over
 	init     []byte        // the client's initialize, for a child that is started anew
 	restart  breaker
+	stream   *Stream
 	used     time.Time
 	readers  int
 	ended    error
@@ -239,6 +243,7 @@ func (s *Session) End(why error) {
 	s.table.remove(s)
 	close(s.done)
 	s.Standing.Close(why)
+	s.Streams.close()
 	s.release()
 }
 
@@ -257,3 +262,9 @@ func (s *Session) over(now time.Time) error {
 	}
 	return nil
 }
+
+// Era is the front that opened the session.
+func (s *Session) Era() string { return s.caller.Era }
+
+// StandingStream is the resumable stream over Standing.
+func (s *Session) StandingStream() *Stream { return s.stream }

@@ -60,8 +60,9 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 	now := time.Now()
 	s := &Session{
 		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now,
-		Standing: NewQueue(t.limits.Queue), done: make(chan struct{}),
+		Standing: NewQueue(t.limits.Queue), Streams: newStreams(t.limits.Replay), done: make(chan struct{}),
 	}
+	s.stream = s.Streams.Open(s.Standing)
 	s.caller = &Caller{Identity: owner, Session: s.ID.Label(), Server: server.Name, Era: era}
 	t.sessions[s.ID.Public] = s
 	t.users[owner.Subject]++

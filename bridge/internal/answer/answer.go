@@ -1,0 +1,82 @@
+// Package answer is what the fronts share of HTTP: bodies of bounded length,
+// refusals as JSON-RPC errors, and event streams.
+//
+// It must never know a session's rules or a protocol version.
+package answer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+)
+
+// Error writes err as a JSON-RPC error response to the raw id: 429 or 503 with
+// Retry-After for a *session.Refusal, else status.
+func Error(w http.ResponseWriter, status int, id []byte, err error) {
+	var refusal *session.Refusal
+	if errors.As(err, &refusal) {
+		status = http.StatusServiceUnavailable
+		if refusal.Full {
+			status = http.StatusTooManyRequests
+		}
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(refusal.Retry.Seconds())))))
+	}
+	JSON(w, status, session.AsRPC(err).Body(id))
+}
+
+// Refuse is Error with a code and a text of the bridge's own.
+func Refuse(w http.ResponseWriter, status, code int, text string) {
+	Error(w, status, nil, &rpc.Error{Code: code, Message: text})
+}
+
+// JSON writes one JSON body.
+func JSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller is gone: nobody is left to tell
+}
+
+// Event writes the event as one JSON body, without joining its parts.
+func Event(w http.ResponseWriter, e session.Event) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(e.Len()))
+	_, _ = e.WriteTo(w)
+}
+
+// Body reads a request body of at most max bytes. On false it has answered.
+func Body(w http.ResponseWriter, r *http.Request, max int) ([]byte, bool) {
+	tooLong := func() ([]byte, bool) {
+		Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest, fmt.Sprintf("the body is longer than %d bytes", max))
+		return nil, false
+	}
+	n := r.ContentLength
+	if n > int64(max) {
+		return tooLong()
+	}
+	if n >= 0 {
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			Refuse(w, http.StatusBadRequest, rpc.CodeParse, "the body ended early")
+			return nil, false
+		}
+		return body, true
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(max)+1))
+	if err != nil {
+		Refuse(w, http.StatusBadRequest, rpc.CodeParse, "the body cannot be read")
+		return nil, false
+	}
+	if len(body) > max {
+		return tooLong()
+	}
+	return body, true
+}

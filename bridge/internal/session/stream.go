@@ -1,0 +1,177 @@
+package session
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Streams are the event streams of one session that a client may come back to
+// with Last-Event-ID, and the bounded buffer of what they said.
+type Streams struct {
+	mu    sync.Mutex
+	byID  map[string]*Stream
+	kept  []kept // oldest first
+	bytes int
+	max   int
+	next  int
+}
+
+type kept struct {
+	stream *Stream
+	seq    int
+	event  Event
+}
+
+// Stream is one of them. Its queue holds what was not said yet.
+type Stream struct {
+	Queue *Queue
+	id    string
+	all   *Streams
+	calls []*Call
+	// under all.mu
+	seq     int
+	finals  int           // answers still to come; a standing stream has none
+	taken   chan struct{} // closed when another reader takes over; nil without one
+	expires *time.Timer
+}
+
+const resumeGrace = 30 * time.Second // a stream that nobody reads is given up after so long
+
+func newStreams(max int) *Streams { return &Streams{byID: map[string]*Stream{}, max: max} }
+
+// Open makes a stream; calls are cancelled when nobody comes back to it.
+func (s *Streams) Open(q *Queue, calls ...*Call) *Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := &Stream{Queue: q, id: strconv.Itoa(s.next), all: s, calls: calls}
+	s.next++
+	s.byID[st.id] = st
+	return st
+}
+
+// Find reads an event id and returns its stream and place.
+func (s *Streams) Find(eventID string) (*Stream, int) {
+	id, text, ok := strings.Cut(eventID, "-")
+	seq, err := strconv.Atoi(text)
+	if !ok || err != nil || seq < 0 {
+		return nil, 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id], seq
+}
+
+// Take makes the caller the one reader; the channel closes when another takes
+// over. Only where steal is set does a reader that is there give way.
+func (st *Stream) Take(steal bool) (<-chan struct{}, bool) {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	if st.taken != nil {
+		if !steal {
+			return nil, false
+		}
+		close(st.taken)
+	}
+	if st.expires != nil {
+		st.expires.Stop()
+	}
+	st.taken = make(chan struct{})
+	return st.taken, true
+}
+
+// Leave ends the reading by whom Take gave this channel. A stream of calls is
+// given up when nobody takes it again.
+func (st *Stream) Leave(taken <-chan struct{}) {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	if st.taken == nil || taken != (<-chan struct{})(st.taken) {
+		return
+	}
+	st.taken = nil
+	if len(st.calls) > 0 {
+		st.expires = time.AfterFunc(resumeGrace, st.giveUp)
+	}
+}
+
+func (st *Stream) giveUp() {
+	st.all.mu.Lock()
+	over := st.taken == nil
+	if over {
+		delete(st.all.byID, st.id)
+	}
+	st.all.mu.Unlock()
+	if over {
+		for _, call := range st.calls {
+			call.Cancel("the client is gone")
+		}
+	}
+}
+
+// Record keeps the event for one who comes back, and names it.
+func (st *Stream) Record(e Event) string {
+	s := st.all
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.seq++
+	id := st.id + "-" + strconv.Itoa(st.seq)
+	if e.Size() > s.max {
+		return id
+	}
+	s.kept = append(s.kept, kept{st, st.seq, e})
+	s.bytes += e.Size()
+	for s.bytes > s.max {
+		s.bytes -= s.kept[0].event.Size()
+		s.kept[0] = kept{}
+		s.kept = s.kept[1:]
+	}
+	return id
+}
+
+// Missed lists what was said after the place, with the ids.
+func (st *Stream) Missed(seq int) (ids []string, events []Event) {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	for _, k := range st.all.kept {
+		if k.stream == st && k.seq > seq {
+			ids = append(ids, st.id+"-"+strconv.Itoa(k.seq))
+			events = append(events, k.event)
+		}
+	}
+	return ids, events
+}
+
+// close stops the timers of streams that nobody reads.
+func (s *Streams) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.byID {
+		if st.expires != nil {
+			st.expires.Stop()
+		}
+	}
+	s.byID, s.kept = map[string]*Stream{}, nil
+}
+
+// Want sets how many final answers the stream is to tell.
+func (st *Stream) Want(finals int) {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	st.finals = finals
+}
+
+// Got counts one final answer, and tells whether it was the last.
+func (st *Stream) Got() bool {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	st.finals--
+	return st.finals == 0 && st.calls != nil
+}
+
+// Over tells whether all answers were told.
+func (st *Stream) Over() bool {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	return st.calls != nil && st.finals <= 0
+}

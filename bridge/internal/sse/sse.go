@@ -1,0 +1,139 @@
+// Package sse is the front of HTTP+SSE (2024-11-05): GET /sse opens the
+// stream, whose first event names where to POST; every answer comes on the
+// stream. It relays what it gets and does not assume initialize: a client of
+// 2026-07-28 may speak over it too.
+//
+// It must never know another front.
+package sse
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+)
+
+// Front serves one server.
+type Front struct {
+	Table  *session.Table
+	Server *session.Server
+	Prefix string // in front of /message in the endpoint event
+}
+
+const prefixHeader = "X-Forwarded-Prefix"
+
+// Stream answers GET and HEAD /sse. HEAD starts nothing.
+func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodHead:
+		answer.StreamHeader(w)
+		return
+	case http.MethodGet:
+	default:
+		w.Header().Set("Allow", "GET, HEAD")
+		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only GET opens the stream; POST goes to the endpoint that it names")
+		return
+	}
+	s, err := f.Table.Open(f.Server, *identity.From(r.Context()), "sse")
+	if err != nil {
+		answer.Error(w, http.StatusServiceUnavailable, nil, err)
+		return
+	}
+	defer s.End(session.ErrDeleted)
+	defer s.Reading()()
+	out := answer.NewStream(w)
+	defer out.Close()
+	if out.Raw("event: endpoint\ndata: "+f.prefix(r)+"/message?sessionId="+s.ID.String()+"\n\n") != nil {
+		return
+	}
+	f.relay(r, s, out)
+}
+
+func (f *Front) relay(r *http.Request, s *session.Session, out *answer.Stream) {
+	for {
+		e, ok, err := s.Standing.Pop()
+		switch {
+		case ok && e.Silent:
+			continue
+		case ok:
+			if out.Event("", e) != nil {
+				return
+			}
+			continue
+		case err != nil:
+			return
+		}
+		select {
+		case <-s.Standing.Wake():
+		case <-out.Tick():
+			if out.Comment() != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// prefix is the public path in front of /message. One from the proxy counts
+// only where it is a plain path: it ends up in a URL that the client follows.
+func (f *Front) prefix(r *http.Request) string {
+	p := r.Header.Get(prefixHeader)
+	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || strings.ContainsAny(p, "\\?#%\r\n :") {
+		p = ""
+	}
+	return strings.TrimSuffix(p, "/") + f.Prefix
+}
+
+// Message answers POST /message.
+func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only POST")
+		return
+	}
+	s := f.Table.Find(r.URL.Query().Get("sessionId"), f.Server, identity.From(r.Context()))
+	if s == nil || s.Era() != "sse" {
+		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
+		return
+	}
+	body, ok := answer.Body(w, r, f.Server.Limits().Body)
+	if !ok {
+		return
+	}
+	m, err := rpc.ParseClient(body)
+	if err != nil {
+		answer.Refuse(w, http.StatusBadRequest, code(err), err.Error())
+		return
+	}
+	if err := f.pass(r, s, &m); err != nil {
+		answer.Error(w, http.StatusBadRequest, m.ID(), err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error {
+	if m.Kind != rpc.Request {
+		return s.Send(r.Context(), m)
+	}
+	_, err := s.Call(r.Context(), m, s.Standing)
+	var refusal *session.Refusal
+	if err == nil || errors.As(err, &refusal) {
+		return err
+	}
+	// The client waits for an answer on its stream, not on this request.
+	s.Standing.Push(session.Message(rpc.Response, session.AsRPC(err).Body(m.ID())))
+	return nil
+}
+
+func code(err error) int {
+	if errors.Is(err, rpc.ErrBatch) {
+		return rpc.CodeInvalidRequest
+	}
+	return rpc.CodeParse
+}

@@ -1,0 +1,182 @@
+package streamable
+
+import (
+	"net/http"
+
+	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+)
+
+// stream answers a POST with the events of its calls, until the last answer.
+// A client that goes away may come back: the calls go on for a while.
+func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Session, st *session.Stream, finals int, before ...session.Event) {
+	taken, _ := st.Take(true)
+	defer st.Leave(taken)
+	st.Want(finals)
+	out := answer.NewStream(w)
+	defer out.Close()
+	for _, e := range before {
+		if !tell(out, st, e) {
+			return
+		}
+	}
+	f.relay(r, s, st, out, taken)
+}
+
+// tell writes one event; false ends the stream.
+func tell(out *answer.Stream, st *session.Stream, e session.Event) bool {
+	last := e.Final && st.Got()
+	if e.Silent {
+		return !last
+	}
+	return out.Event(st.Record(e), e) == nil && !last
+}
+
+func (f *Front) relay(r *http.Request, s *session.Session, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
+	for {
+		select {
+		case <-taken: // another reads now: what is left is not ours
+			return
+		default:
+		}
+		e, ok, err := st.Queue.Pop()
+		switch {
+		case ok:
+			if !tell(out, st, e) {
+				return
+			}
+			continue
+		case err != nil:
+			return
+		}
+		select {
+		case <-st.Queue.Wake():
+		case <-out.Tick():
+			if out.Comment() != nil {
+				return
+			}
+		case <-taken:
+			return
+		case <-s.Done():
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// get opens the standing stream, or resumes the one that Last-Event-ID names.
+func (f *Front) get(w http.ResponseWriter, r *http.Request) {
+	if !f.version(w, r) {
+		return
+	}
+	if r.Header.Get(headerSession) == "" {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
+		return
+	}
+	s := f.find(r)
+	if s == nil {
+		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
+		return
+	}
+	if last := r.Header.Get(headerLast); last != "" {
+		f.resume(w, r, s, last)
+		return
+	}
+	st := s.StandingStream()
+	taken, ok := st.Take(false)
+	if !ok {
+		answer.Refuse(w, http.StatusConflict, rpc.CodeInvalidRequest, "the session has a stream open")
+		return
+	}
+	defer st.Leave(taken)
+	defer s.Reading()()
+	out := answer.NewStream(w)
+	defer out.Close()
+	f.relay(r, s, st, out, taken)
+}
+
+func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Session, last string) {
+	st, seq := s.Streams.Find(last)
+	if st == nil {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
+		return
+	}
+	taken, _ := st.Take(true)
+	defer st.Leave(taken)
+	if st == s.StandingStream() {
+		defer s.Reading()()
+	}
+	out := answer.NewStream(w)
+	defer out.Close()
+	ids, events := st.Missed(seq)
+	for i, e := range events {
+		if out.Event(ids[i], e) != nil {
+			return
+		}
+	}
+	if !st.Over() {
+		f.relay(r, s, st, out, taken)
+	}
+}
+
+// batch answers an array of messages (2025-03-26 alone has them). Its answers
+// come on one stream.
+func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
+	s := f.find(r)
+	if s == nil {
+		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
+		return
+	}
+	if v := s.Version.Load(); v == nil || *v != rpc.Version20250326 {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "only 2025-03-26 has batches")
+		return
+	}
+	messages, err := f.parts(body)
+	if err != nil {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, err.Error())
+		return
+	}
+	q := session.NewQueue(f.Server.Limits().Queue)
+	finals := 0
+	var calls []*session.Call
+	for i := range messages {
+		m := &messages[i]
+		if m.Kind != rpc.Request {
+			_ = s.Send(r.Context(), m)
+			continue
+		}
+		finals++
+		call, err := s.Call(r.Context(), m, q)
+		if err != nil {
+			q.Push(session.Answer(session.AsRPC(err).Body(m.ID())))
+			continue
+		}
+		calls = append(calls, call)
+	}
+	if finals == 0 {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	f.stream(w, r, s, s.Streams.Open(q, calls...), finals)
+}
+
+func (f *Front) parts(body []byte) ([]rpc.Message, error) {
+	raw, _, err := rpc.Split(body, f.Server.Limits().Batch)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]rpc.Message, 0, len(raw))
+	for _, part := range raw {
+		m, err := rpc.Parse(part)
+		if err != nil {
+			return nil, err
+		}
+		if m.Method == "initialize" {
+			return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "initialize must not be part of a batch"}
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
