@@ -18,7 +18,7 @@ func NewLogger(w io.Writer, program, level string) (zerolog.Logger, error) {
 	if err != nil || level == "" {
 		return zerolog.Nop(), fmt.Errorf("log level %q: want debug, info, warn or error", level)
 	}
-	return zerolog.New(w).Level(l).With().Timestamp().Str("program", program).Logger(), nil
+	return zerolog.New(zerolog.SyncWriter(w)).Level(l).With().Timestamp().Str("program", program).Logger(), nil
 }
 
 // NewRegistry is a metrics registry with the process and the Go runtime in it.

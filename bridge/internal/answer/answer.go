@@ -17,10 +17,16 @@ import (
 )
 
 // Error writes err as a JSON-RPC error response to the raw id: 429 or 503 with
-// Retry-After for a *session.Refusal, else status.
+// Retry-After for a *session.Refusal, 403 with a challenge for a
+// *session.ScopeError, else status.
 func Error(w http.ResponseWriter, status int, id []byte, err error) {
 	var refusal *session.Refusal
-	if errors.As(err, &refusal) {
+	var scope *session.ScopeError
+	switch {
+	case errors.As(err, &scope):
+		status = http.StatusForbidden
+		w.Header().Set("WWW-Authenticate", scope.Challenge)
+	case errors.As(err, &refusal):
 		status = http.StatusServiceUnavailable
 		if refusal.Full {
 			status = http.StatusTooManyRequests

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/stateless"
+	"gatehouse/bridge/internal/translate"
+	"gatehouse/internal/httpkit"
+)
+
+// gate is the wired program.
+type gate struct {
+	flags   *flags
+	log     zerolog.Logger
+	starter *child.Starter
+	servers []*session.Server
+	fronts  []*stateless.Front
+	table   *session.Table
+	watch   *watch
+	checks  map[string]httpkit.Check
+	reg     *prometheus.Registry
+	workers sync.WaitGroup
+	end     func() // of the workers
+}
+
+func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
+	g := &gate{flags: f, log: log, starter: child.NewStarter(), reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
+	commands, err := f.servers()
+	if err != nil {
+		return nil, err
+	}
+	if g.watch, err = newWatch(f, g.reg, log); err != nil {
+		return nil, err
+	}
+	for _, c := range commands {
+		server := session.NewServer(session.ServerConfig{
+			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
+			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: environ(c.Env)},
+			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
+			Guard: g.watch.sessionGuard(), Log: log,
+			Adapt: func() session.Adapter { return translate.NewElder() },
+		})
+		g.servers = append(g.servers, server)
+		g.fronts = append(g.fronts, stateless.New(server.Pool(), stateless.DefaultOptions()))
+		g.checks["server:"+c.Name] = func(context.Context) error { return server.Health() }
+	}
+	g.table = session.NewTable(f.Node, f.limits(), g.servers...)
+	g.watch.collect(g.reg, g.table, g.servers)
+	workers, end := context.WithCancel(context.WithoutCancel(ctx))
+	g.end = end
+	g.watch.run(workers, &g.workers)
+	return g, nil
+}
+
+// servers are what to start: one without a name, or those of the file.
+func (f *flags) servers() ([]config.Server, error) {
+	if f.Config == "" {
+		return []config.Server{{Command: f.Command[0], Args: f.Command[1:]}}, nil
+	}
+	servers, err := config.Read(f.Config, os.LookupEnv)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --config: %w", errUsage, err)
+	}
+	return servers, nil
+}
+
+// environ is the bridge's environment without its own flags, which may name
+// secrets, and with what the server's entry adds.
+func environ(extra map[string]string) []string {
+	var env []string
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "BRIDGE_") && !strings.HasPrefix(pair, "NOTIFY_SOCKET=") {
+			env = append(env, pair)
+		}
+	}
+	for name, value := range extra {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+func (g *gate) serve(ctx context.Context) error {
+	defer g.watch.close()
+	defer g.starter.Close()
+	defer g.workers.Wait()
+	defer g.end()
+	endpoints, err := g.endpoints(ctx)
+	if err != nil {
+		return errors.Join(err, g.close())
+	}
+	g.log.Info().Str("listen", g.flags.Listen).Str("identity", g.flags.Identity).
+		Str("isolation", g.flags.Isolation).Int("servers", len(g.servers)).Msg("bridge is up")
+	err = httpkit.Serve(ctx, g.flags.DrainTime, g.table.Drain, endpoints...)
+	return errors.Join(err, g.close())
+}
+
+func (g *gate) close() error {
+	for _, front := range g.fronts {
+		front.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.flags.DrainTime)
+	defer cancel()
+	return g.table.Close(ctx)
+}
+
+func (g *gate) endpoints(ctx context.Context) ([]httpkit.Endpoint, error) {
+	who := g.identity()
+	public, err := httpkit.Listen(ctx, g.flags.Listen)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := []httpkit.Endpoint{{Listener: public, Server: g.httpServer(g.handler(who))}}
+	if g.flags.AdminListen == "" {
+		return endpoints, nil
+	}
+	admin, err := httpkit.Listen(ctx, g.flags.AdminListen)
+	if err != nil {
+		return nil, errors.Join(err, public.Close())
+	}
+	return append(endpoints, httpkit.Endpoint{Listener: admin, Server: g.httpServer(g.admin())}), nil
+}
+
+func (g *gate) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return g.log.WithContext(context.Background()) },
+	}
+}
+
+// identity is the middleware that tells who calls, with what keeps it true
+// running beside it.
+func (g *gate) identity() httpkit.Middleware {
+	if g.flags.Identity == "none" {
+		return identity.Nobody
+	}
+	client := &http.Client{Timeout: 10 * time.Second}
+	keys := &identity.Keys{URL: g.flags.IdentityKeys, Client: client, Log: g.log}
+	ended := &identity.Ended{
+		URL: g.flags.endedURL(), Client: client, Log: g.log,
+		SIDs: g.sids, End: g.endSIDs, Blind: g.blind,
+	}
+	g.checks["identity keys"], g.checks["ended sessions"] = keys.Check, ended.Check
+	g.watch.start(&g.workers, keys.Run)
+	g.watch.start(&g.workers, ended.Run)
+	return identity.NewVerifier(keys).Wrap
+}
+
+func (g *gate) sids() []string {
+	seen := map[string]bool{}
+	var all []string
+	lists := [][]string{g.table.SIDs()}
+	for _, front := range g.fronts {
+		lists = append(lists, front.SIDs())
+	}
+	for _, list := range lists {
+		for _, sid := range list {
+			if sid != "" && !seen[sid] {
+				seen[sid] = true
+				all = append(all, sid)
+			}
+		}
+	}
+	return all
+}
+
+func (g *gate) endSIDs(sids []string) {
+	g.table.EndSIDs(sids)
+	for _, front := range g.fronts {
+		for _, sid := range sids {
+			front.End(sid)
+		}
+	}
+}
+
+// blind is Contract 3: what is open stays, nothing new is let in.
+func (g *gate) blind(blind bool) {
+	if blind {
+		g.table.Refuse(&session.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second})
+		return
+	}
+	g.table.Refuse(nil)
+}
+
+func (g *gate) origins() httpkit.Middleware {
+	return answer.Origins{
+		Allowed: g.flags.Origin, Hosts: g.flags.Host,
+		LocalOnly: g.flags.Identity == "none" && !strings.HasPrefix(g.flags.Listen, "unix:"),
+	}.Wrap
+}

@@ -1,0 +1,81 @@
+// Bridge turns a stdio MCP server into SSE and Streamable HTTP. It only wires:
+// each concern has a package of its own under internal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"gatehouse/bridge/internal/guard"
+	"gatehouse/internal/httpkit"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+)
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	switch {
+	case len(args) == 2 && args[0] == "health":
+		return report(stderr, httpkit.Probe(ctx, args[1]))
+	case len(args) >= 2 && args[0] == "policy" && args[1] == "check":
+		return policyCheck(args[2:], stdout, stderr)
+	}
+	f, done, err := parse(args, stdout)
+	if err != nil || done {
+		return report(stderr, err)
+	}
+	log, err := httpkit.NewLogger(stderr, "bridge", f.LogLevel)
+	if err != nil {
+		return report(stderr, fmt.Errorf("%w: --log-level: %w", errUsage, err))
+	}
+	g, err := newGate(ctx, &f, log)
+	if err != nil {
+		return report(stderr, err)
+	}
+	return report(stderr, g.serve(ctx))
+}
+
+// policyCheck exits with 1 where the call would be refused.
+func policyCheck(args []string, stdout, stderr io.Writer) int {
+	var c guard.Check
+	parser, err := kong.New(&c, kong.Name("bridge policy check"), kong.Writers(stdout, stderr), kong.Exit(func(int) {}))
+	if err != nil {
+		return report(stderr, err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return report(stderr, fmt.Errorf("%w: %w", errUsage, err))
+	}
+	allowed, err := c.Run(stdout)
+	if err == nil && !allowed {
+		return exitFailed
+	}
+	return report(stderr, err)
+}
+
+func report(stderr io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintf(stderr, "bridge: %v\n", err)
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.uber.org/goleak"
+)
+
+// childMode makes this test binary the stdio server behind the bridge.
+const childMode = "GATEHOUSE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childMode) != "" {
+		serveChild()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+type sayArgs struct {
+	Text  string `json:"text"`
+	Count int    `json:"count"`
+}
+
+func serveChild() {
+	server := mcp.NewServer(&mcp.Implementation{Name: "child", Version: "1"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "say"}, func(ctx context.Context, r *mcp.CallToolRequest, a sayArgs) (*mcp.CallToolResult, any, error) {
+		for i := range a.Count {
+			err := r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+				ProgressToken: r.Params.GetProgressToken(), Progress: float64(i), Message: a.Text,
+			})
+			if err != nil {
+				return nil, nil, err
+			}
+		}
+		text := fmt.Sprintf("%s pid=%d user=%s", a.Text, os.Getpid(), os.Getenv("MCP_USER_ID"))
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
+	})
+	_ = server.Run(context.Background(), &mcp.StdioTransport{})
+}
+
+// start runs the program on a free port until the test ends.
+func start(t *testing.T, args ...string) (base string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	t.Setenv(childMode, "1")
+	ctx, stop := context.WithCancel(context.Background())
+	var log bytes.Buffer
+	code := make(chan int, 1)
+	all := append(append([]string{"--listen", addr}, args...), "--", os.Args[0])
+	go func() { code <- run(ctx, all, io.Discard, &log) }()
+	t.Cleanup(func() {
+		stop()
+		if got := <-code; got != exitOK {
+			t.Errorf("bridge ended with %d\n%s", got, log.String())
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		if res, err := http.Get("http://" + addr + "/health"); err == nil {
+			_ = res.Body.Close()
+			return "http://" + addr
+		}
+	}
+	t.Fatal("bridge does not answer")
+	return ""
+}
+
+// call opens a session of its own and asks the child to say text.
+func call(ctx context.Context, transport mcp.Transport, text string, progress int) error {
+	var mu sync.Mutex
+	var heard []string
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, fmt.Sprintf("%v %s", r.Params.Progress, r.Params.Message))
+		},
+	})
+	session, err := client.Connect(ctx, transport, nil)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer session.Close()
+	params := &mcp.CallToolParams{Name: "say", Arguments: sayArgs{Text: text, Count: progress}}
+	params.SetProgressToken("one-for-all") // the same in every session
+	for range 3 {
+		res, err := session.CallTool(ctx, params)
+		if err != nil {
+			return fmt.Errorf("call: %w", err)
+		}
+		if got := res.Content[0].(*mcp.TextContent).Text; !strings.HasPrefix(got, text+" ") {
+			return fmt.Errorf("answer %q belongs to another than %q", got, text)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, line := range heard {
+		if !strings.HasSuffix(line, " "+text) {
+			return fmt.Errorf("progress %q belongs to another than %q", line, text)
+		}
+	}
+	return nil
+}
+
+func TestNoAnswerReachesAnother(t *testing.T) {
+	for _, isolation := range []string{"session", "user", "shared"} {
+		t.Run(isolation, func(t *testing.T) {
+			base := start(t, "--isolation", isolation)
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			defer cancel()
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			var wg sync.WaitGroup
+			for i := range 12 {
+				transports := map[string]mcp.Transport{
+					"sse": &mcp.SSEClientTransport{Endpoint: base + "/sse", HTTPClient: client},
+					"mcp": &mcp.StreamableClientTransport{Endpoint: base + "/mcp", HTTPClient: client},
+				}
+				for kind, transport := range transports {
+					wg.Go(func() {
+						if err := call(ctx, transport, fmt.Sprintf("%s-%d", kind, i), 3); err != nil {
+							t.Errorf("%s %d: %v", kind, i, err)
+						}
+					})
+				}
+			}
+			wg.Wait()
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		says string
+	}{
+		"no server":         {[]string{}, "no server"},
+		"two ways":          {[]string{"--config", "x", "--", "cat"}, "keep one"},
+		"none on all":       {[]string{"--listen", "0.0.0.0:0", "--", "cat"}, "--listen 0.0.0.0:0"},
+		"no keys":           {[]string{"--identity", "signed", "--", "cat"}, "--identity-keys"},
+		"bad node":          {[]string{"--node", "A.b", "--", "cat"}, `--node "A.b"`},
+		"bad prefix":        {[]string{"--public-prefix", "a/", "--", "cat"}, "--public-prefix"},
+		"unknown flag":      {[]string{"--nope"}, "--nope"},
+		"bad bound":         {[]string{"--max-calls", "0", "--", "cat"}, "--max-calls"},
+		"bad URL":           {[]string{"--identity", "signed", "--identity-keys", "keys", "--", "cat"}, `--identity-keys "keys"`},
+		"unreadable config": {[]string{"--config", "/nonexistent.json"}, "/nonexistent.json"},
+		"unreadable policy": {[]string{"--policy", "/nonexistent.yaml", "--", "cat"}, "/nonexistent.yaml"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			if code := run(context.Background(), tc.args, io.Discard, &stderr); code != exitUsage {
+				t.Errorf("exit %d, want %d", code, exitUsage)
+			}
+			if !strings.Contains(stderr.String(), tc.says) {
+				t.Errorf("it says %q, want %q", stderr.String(), tc.says)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	base := start(t)
+	cases := map[string]struct {
+		method, path, body string
+		header             map[string]string
+		want               int
+	}{
+		"foreign origin":     {"POST", "/mcp", `{}`, map[string]string{"Origin": "https://evil.example"}, 403},
+		"rebound host":       {"POST", "/mcp", `{}`, map[string]string{"Host": "evil.example"}, 403},
+		"no session":         {"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, nil, 400},
+		"unknown session":    {"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, map[string]string{"Mcp-Session-Id": "abcdefgh.abcdefghijklmnopqrstuvwxyz"}, 404},
+		"not JSON":           {"POST", "/mcp", `{`, nil, 400},
+		"unknown SSE client": {"POST", "/message?sessionId=abcdefgh.abcdefghijklmnopqrstuvwxyz", `{}`, nil, 404},
+		"unknown path":       {"GET", "/nothing", "", nil, 404},
+		"wrong method":       {"PUT", "/mcp", `{}`, nil, 405},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequest(tc.method, base+tc.path, strings.NewReader(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			for k, v := range tc.header {
+				req.Header.Set(k, v)
+			}
+			req.Host = tc.header["Host"]
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			if res.StatusCode != tc.want || !bytes.HasPrefix(body, []byte(`{"jsonrpc":"2.0"`)) {
+				t.Errorf("status %d, body %s; want %d and a JSON-RPC error", res.StatusCode, body, tc.want)
+			}
+		})
+	}
+}

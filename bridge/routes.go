@@ -1,0 +1,83 @@
+package main
+
+import (
+	"net/http"
+	"sort"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/sse"
+	"gatehouse/bridge/internal/stateless"
+	"gatehouse/bridge/internal/streamable"
+	"gatehouse/internal/httpkit"
+)
+
+// handler is everything on the public listener.
+func (g *gate) handler(who httpkit.Middleware) http.Handler {
+	mux := http.NewServeMux()
+	for i, server := range g.servers {
+		base := ""
+		if server.Name != "" {
+			base = "/servers/" + server.Name
+		}
+		g.mount(mux, base, server, g.fronts[i], who)
+	}
+	mux.HandleFunc("/health", g.health)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
+	})
+	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.AccessLog(zerolog.DebugLevel), httpkit.Recover())
+}
+
+func (g *gate) mount(mux *http.ServeMux, base string, server *session.Server, modern *stateless.Front, who httpkit.Middleware) {
+	wrap := func(h http.HandlerFunc) http.Handler { return httpkit.Chain(h, g.origins(), who) }
+	events := &sse.Front{Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base}
+	mcp := &streamable.Front{Table: g.table, Server: server, Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From)}
+	mux.Handle(base+"/sse", wrap(events.Stream))
+	mux.Handle(base+"/message", wrap(events.Message))
+	mux.Handle(base+"/mcp", wrap(mcp.ServeHTTP))
+}
+
+func (g *gate) paths() string {
+	if g.flags.Config == "" {
+		return "/sse, /message and /mcp"
+	}
+	return "/servers/NAME/{sse,message,mcp}"
+}
+
+// health is 200 while at least one server can be started; with several it
+// names each that cannot, so that one fault does not hide.
+func (g *gate) health(w http.ResponseWriter, _ *http.Request) {
+	var down []string
+	for _, server := range g.servers {
+		if server.Health() != nil {
+			down = append(down, server.Name)
+		}
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	text := "healthy\n"
+	if len(down) == len(g.servers) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text = "unhealthy\n"
+	}
+	if len(down) > 0 && len(g.servers) > 1 {
+		sort.Strings(down)
+		text += "cannot start: " + strings.Join(down, ", ") + "\n"
+	}
+	_, _ = w.Write([]byte(text))
+}
+
+// admin is everything on the admin listener.
+func (g *gate) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", httpkit.Metrics(g.reg))
+	mux.Handle("GET /health/live", httpkit.Live())
+	mux.Handle("GET /health/ready", httpkit.Ready(g.checks))
+	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.Recover())
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/policy"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/telemetry"
+	"gatehouse/internal/httpkit"
+)
+
+// watch is the policy, the audit log and the metrics of calls: what stands
+// between the fronts and the children.
+type watch struct {
+	guard   *guard.Guard // nil where nothing of it was asked for
+	policy  *guard.File
+	audit   *audit.Sink
+	metrics *telemetry.Metrics
+	log     zerolog.Logger
+	ctx     context.Context
+}
+
+func newWatch(f *flags, reg *prometheus.Registry, log zerolog.Logger) (*watch, error) {
+	w := &watch{log: log}
+	if f.Policy == "" && f.Audit == "" && f.AdminListen == "" {
+		return w, nil
+	}
+	w.guard = &guard.Guard{ResourceMetadata: f.ResourceMetadata}
+	if f.AdminListen != "" {
+		w.metrics = telemetry.New(reg)
+		w.guard.Metrics = w.metrics
+	}
+	if err := w.openPolicy(f); err != nil {
+		return nil, err
+	}
+	return w, w.openAudit(f)
+}
+
+func (w *watch) openPolicy(f *flags) (err error) {
+	if f.Policy == "" {
+		return nil
+	}
+	if w.policy, err = guard.OpenFile(f.Policy); err != nil {
+		return fmt.Errorf("%w: --policy: %w", errUsage, err)
+	}
+	w.guard.Policy, w.guard.Limits = &w.policy.Current, policy.NewLimits(time.Now)
+	return nil
+}
+
+func (w *watch) openAudit(f *flags) error {
+	if f.Audit == "" {
+		return nil
+	}
+	secret, err := httpkit.Secret("--audit-key", "", f.AuditKeyFile)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	key := []byte(secret)
+	if secret == "" { // hashes compare within one run of the program
+		key = make([]byte, 32)
+		_, _ = rand.Read(key) // never fails since Go 1.24
+	}
+	w.audit, err = audit.Open(f.Audit, key, func(err error) { w.log.Error().Err(err).Msg("audit log") })
+	if err != nil {
+		return fmt.Errorf("%w: --audit: %w", errUsage, err)
+	}
+	w.guard.Audit = w.audit
+	return nil
+}
+
+// sessionGuard avoids a nil *guard.Guard in a non-nil interface.
+func (w *watch) sessionGuard() session.Guard {
+	if w.guard == nil {
+		return nil
+	}
+	return w.guard
+}
+
+// collect registers what sessions, children and the audit log count.
+func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers []*session.Server) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatehouse_sessions", Help: "Open sessions.",
+	}, func() float64 { return float64(table.Len()) }))
+	guard.Collect(reg, w.audit, servers...)
+}
+
+// run keeps the policy as its file is, and reopens the audit log on SIGHUP.
+func (w *watch) run(ctx context.Context, workers *sync.WaitGroup) {
+	w.ctx = ctx
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	reload := make(chan os.Signal, 1)
+	w.start(workers, func(ctx context.Context) {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-hup:
+				w.reopen()
+				select {
+				case reload <- s:
+				default:
+				}
+			}
+		}
+	})
+	if w.policy != nil {
+		w.start(workers, func(ctx context.Context) { w.watchPolicy(ctx, reload) })
+	}
+}
+
+func (w *watch) watchPolicy(ctx context.Context, reload <-chan os.Signal) {
+	err := w.policy.Watch(ctx, reload, func(err error) {
+		if w.metrics != nil {
+			w.metrics.Reloaded(err == nil)
+		}
+		if err != nil {
+			w.log.Error().Err(err).Msg("the policy that was in force stays so")
+			return
+		}
+		w.log.Info().Msg("policy read again")
+	})
+	if err != nil {
+		w.log.Error().Err(err).Msg("changes of the policy file are not seen; send SIGHUP")
+	}
+}
+
+func (w *watch) reopen() {
+	if w.audit == nil {
+		return
+	}
+	if err := w.audit.Reopen(); err != nil {
+		w.log.Error().Err(err).Msg("audit log")
+	}
+}
+
+// start runs work until the program ends.
+func (w *watch) start(workers *sync.WaitGroup, work func(context.Context)) {
+	ctx := w.ctx
+	workers.Go(func() { work(ctx) })
+}
+
+func (w *watch) close() {
+	if w.audit != nil {
+		w.audit.Close()
+	}
+}
