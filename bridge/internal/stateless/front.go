@@ -41,6 +41,9 @@ type Front struct {
 	suspended *suspended
 	tools     *toolCache
 
+	stop  chan struct{} // closed when subscriptions must end
+	drain sync.Once
+
 	mu   sync.Mutex
 	open map[*exchange]context.CancelFunc
 }
@@ -49,9 +52,13 @@ type Front struct {
 func New(pool Pool, opts Options) *Front {
 	return &Front{
 		pool: pool, opts: opts, seal: newSealer(), suspended: newSuspended(opts),
-		tools: newToolCache(), open: map[*exchange]context.CancelFunc{},
+		tools: newToolCache(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{},
 	}
 }
+
+// Drain ends the subscriptions gracefully: they have no end of their own that
+// a stopping bridge could wait for. Calls go on.
+func (f *Front) Drain() { f.drain.Do(func() { close(f.stop) }) }
 
 // Close gives up every call that waits for input.
 func (f *Front) Close() { f.suspended.closeIf(func(*waiting) bool { return true }) }

@@ -321,3 +321,17 @@ func TestSuspendedCallsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestDrainEndsASubscriptionGracefully(t *testing.T) {
+	g := open(t, nil)
+	resp, err := g.request(t.Context(), "alice", "5", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	g.front.Drain()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(raw), `"id":5,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":5}}`) {
+		t.Errorf("stream = %s, %v", raw, err)
+	}
+}

@@ -95,6 +95,9 @@ func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translat
 			if x.out.comment() != nil {
 				return
 			}
+		case <-x.front.stop:
+			x.end()
+			return
 		case <-conn.Done():
 			return // an abrupt end: the client subscribes again
 		case <-ctx.Done():
