@@ -40,7 +40,7 @@ type gate struct {
 }
 
 func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
-	g := &gate{flags: f, log: log, starter: child.NewStarter(), reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
+	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
 	commands, err := f.servers()
 	if err != nil {
 		return nil, err
@@ -48,6 +48,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
 	if g.watch, err = newWatch(f, g.reg, log); err != nil {
 		return nil, err
 	}
+	g.starter = child.NewStarter()
 	for _, c := range commands {
 		server := session.NewServer(session.ServerConfig{
 			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
