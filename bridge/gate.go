@@ -107,8 +107,16 @@ func (g *gate) serve(ctx context.Context) error {
 	}
 	g.log.Info().Str("listen", g.flags.Listen).Str("identity", g.flags.Identity).
 		Str("isolation", g.flags.Isolation).Int("servers", len(g.servers)).Msg("bridge is up")
-	err = httpkit.Serve(ctx, g.flags.DrainTime, g.table.Drain, endpoints...)
+	err = httpkit.Serve(ctx, g.flags.DrainTime, g.drain, endpoints...)
 	return errors.Join(err, g.close())
+}
+
+// drain ends what would never end by itself, then lets calls finish.
+func (g *gate) drain(ctx context.Context) {
+	for _, front := range g.fronts {
+		front.Drain()
+	}
+	g.table.Drain(ctx)
 }
 
 func (g *gate) close() error {
