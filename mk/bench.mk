@@ -1,0 +1,22 @@
+# The benchmarks: what gatehouse costs beside its peers and beside the limit.
+PART    ?= bridge,idle
+ROUNDS  ?= 5
+WINDOW  ?= 1s
+STREAMS ?= 2000
+LOAD    := .cache/load
+
+.PHONY: bench bench-tools
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle ROUNDS=5 WINDOW=1s STREAMS=2000)
+	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -tools $(LOAD)
+
+bench-tools: $(LOAD)/peers/.installed
+	go build -o bin/ ./bridge ./authsvc
+	go build -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child
+
+# The peers, at the versions that the tables name.
+$(LOAD)/peers/.installed:
+	npm install --prefix $(LOAD)/peers --no-save --no-audit --no-fund supergateway@4.0.0 mcp-proxy@6.7.19
+	touch $@
+
+$(LOAD)/oauth2-proxy: test/tools/oauth2proxy.mod
+	go build -modfile=$< -o $@ github.com/oauth2-proxy/oauth2-proxy/v7

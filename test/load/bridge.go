@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gatehouse/test/load/internal/caller"
+	"gatehouse/test/load/internal/measure"
+	"gatehouse/test/load/internal/proc"
+	"gatehouse/test/load/internal/report"
+	"gatehouse/test/load/internal/wire"
+)
+
+// Row names, as they stand in the tables.
+const (
+	rowLimit   = "limit: bare net/http"
+	rowBridge  = "bridge, signed identity"
+	rowNone    = "bridge, no identity"
+	rowSuper   = "supergateway 4.0.0"
+	rowProxy   = "mcp-proxy 6.7.19 (npm)"
+	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, medians of interleaved rounds. " +
+		"The ratio is to the bare net/http handler in the same run. A peer that hands one caller's answer to another has it under foreign. " +
+		"CPU is of the program and its children, and the time to open a session holds the start of its child; both at the largest number of callers.\n\n"
+)
+
+func levels() []int { return []int{1, 8, 32} }
+
+func (b *bench) child() string  { return filepath.Join(b.tools, "child") }
+func (b *bench) bridge() string { return filepath.Join(b.bin, "bridge") }
+func (b *bench) peer(path string) string {
+	return filepath.Join(b.tools, "peers", "node_modules", path)
+}
+
+// row is a target with the eras in which it is asked.
+type row struct {
+	name    string
+	argv    []string
+	modes   []caller.Mode
+	headers []map[string]string // for each caller; nil for none
+}
+
+func partBridge(ctx context.Context, b *bench) error {
+	auth, err := newAuthority(ctx)
+	if err != nil {
+		return err
+	}
+	defer auth.close()
+	headers, err := auth.headers(32)
+	if err != nil {
+		return err
+	}
+	var cells []*measure.Cell
+	for _, r := range b.rows(auth.url, headers) {
+		p, err := b.start(ctx, r.name+" "+string(r.modes[0]), r.argv)
+		if err != nil {
+			return err
+		}
+		cells = append(cells, cellsOf(r, p)...)
+	}
+	measure.Run(cells, b.rounds, b.window, progress)
+	text := bridgeIntr + report.Made(b.command)
+	for _, t := range []report.Table{
+		{Title: "Streamable HTTP with sessions (2025-06-18)", Mode: caller.MCP, Base: rowLimit, Cells: cells},
+		{Title: "Stateless (2026-07-28), the child of the older kind; ratio to the session figure of the limit", Mode: caller.Stateless, Base: rowLimit, BaseMode: caller.MCP, Cells: cells},
+		{Title: "HTTP+SSE (2024-11-05)", Mode: caller.SSE, Base: rowLimit, Cells: cells},
+		{Title: "HTTP+SSE once more, the ratio to the bridge's own session figure", Mode: caller.SSE, Base: rowBridge, BaseMode: caller.MCP, Cells: cells},
+	} {
+		text += t.Markdown() + "\n"
+	}
+	fmt.Print(text)
+	return report.Write(b.out, "part one", text+report.Faults(cells))
+}
+
+func (b *bench) rows(keys string, headers []map[string]string) []row {
+	all := []caller.Mode{caller.MCP, caller.Stateless, caller.SSE}
+	super := func(mode caller.Mode, flags ...string) row {
+		argv := append([]string{"node", b.peer("supergateway/dist/index.js"), "--stdio", b.child(), "--port", "%PORT%", "--logLevel", "none"}, flags...)
+		return row{name: rowSuper, argv: argv, modes: []caller.Mode{mode}}
+	}
+	rows := []row{
+		{name: rowLimit, argv: []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()}, modes: []caller.Mode{caller.MCP, caller.SSE}},
+		super(caller.MCP, "--outputTransport", "streamableHttp", "--stateful"),
+		super(caller.Stateless, "--outputTransport", "streamableHttp"),
+		super(caller.SSE, "--outputTransport", "sse"),
+		{name: rowProxy, argv: []string{"node", b.peer("mcp-proxy/dist/bin/mcp-proxy.mjs"), "--host", "127.0.0.1", "--port", "%PORT%", "--", b.child()}, modes: all},
+	}
+	if _, err := os.Stat(b.bridge()); err != nil {
+		return rows
+	}
+	return append(rows,
+		row{name: rowBridge, argv: b.bridgeArgv("--identity", "signed", "--identity-keys", keys+"/internal/keys"), modes: all, headers: headers},
+		row{name: rowNone, argv: b.bridgeArgv("--identity", "none"), modes: all},
+	)
+}
+
+func (b *bench) bridgeArgv(flags ...string) []string {
+	argv := append([]string{b.bridge(), "--listen", "%ADDR%", "--log-level", "warn"}, flags...)
+	return append(argv, "--", b.child())
+}
+
+func cellsOf(r row, p *proc.Proc) []*measure.Cell {
+	to := func(i int) wire.Target {
+		t := wire.Target{Addr: p.Addr}
+		if r.headers != nil {
+			t.Header = r.headers[i]
+		}
+		return t
+	}
+	var cells []*measure.Cell
+	for _, mode := range r.modes {
+		for _, n := range levels() {
+			cells = append(cells, &measure.Cell{Target: r.name, Mode: mode, N: n, Wire: to, Procs: []*proc.Proc{p}})
+		}
+	}
+	return cells
+}
