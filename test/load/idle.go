@@ -63,7 +63,7 @@ func (b *bench) idleBridge(ctx context.Context, bare float64) (string, error) {
 		return "", err
 	}
 	p, err := b.start(ctx, "bridge shared", b.bridgeArgv("--identity", "none", "--isolation", "shared", "--admin-listen", admin,
-		"--max-sessions", strconv.Itoa(b.streams+10), "--max-sessions-per-user", strconv.Itoa(b.streams+10)))
+		"--max-sessions", strconv.Itoa(b.streams+10), "--max-user-sessions", strconv.Itoa(b.streams+10)))
 	if err != nil {
 		return "", err
 	}
