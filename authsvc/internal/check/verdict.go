@@ -4,9 +4,11 @@ import (
 	"net/http"
 	"net/textproto"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
+	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
 
@@ -24,6 +26,11 @@ type verdict struct {
 }
 
 func (v *verdict) freshAt(now time.Time) bool { return now.Before(v.until) && now.Before(v.stale) }
+
+// mayRemember lets nginx keep a verdict for as long as this process would,
+// where the assertion outlives that. A verdict that hangs on a proof is only
+// good for its one request.
+var mayRemember = "private, max-age=" + strconv.Itoa(int(session.Recheck.Seconds()))
 
 // Canonical header names, so that the hot path writes to the map directly.
 var (
@@ -58,6 +65,9 @@ func (h *Handler) seal(v, before *verdict, now time.Time) error {
 		nameScopes:       {strings.Join(v.id.Scopes, " ")},
 		nameAssertion:    {assertion},
 		"Content-Length": {"0"},
+	}
+	if v.thumbprint == "" && expires.Sub(v.stale) >= session.Recheck {
+		v.header["Cache-Control"] = []string{mayRemember}
 	}
 	return nil
 }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/authsvc/internal/admin"
+	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/session/redistest"
+)
+
+func TestOneRefreshForManyRequestsOnTwoReplicas(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.TokenLife.Store(1)
+	redis := redistest.Start(t)
+	one, two := start(t, issuer, redis.URL).ready(), start(t, issuer, redis.URL).ready()
+	cookie := one.login(issuer)
+	<-time.After(1100 * time.Millisecond) // the token's own life has to pass
+	issuer.TokenLife.Store(300)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		g := []*gate{one, two}[i%2]
+		wg.Go(func() { g.wantVerdict("200", "Cookie", cookie) })
+	}
+	wg.Wait()
+	if n := issuer.Refreshes.Load(); n != 1 {
+		t.Errorf("%d refreshes, want 1", n)
+	}
+}
+
+func TestRefusedRefreshEndsTheSession(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.TokenLife.Store(1)
+	g := start(t, issuer, "memory").ready()
+	cookie := g.login(issuer)
+	sid := g.identity(g.wantVerdict("200", "Cookie", cookie)).SessionID
+	issuer.Disabled.Store(true)
+	took := eventually(t, "the disabled user is out", func() bool { return verdict(g.auth("Cookie", cookie)) == "401" })
+	t.Logf("a disabled user with tokens of 1s was out after %s", took)
+	g.wantEnded(sid)
+}
+
+func TestHungProvider(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.TokenLife.Store(1)
+	g := start(t, issuer, "memory").ready()
+	cookie := g.login(issuer)
+	issuer.Hang.Store(true)
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		begin := time.Now()
+		g.wantVerdict("200", "Cookie", cookie)
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("a request waited %s, want at most 2s", took)
+		}
+	}
+}
+
+func TestRedisAway(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	g := start(t, issuer, redis.URL).ready()
+	cookie, token := g.login(issuer), issuer.Sign(issuer.Access())
+	g.wantVerdict("200", bearer(token)...)
+	redis.Freeze()
+	took := eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
+	t.Logf("a hung Redis showed after %s", took)
+	begin := time.Now()
+	res := g.wantVerdict("503", "Cookie", cookie)
+	if took := time.Since(begin); took > time.Second || res.Header.Get("Retry-After") == "" || len(res.Cookies()) != 0 {
+		t.Errorf("after %s: %v", took, res.Header)
+	}
+	g.wantVerdict("200", bearer(token)...)
+	g.wantVerdict("200", bearer(issuer.Sign(issuer.Access().With(claims{"jti": "fresh"})))...)
+	redis.Thaw()
+	took = eventually(t, "back", func() bool { return verdict(g.auth("Cookie", cookie)) == "200" })
+	t.Logf("the same session was let in %s after the thaw", took)
+}
+
+func TestProviderAwayAtStart(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.Away.Store(true)
+	g := start(t, issuer, "memory")
+	eventually(t, "up and not ready", func() bool {
+		res, err := g.internal.Get("http://x/health/ready")
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusServiceUnavailable
+	})
+	token := issuer.Sign(issuer.Access())
+	g.wantVerdict("503", bearer(token)...)
+	issuer.Away.Store(false)
+	g.ready().wantVerdict("200", bearer(token)...)
+}
+
+func TestBackchannelLogout(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	one, two := start(t, issuer, redis.URL).ready(), start(t, issuer, redis.URL).ready()
+	cookie, token := one.login(issuer), issuer.Sign(issuer.Access())
+	for _, g := range []*gate{one, two} {
+		g.wantVerdict("200", "Cookie", cookie)
+		g.wantVerdict("200", bearer(token)...)
+	}
+	ok := issuer.Logout()
+	now := time.Now().Unix()
+	for name, change := range map[string]claims{
+		"nonce": {"nonce": "n"}, "no event": {"events": nil}, "another event": {"events": map[string]any{"x": map[string]any{}}},
+		"another client": {"aud": "other"}, "another issuer": {"iss": "https://evil.example"}, "old": {"iat": now - 600, "exp": nil},
+		"neither sid nor sub": {"sid": nil, "sub": nil}, "no jti": {"jti": nil}, "access token": {"typ": "Bearer"},
+	} {
+		if got := one.backchannel(issuer.Sign(ok.With(change))); got != http.StatusBadRequest {
+			t.Errorf("%s: answered %d, want 400", name, got)
+		}
+	}
+	one.wantVerdict("200", "Cookie", cookie)
+	logout := issuer.Sign(ok)
+	if got := one.backchannel(logout); got != http.StatusOK {
+		t.Fatalf("answered %d", got)
+	}
+	if got := two.backchannel(logout); got != http.StatusBadRequest {
+		t.Errorf("a replay answered %d, want 400", got)
+	}
+	one.wantEnded(issuertest.SID)
+	took := eventually(t, "the other replica", func() bool {
+		return verdict(two.auth("Cookie", cookie)) == "401" && verdict(two.auth(bearer(token)...)) == "401"
+	})
+	t.Logf("the other replica refused after %s", took)
+}
+
+func (g *gate) backchannel(token string) int {
+	g.t.Helper()
+	return g.do(g.public, http.MethodPost, "/backchannel-logout", "logout_token="+token, "Content-Type", "application/x-www-form-urlencoded").StatusCode
+}
+
+func TestRevocation(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory").ready()
+	cookie, token := g.login(issuer), issuer.Sign(issuer.Access())
+	g.wantVerdict("200", bearer(token)...)
+	for _, bad := range []string{``, `{}`, `{"sub":"a","sid":"b"}`, `{"user":"a"}`} {
+		if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, bad); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%q answered %d", bad, res.StatusCode)
+		}
+	}
+	if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, `{"sub":"`+issuertest.Subject+`"}`); res.StatusCode != http.StatusNoContent {
+		t.Fatalf("answered %d", res.StatusCode)
+	}
+	g.wantVerdict("401", "Cookie", cookie)
+	g.wantVerdict("401", bearer(token)...)
+	later := issuer.Access().With(claims{"iat": time.Now().Unix() + 1})
+	g.wantVerdict("200", bearer(issuer.Sign(later))...)
+}

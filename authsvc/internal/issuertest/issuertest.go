@@ -1,0 +1,200 @@
+// Package issuertest is an OpenID Connect provider for tests, with the ways of
+// Keycloak: rotating refresh tokens, roles in the access token only, and
+// switches to be slow, away or to refuse.
+package issuertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// Names that the tests share.
+const (
+	Client   = "mcp-gateway"
+	Secret   = "test-secret"
+	Public   = "https://gate.example.com"
+	Audience = Public + "/mcp"
+	Subject  = "alice-id"
+	SID      = "kc-session"
+)
+
+// Issuer is one provider.
+type Issuer struct {
+	URL       string
+	Refreshes atomic.Int32
+	JWKS      atomic.Int32 // fetches of the key set
+	Disabled  atomic.Bool  // refuses refresh tokens
+	Away      atomic.Bool  // answers 503 to discovery
+	Hang      atomic.Bool  // does not answer at the token endpoint
+	TokenLife atomic.Int64 // seconds
+
+	mu      sync.Mutex
+	key     jose.JSONWebKey
+	kids    int
+	nonce   string
+	refresh string
+}
+
+// Claims of one token.
+type Claims map[string]any
+
+// Start runs a provider that ends with the test.
+func Start(t testing.TB) *Issuer {
+	i := &Issuer{}
+	i.TokenLife.Store(300)
+	i.Rotate()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	i.URL = server.URL
+	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
+	mux.HandleFunc("GET /keys", i.keys)
+	mux.HandleFunc("POST /token", i.token)
+	return i
+}
+
+// Rotate replaces the signing key; the old one is withdrawn.
+func (i *Issuer) Rotate() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.kids++
+	i.key = jose.JSONWebKey{Key: key, KeyID: fmt.Sprintf("key-%d", i.kids), Algorithm: string(jose.ES256), Use: "sig"}
+}
+
+// Key is the signing key.
+func (i *Issuer) Key() jose.JSONWebKey {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.key
+}
+
+func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
+	if i.Away.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+		"jwks_uri": i.URL + "/keys", "end_session_endpoint": i.URL + "/logout",
+		"authorization_response_iss_parameter_supported": true,
+	})
+}
+
+func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	i.JWKS.Add(1)
+	key := i.Key()
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
+}
+
+// Access is the claims of a good access token.
+func (i *Issuer) Access() Claims {
+	now := time.Now()
+	return Claims{
+		"iss": i.URL, "sub": Subject, "aud": []string{Audience, "account"}, "typ": "Bearer", "azp": Client, "sid": SID,
+		"exp": now.Unix() + i.TokenLife.Load(), "iat": now.Unix(), "scope": "openid mcp.access", "email": "alice@example.com",
+		"name": "Alice", "realm_access": map[string]any{"roles": []string{"mcp-user"}},
+		"resource_access": map[string]any{Client: map[string]any{"roles": []string{"helper"}}},
+	}
+}
+
+// With returns a copy with other values; nil removes.
+func (c Claims) With(changes Claims) Claims {
+	out := maps.Clone(c)
+	for name, value := range changes {
+		if out[name] = value; value == nil {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// Logout is the claims of a good logout token.
+func (i *Issuer) Logout() Claims {
+	now := time.Now()
+	return Claims{
+		"iss": i.URL, "aud": Client, "iat": now.Unix(), "exp": now.Unix() + 60, "jti": rand.Text(), "typ": "Logout",
+		"sid": SID, "sub": Subject, "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	}
+}
+
+// Sign makes a token of type JWT.
+func (i *Issuer) Sign(c Claims) string { return SignWith(jose.ES256, i.Key(), "JWT", c) }
+
+// SignWith makes a token with any key and type.
+func SignWith(alg jose.SignatureAlgorithm, key any, typ string, c Claims) string {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		panic(err)
+	}
+	return Serialize(signer, c)
+}
+
+// Serialize makes a token with a signer of the test's own.
+func Serialize(signer jose.Signer, c Claims) string {
+	token, err := jwt.Signed(signer).Claims(map[string]any(c)).Serialize()
+	if err != nil {
+		panic(err)
+	}
+	return token
+}
+
+// Expect sets the nonce of the next code.
+func (i *Issuer) Expect(nonce string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.nonce = nonce
+}
+
+func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm() // read whole, or a caller that hangs up is not noticed
+	if i.Hang.Load() {
+		<-r.Context().Done()
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil || !i.allowed(r) {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant"})
+		return
+	}
+	i.mu.Lock()
+	i.refresh = rand.Text()
+	refresh, nonce := i.refresh, i.nonce
+	i.mu.Unlock()
+	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": SID,
+		"exp": time.Now().Unix() + 300, "iat": time.Now().Unix(), "nonce": nonce}
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"access_token": i.Sign(i.Access()), "token_type": "Bearer", "expires_in": i.TokenLife.Load(),
+		"refresh_token": refresh, "id_token": i.Sign(id),
+	})
+}
+
+// allowed takes any code, and each refresh token once.
+func (i *Issuer) allowed(r *http.Request) bool {
+	if r.PostForm.Get("grant_type") == "authorization_code" {
+		return r.PostForm.Get("code") == "good" && r.PostForm.Get("code_verifier") != ""
+	}
+	i.Refreshes.Add(1)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	ok := r.PostForm.Get("refresh_token") == i.refresh && !i.Disabled.Load()
+	i.refresh = ""
+	return ok
+}
