@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	burst     = 60 // more than rate and burst of the address together
+	firstByte = 3 * time.Second
+	logFresh  = 10 * time.Minute
+)
+
+func limitCheck() check {
+	return check{"limit for an address", "limit_req of gatehouse in every location, zone and rate in nginx/site/limits.conf", limited}
+}
+
+// limited sends a burst and wants a 429 with a JSON body within it.
+func limited(ctx context.Context, g *gate) error {
+	quick := *g
+	quick.pause = 0
+	for range burst {
+		a, err := quick.ask(ctx, http.MethodPost, "/mcp", initialize, jsonHeader())
+		if err != nil {
+			return err
+		}
+		if a.StatusCode != http.StatusTooManyRequests {
+			continue
+		}
+		if !strings.Contains(a.Header.Get("Content-Type"), "json") {
+			return fmt.Errorf("the 429 is %q, want JSON", a.Header.Get("Content-Type"))
+		}
+		return nil
+	}
+	return fmt.Errorf("%d requests in a row and no 429", burst)
+}
+
+func streamChecks() []check {
+	return []check{
+		{"stream", "include gatehouse/location/stream.conf: proxy_buffering off, HTTP/1.1 to the bridge, no gzip", stream},
+		{"session", "the token's audience must be the resource of the metadata, its scope mcp.access", session},
+	}
+}
+
+func (g *gate) signedIn() map[string]string {
+	h := jsonHeader()
+	h["Authorization"] = "Bearer " + g.token
+	return h
+}
+
+// stream wants the first event while the stream is still open.
+func stream(ctx context.Context, g *gate) error {
+	ctx, cancel := context.WithTimeout(ctx, firstByte)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url.String()+"/sse", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+g.token)
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // cut on purpose
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		return fmt.Errorf("/sse answered %d %q", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+	line, err := bufio.NewReader(resp.Body).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "event: endpoint") {
+		return fmt.Errorf("no endpoint event within %v: %q", firstByte, line)
+	}
+	return nil
+}
+
+func session(ctx context.Context, g *gate) error {
+	a, err := g.ask(ctx, http.MethodPost, "/mcp", initialize, g.signedIn())
+	if err != nil {
+		return err
+	}
+	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "serverInfo") {
+		return fmt.Errorf("initialize answered %d", a.StatusCode)
+	}
+	end := g.signedIn()
+	end["Mcp-Session-Id"] = a.Header.Get("Mcp-Session-Id")
+	_, err = g.ask(ctx, http.MethodDelete, "/mcp", "", end)
+	return err
+}
+
+func hostChecks() []check {
+	return []check{
+		{"secrets' mode", "chmod 600 the file: it holds secrets", secretsMode},
+		{"units", "systemctl enable --now the unit, and read journalctl -u of it", units},
+		{"audit log", "access_log in nginx/gatehouse/http/log.conf; after a rotation nginx needs the reopen signal", auditLog},
+	}
+}
+
+var errNone = errors.New("no file matches")
+
+func secretsMode(_ context.Context, g *gate) error {
+	files, err := filepath.Glob(g.env)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%w %s", errNone, g.env)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return err
+		}
+		if mode := info.Mode().Perm(); mode&0o077 != 0 {
+			return fmt.Errorf("%s has mode %04o, others may read it", f, mode)
+		}
+	}
+	return nil
+}
+
+func units(ctx context.Context, g *gate) error {
+	for unit := range strings.SplitSeq(g.units, ",") {
+		out, err := exec.CommandContext(ctx, "systemctl", "is-active", unit).Output()
+		if err != nil {
+			return fmt.Errorf("%s is %q", unit, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
+}
+
+// auditLog asks for something, and wants the log to have grown.
+func auditLog(ctx context.Context, g *gate) error {
+	if _, err := g.ask(ctx, http.MethodGet, "/mcp", "", nil); err != nil {
+		return err
+	}
+	f, err := os.Open(g.log)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if time.Since(info.ModTime()) > logFresh || info.Size() == 0 {
+		return fmt.Errorf("%s was last written %v ago and has %d bytes", g.log, time.Since(info.ModTime()).Round(time.Second), info.Size())
+	}
+	_, err = io.ReadAll(io.LimitReader(f, 1))
+	return err
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// stub is a good gate, as a stranger sees one; each test breaks one thing.
+type stub struct {
+	tls     *tls.Config
+	headers map[string]string
+	change  func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
+	plain   func(w http.ResponseWriter, r *http.Request)
+	limit   int64 // requests to /mcp until 429
+
+	url  string
+	seen atomic.Int64
+}
+
+const token = "a-token"
+
+func goodStub() *stub {
+	return &stub{
+		limit: 40,
+		tls:   &tls.Config{MinVersion: tls.VersionTLS12},
+		headers: map[string]string{
+			"Strict-Transport-Security": "max-age=31536000", "X-Content-Type-Options": "nosniff",
+			"X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Server": "nginx",
+		},
+	}
+}
+
+func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for name, value := range s.headers {
+		w.Header().Set(name, value)
+	}
+	if s.change != nil && s.change(w, r) {
+		return
+	}
+	switch r.URL.Path {
+	case "/health":
+		_, _ = fmt.Fprintln(w, "healthy")
+	case "/metrics":
+		w.WriteHeader(http.StatusForbidden)
+	case "/.well-known/oauth-protected-resource/mcp":
+		_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":["https://id.example.com"]}`, s.url+"/mcp")
+	case "/mcp", "/message", "/sse":
+		s.guarded(w, r)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+func (s *stub) guarded(w http.ResponseWriter, r *http.Request) {
+	if s.limit > 0 && s.seen.Add(1) > s.limit {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	switch {
+	case r.Header.Get("Authorization") == "Bearer "+token && r.URL.Path == "/sse":
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprint(w, "event: endpoint\ndata: /message?sessionId=x\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	case r.Header.Get("Authorization") == "Bearer "+token:
+		_, _ = fmt.Fprint(w, `{"result":{"serverInfo":{}}}`)
+	case r.Header.Get("Sec-Fetch-Mode") == "navigate":
+		http.Redirect(w, r, "/login?return_to=/mcp", http.StatusFound)
+	default:
+		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="x", scope="mcp.access"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// examineStub runs the doctor on the stub, as the command does.
+func examineStub(t *testing.T, s *stub) (int, string) {
+	t.Helper()
+	gate := httptest.NewUnstartedServer(s)
+	gate.TLS = s.tls
+	gate.Config.ErrorLog = nil
+	gate.StartTLS()
+	defer gate.Close()
+	s.url = gate.URL
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.plain != nil {
+			s.plain(w, r)
+			return
+		}
+		http.Redirect(w, r, s.url+r.URL.RequestURI(), http.StatusMovedPermanently)
+	}))
+	defer plain.Close()
+	dir := t.TempDir()
+	ca, tokenFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gate.Certificate().Raw})
+	for name, data := range map[string][]byte{ca: block, tokenFile: []byte(token + "\n")} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	code := run(t.Context(), []string{"-pause", "0", "-ca-file", ca, "-token-file", tokenFile, "-http", plain.URL, gate.URL}, &out, &out)
+	return code, out.String()
+}
+
+func TestGoodGatePasses(t *testing.T) {
+	code, out := examineStub(t, goodStub())
+	if code != 0 || strings.Contains(out, "fail ") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if strings.Contains(out, token) {
+		t.Error("the token is printed")
+	}
+}
+
+// on answers one path in its own way.
+func on(path string, h http.HandlerFunc) func(*stub) {
+	return func(s *stub) {
+		s.change = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != path {
+				return false
+			}
+			h(w, r)
+			return true
+		}
+	}
+}
+
+func TestOneThingBroken(t *testing.T) {
+	ok := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
+	cases := map[string]struct {
+		fails string // the only check that may fail
+		broke func(*stub)
+	}{
+		"old TLS":            {"TLS versions", func(s *stub) { s.tls.MinVersion = tls.VersionTLS10 }},
+		"no TLS 1.3":         {"TLS versions", func(s *stub) { s.tls.MaxVersion = tls.VersionTLS12 }},
+		"no redirect":        {"redirect", func(s *stub) { s.plain = ok }},
+		"redirect elsewhere": {"redirect", func(s *stub) { s.plain = http.RedirectHandler("https://other.example/sse", 301).ServeHTTP }},
+		"no HSTS":            {"security headers", func(s *stub) { delete(s.headers, "Strict-Transport-Security") }},
+		"version shown":      {"server version", func(s *stub) { s.headers["Server"] = "nginx/1.22.1" }},
+		"unhealthy":          {"health", on("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); _, _ = fmt.Fprintln(w, "unhealthy") })},
+		"metrics open":       {"metrics closed", on("/metrics", ok)},
+		"message unguarded":  {"challenge", on("/message", ok)},
+		"metadata is a page": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") })},
+		"other public URL": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp","authorization_servers":["x"]}`)
+		})},
+		"catch-all page": {"unknown path", on("/.well-known/openid-configuration-none", ok)},
+		"no limit":       {"limit for an address", func(s *stub) { s.limit = 0 }},
+		"stream that is held": {"stream", on("/sse", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			<-r.Context().Done()
+		})},
+		"believes plain header": {"spoofed identity", func(s *stub) { s.change = believe }},
+		"browser gets a 401": {"browser is sent on", func(s *stub) {
+			s.change = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("Sec-Fetch-Mode"); return false }
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := goodStub()
+			tc.broke(s)
+			code, out := examineStub(t, s)
+			if code != 1 {
+				t.Errorf("exit %d, want 1:\n%s", code, out)
+			}
+			if n := strings.Count(out, "fail "); n != 1 || !strings.Contains(out, "fail  "+tc.fails) {
+				t.Errorf("%d checks failed, want only %q:\n%s", n, tc.fails, out)
+			}
+			if !strings.Contains(out, "mend: ") {
+				t.Error("nothing says how to mend it")
+			}
+		})
+	}
+}
+
+func believe(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get("X-User-Email") == "" {
+		return false
+	}
+	w.WriteHeader(http.StatusOK)
+	return true
+}
+
+func TestHostChecks(t *testing.T) {
+	dir := t.TempDir()
+	env := filepath.Join(dir, "a.env")
+	if err := os.WriteFile(env, []byte("A=b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{env: filepath.Join(dir, "*.env")}
+	if err := secretsMode(t.Context(), g); err != nil {
+		t.Errorf("mode 600: %v", err)
+	}
+	if err := os.Chmod(env, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := secretsMode(t.Context(), g); err == nil {
+		t.Error("mode 640 passes")
+	}
+	g.env = filepath.Join(dir, "*.none")
+	if err := secretsMode(t.Context(), g); err == nil {
+		t.Error("no file at all passes")
+	}
+}
+
+func TestStaleAuditLog(t *testing.T) {
+	s := goodStub()
+	gateServer := httptest.NewTLSServer(s)
+	defer gateServer.Close()
+	g, err := parse([]string{gateServer.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.client, g.log = gateServer.Client(), filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(g.log, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := auditLog(t.Context(), g); err != nil {
+		t.Errorf("a fresh log: %v", err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(g.log, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := auditLog(t.Context(), g); err == nil {
+		t.Error("a log that nobody writes passes")
+	}
+}
+
+func TestBadUse(t *testing.T) {
+	for _, args := range [][]string{{}, {"http://plain.example"}, {"https://a", "https://b"}, {"-nonsense"}} {
+		var out bytes.Buffer
+		if code := run(t.Context(), args, &out, &out); code != 2 {
+			t.Errorf("%q: exit %d, want 2", args, code)
+		}
+	}
+}
