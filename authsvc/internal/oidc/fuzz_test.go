@@ -1,0 +1,52 @@
+package oidc_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/oidc"
+)
+
+func provider(t testing.TB) (*issuertest.Issuer, *oidc.Provider) {
+	issuer := issuertest.Start(t)
+	p := oidc.New(oidc.Config{
+		Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
+		Audience: issuertest.Audience, Leeway: time.Second, Now: time.Now, Log: zerolog.Nop(),
+	})
+	p.Run(context.Background())
+	return issuer, p
+}
+
+func FuzzAccessToken(f *testing.F) {
+	issuer, p := provider(f)
+	good := issuer.Sign(issuer.Access())
+	f.Add(good)
+	f.Add(issuer.Sign(issuer.Logout()))
+	f.Add("a.b.c")
+	f.Fuzz(func(t *testing.T, token string) {
+		_, err := p.VerifyAccess(t.Context(), token)
+		if err == nil && token != good {
+			t.Errorf("accepted a token that was never issued: %q", token)
+		}
+		if err != nil && !errors.Is(err, oidc.ErrToken) && token != good {
+			t.Errorf("%q: %v is not a refusal", token, err)
+		}
+	})
+}
+
+func FuzzLogoutToken(f *testing.F) {
+	issuer, p := provider(f)
+	good := issuer.Sign(issuer.Logout())
+	f.Add(good)
+	f.Add(issuer.Sign(issuer.Access()))
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := p.VerifyLogout(t.Context(), token); err == nil && token != good {
+			t.Errorf("accepted a logout token that was never issued: %q", token)
+		}
+	})
+}
