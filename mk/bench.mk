@@ -1,15 +1,16 @@
 # The benchmarks: what gatehouse costs beside its peers and beside the limit.
-PART    ?= bridge,idle
+PART    ?= bridge,idle,auth
 ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
+SESSIONS ?= 10000
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle ROUNDS=5 WINDOW=1s STREAMS=2000)
-	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -tools $(LOAD)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth ROUNDS=5 WINDOW=1s STREAMS=2000)
+	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -tools $(LOAD)
 
-bench-tools: $(LOAD)/peers/.installed
+bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
 	go build -o bin/ ./bridge ./authsvc
 	go build -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child
 
@@ -20,3 +21,9 @@ $(LOAD)/peers/.installed:
 
 $(LOAD)/oauth2-proxy: test/tools/oauth2proxy.mod
 	go build -modfile=$< -o $@ github.com/oauth2-proxy/oauth2-proxy/v7
+
+.PHONY: load-test
+load-test: ## the load program's own tests: it finds wrong and foreign answers
+	go test -race ./test/load/...
+
+TEST_PARTS += load-test

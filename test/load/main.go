@@ -19,14 +19,15 @@ import (
 )
 
 type options struct {
-	parts   []string
-	rounds  int
-	window  time.Duration
-	streams int
-	bin     string // bridge, authsvc
-	tools   string // limit, child, oauth2-proxy, node_modules
-	out     string
-	command string
+	parts    []string
+	rounds   int
+	window   time.Duration
+	streams  int
+	sessions int
+	bin      string // bridge, authsvc
+	tools    string // limit, child, oauth2-proxy, node_modules
+	out      string
+	command  string
 }
 
 func main() {
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string) int {
 	all := []struct {
 		name string
 		do   func(context.Context, *bench) error
-	}{{"bridge", partBridge}, {"idle", partIdle}}
+	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}}
 	code := 0
 	for _, part := range all {
 		if !slices.Contains(o.parts, part.name) {
@@ -61,10 +62,11 @@ func run(ctx context.Context, args []string) int {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("load", flag.ContinueOnError)
-	parts := fs.String("part", "bridge,idle", "what to measure")
+	parts := fs.String("part", "bridge,idle,auth", "what to measure")
 	fs.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")
+	fs.IntVar(&o.sessions, "sessions", 10000, "live sessions at authsvc")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")
 	fs.StringVar(&o.tools, "tools", ".cache/load", "folder of the limit, the child and the peers")
 	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write")
