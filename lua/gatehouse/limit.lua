@@ -1,0 +1,34 @@
+-- A rate for each user, by the generic cell rate algorithm: one number for each
+-- key, the theoretical arrival time of the next call. Two workers that ask in
+-- the same microsecond may both be let in; the excess is one call a worker.
+
+local ceil, floor, max = math.ceil, math.floor, math.max
+
+local _M = {}
+local mt = { __index = _M }
+
+-- rate is calls a second, burst how many may come at once beyond it.
+function _M.new(dict, rate, burst)
+    if not dict then
+        return nil, "no shared dictionary"
+    end
+    local interval = 1 / rate
+    return setmetatable({ dict = dict, interval = interval, tolerance = burst * interval, burst = burst }, mt)
+end
+
+-- Takes one call of key at the time now (seconds). Returns whether it may pass,
+-- how many more may come at once, and the seconds until the next may (refused)
+-- or until all may (passed).
+function _M:take(key, now)
+    local arrival = max(self.dict:get(key) or 0, now)
+    local ahead = arrival - now
+    if ahead > self.tolerance then
+        return false, 0, ceil(ahead - self.tolerance)
+    end
+    local next_arrival = arrival + self.interval
+    self.dict:set(key, next_arrival, self.tolerance + self.interval + 1)
+    local left = floor((self.tolerance - (next_arrival - now)) / self.interval + 1)
+    return true, max(left, 0), ceil(next_arrival - now)
+end
+
+return _M

@@ -1,0 +1,86 @@
+-- Refusals with their true status. auth_request knows only 2xx, 401 and 403, so
+-- authsvc says the rest in X-Auth-Status; here it becomes the answer.
+
+local ngx = ngx
+local find = string.find
+
+local _M = {}
+
+local texts = {
+    [401] = '{"error": "Unauthorized", "message": "Sign in, or send an access token."}',
+    [403] = '{"error": "Forbidden", "message": "This is not open to you."}',
+    [429] = '{"error": "Too Many Requests", "message": "Rate limit exceeded. Please try again later."}',
+    [503] = '{"error": "Service Unavailable", "message": "MCP Gateway is temporarily unavailable. Please try again later."}',
+}
+
+local function answer(status, refusal)
+    ngx.status = status
+    ngx.var.gatehouse_refusal = refusal
+    ngx.header["Content-Type"] = "application/json"
+    ngx.header["Cache-Control"] = "no-store"
+    ngx.say(texts[status])
+    return ngx.exit(ngx.OK)
+end
+
+-- Assigning replaces: auth_request has copied the header on 401 already, and a
+-- client that reads two may take the wrong one.
+local function challenge()
+    local value = ngx.var.gatehouse_challenge or ""
+    if value ~= "" then
+        ngx.header["WWW-Authenticate"] = value
+    end
+end
+
+-- A browser that goes somewhere, and no API client: those must see the 401.
+local function navigates()
+    local var = ngx.var
+    local mode = var.http_sec_fetch_mode
+    return ngx.req.get_method() == "GET"
+        and find(var.http_accept or "", "text/html", 1, true)
+        and (mode == nil or mode == "navigate")
+end
+
+function _M.unauthorized()
+    local var = ngx.var
+    local status = var.gatehouse_auth_status
+    if status == "429" or status == "503" then
+        ngx.header["WWW-Authenticate"] = nil
+        ngx.header["Retry-After"] = var.gatehouse_auth_retry or "5"
+        return answer(status == "429" and 429 or 503, "authsvc " .. status)
+    end
+    if (var.gatehouse_auth_cookie or "") ~= "" then
+        ngx.header["Set-Cookie"] = var.gatehouse_auth_cookie
+    end
+    if navigates() then
+        ngx.header["WWW-Authenticate"] = nil
+        var.gatehouse_refusal = "sign in"
+        -- authsvc takes all that follows as the way back, so nothing is escaped.
+        return ngx.redirect(var.gatehouse_prefix .. "/login?return_to=" .. var.gatehouse_prefix .. var.request_uri, 302)
+    end
+    challenge()
+    return answer(401, "not signed in")
+end
+
+function _M.forbidden()
+    challenge()
+    return answer(403, "forbidden")
+end
+
+function _M.limited()
+    return answer(429, "limited")
+end
+
+function _M.unavailable()
+    ngx.header["Retry-After"] = "5"
+    return answer(503, "unavailable")
+end
+
+function _M.unknown_node()
+    ngx.status = 404
+    ngx.var.gatehouse_refusal = "unknown node"
+    ngx.header["Content-Type"] = "application/json"
+    ngx.say('{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "no such session"}}')
+    return ngx.exit(ngx.OK)
+end
+
+return _M

@@ -1,0 +1,41 @@
+GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
+KEYCLOAK_VERSION := 26.7.3
+KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq
+TEST_PACKAGES := python3-venv lua-check prometheus systemd dpkg-dev debootstrap
+
+.PHONY: run deps deps-run deps-test e2e programs
+
+run: deps-run programs $(KEYCLOAK)/.augmented ## Start the whole gate on this machine; Ctrl-C stops it
+	go run ./test/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
+
+e2e: deps-run programs $(KEYCLOAK)/.augmented ## End-to-end tests on real nginx, Redis and Keycloak
+	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) go test -tags e2e -count=1 -timeout 8m -v ./test/e2e
+
+programs: build
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo
+
+deps: deps-run deps-test ## Install what is missing, by package name
+
+# A package is asked for by its files' presence, so that a machine which has all
+# needs no network.
+define install_missing
+	@missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
+endef
+
+deps-run:
+	$(call install_missing,$(filter-out $(if $(shell command -v java),openjdk-17-jre-headless),$(RUN_PACKAGES)))
+
+deps-test:
+	$(call install_missing,$(TEST_PACKAGES))
+
+$(KEYCLOAK)/.augmented:
+	@command -v mvn >/dev/null || { $(SUDO) apt-get install -y -q --no-install-recommends maven; }
+	mvn -q dependency:get -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip -Dtransitive=false
+	mkdir -p $(GATEHOUSE_CACHE)
+	cd $(GATEHOUSE_CACHE) && rm -rf keycloak-$(KEYCLOAK_VERSION) && \
+	  python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall()' $(HOME)/.m2/repository/org/keycloak/keycloak-quarkus-dist/$(KEYCLOAK_VERSION)/keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip && \
+	  chmod +x keycloak-$(KEYCLOAK_VERSION)/bin/*.sh
+	touch $@
