@@ -3,6 +3,7 @@
 -- memory.
 
 local error = error
+local require = require
 local open = io.open
 local min = math.min
 local type = type
@@ -28,6 +29,9 @@ function _M.setup(values)
         error("gatehouse: no random bytes for the key of the verdict cache")
     end
     source:close()
+    -- Loaded here, by the master: a fault in a module stops the start, and the
+    -- workers need no right to read the files.
+    require("gatehouse.guard")
 end
 
 return _M

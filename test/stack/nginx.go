@@ -34,7 +34,7 @@ func RenderNginx(root, dir string, v NginxValues) error {
 		v.ModulesPath = "/usr/lib/nginx/modules"
 	}
 	files := map[string]string{
-		"process.conf":              fmt.Sprintf("pid %s/nginx.pid;\nerror_log %s/error.log warn;\n", dir, dir),
+		"process.conf":              user() + fmt.Sprintf("pid %s/nginx.pid;\nerror_log %s/error.log warn;\n", dir, dir),
 		"listen_http.conf":          fmt.Sprintf("listen 127.0.0.1:%d;\n", v.HTTP),
 		"listen_http_default.conf":  fmt.Sprintf("listen 127.0.0.1:%d default_server;\n", v.HTTP),
 		"listen_https.conf":         fmt.Sprintf("listen 127.0.0.1:%d ssl http2;\n", v.HTTPS),
@@ -65,6 +65,15 @@ func RenderNginx(root, dir string, v NginxValues) error {
 		return err
 	}
 	return nil
+}
+
+// user lets the workers into the run directory where root starts nginx; for
+// anybody else nginx takes no user.
+func user() string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	return "user root;\n"
 }
 
 func tempPaths(dir string) (text string) {
