@@ -1,5 +1,5 @@
 # The benchmarks: what gatehouse costs beside its peers and beside the limit.
-PART    ?= bridge,idle,auth
+PART    ?= bridge,idle,auth,gate
 ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
@@ -7,7 +7,7 @@ SESSIONS ?= 10000
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth ROUNDS=5 WINDOW=1s STREAMS=2000)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate ROUNDS=5 WINDOW=1s STREAMS=2000)
 	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy

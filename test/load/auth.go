@@ -33,6 +33,7 @@ const (
 type gates struct {
 	issuer                                *issuer.Issuer
 	redis, limit, authsvc, foreign, nginx *proc.Proc
+	internal                              string // authsvc's own listener
 	url                                   string
 	tls                                   *tls.Config
 }
@@ -44,7 +45,7 @@ func partAuth(ctx context.Context, b *bench) error {
 	}
 	defer idp.Close()
 	g := &gates{issuer: idp, tls: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this run, on loopback
-	if err := b.startGates(ctx, g); err != nil {
+	if err := b.startGates(ctx, g, nil); err != nil {
 		return err
 	}
 	cells, err := g.cells(ctx)
@@ -63,13 +64,14 @@ func partAuth(ctx context.Context, b *bench) error {
 	return report.Write(b.out, "part two", text)
 }
 
-func (b *bench) startGates(ctx context.Context, g *gates) error {
+// startGates starts all but nginx, asks sites (which may be nil) what else
+// nginx serves, and starts nginx.
+func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.Site, error)) error {
 	addr, err := proc.FreeAddr()
 	if err != nil {
 		return err
 	}
-	internal, err := proc.FreeAddr()
-	if err != nil {
+	if g.internal, err = proc.FreeAddr(); err != nil {
 		return err
 	}
 	g.url, g.issuer.Audience = "https://"+addr, "https://"+addr+"/mcp"
@@ -83,7 +85,7 @@ func (b *bench) startGates(ctx context.Context, g *gates) error {
 	if err != nil {
 		return err
 	}
-	start(&g.authsvc, "authsvc", filepath.Join(b.bin, "authsvc"), "--listen", "%ADDR%", "--internal-listen", internal, "--public-url", g.url,
+	start(&g.authsvc, "authsvc", filepath.Join(b.bin, "authsvc"), "--listen", "%ADDR%", "--internal-listen", g.internal, "--public-url", g.url,
 		"--issuer", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret, "--redis-url", "redis://"+g.redis.Addr, "--log-level", "warn")
 	start(&g.foreign, "oauth2-proxy", filepath.Join(b.tools, "oauth2-proxy"), "--http-address", "%ADDR%", "--provider", "oidc",
 		"--oidc-issuer-url", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret,
@@ -94,7 +96,13 @@ func (b *bench) startGates(ctx context.Context, g *gates) error {
 	if err != nil {
 		return err
 	}
-	conf, err := front.Write(front.Values{Dir: b.dir, Addr: addr, Limit: g.limit.Addr, Authsvc: g.authsvc.Addr, Foreign: g.foreign.Addr})
+	v := front.Values{Dir: b.dir, Addr: addr, Limit: g.limit.Addr, Authsvc: g.authsvc.Addr, Foreign: g.foreign.Addr}
+	if sites != nil {
+		if v.Sites, err = sites(); err != nil {
+			return err
+		}
+	}
+	conf, err := front.Write(v)
 	if err != nil {
 		return err
 	}

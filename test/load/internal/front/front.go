@@ -22,6 +22,13 @@ import (
 type Values struct {
 	Dir, Addr               string
 	Limit, Authsvc, Foreign string // the bare handler, authsvc, oauth2-proxy
+	Sites                   []Site
+}
+
+// Site is a further server: everything goes to one program, streams unbuffered.
+type Site struct {
+	Addr, To string
+	Ask      string // "", "floor", "gate" or "foreign"
 }
 
 const conf = `worker_processes 2;
@@ -53,11 +60,31 @@ http {
     location /login    { proxy_pass http://authsvc; }
     location /callback { proxy_pass http://authsvc; }
     location /oauth2/  { proxy_pass http://foreign; }
-    location = /_floor   { internal; {{template "ask"}} proxy_pass http://limit/auth; }
-    location = /_gate    { internal; {{template "ask"}} proxy_pass http://authsvc/auth; }
-    location = /_foreign { internal; {{template "ask"}} proxy_pass http://foreign/oauth2/auth; }
+    {{template "asks"}}
   }
+  {{range $i, $s := .Sites}}
+  upstream to_{{$i}} { server {{.To}}; keepalive 128; keepalive_requests 1000000; }
+  server {
+    listen {{.Addr}} ssl;
+    ssl_certificate {{$.Dir}}/cert.pem; ssl_certificate_key {{$.Dir}}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_http_version 1.1;
+    location / {
+      {{if .Ask}}auth_request /_{{.Ask}};
+      auth_request_set $assertion $upstream_http_x_user_assertion;
+      proxy_set_header X-User-Assertion $assertion;{{end}}
+      proxy_set_header Connection ""; proxy_set_header Host $http_host;
+      proxy_set_header Authorization ""; proxy_set_header Cookie "";
+      proxy_buffering off; proxy_read_timeout 1h;
+      proxy_pass http://to_{{$i}};
+    }
+    {{template "asks"}}
+  }
+  {{end}}
 }
+{{define "asks"}}location = /_floor   { internal; {{template "ask"}} proxy_pass http://limit/auth; }
+    location = /_gate    { internal; {{template "ask"}} proxy_pass http://authsvc/auth; }
+    location = /_foreign { internal; {{template "ask"}} proxy_pass http://foreign/oauth2/auth; }{{end}}
 {{define "ask"}}proxy_pass_request_body off; proxy_set_header Content-Length "";
       proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Forwarded-Proto https; proxy_set_header X-Request-ID $request_id;
