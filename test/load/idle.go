@@ -79,6 +79,9 @@ func (b *bench) idleBridge(ctx context.Context, bare float64) (string, error) {
 		if err := callers[i].Open(); err != nil {
 			return "", fmt.Errorf("stream %d: %w", i, err)
 		}
+		if r, ok := callers[i].(caller.Rester); ok {
+			r.Rest()
+		}
 	}
 	after, err := proc.Resident(p)
 	if err != nil {

@@ -64,6 +64,9 @@ func New(mode Mode, target wire.Target, prefix string) Caller {
 	return &session{post: post, path: prefix + "/mcp", number: number}
 }
 
+// Rester is a caller that can give up all but its open stream.
+type Rester interface{ Rest() }
+
 const mark = "gatehouse-load." // starts every text that a caller sends
 
 // text is what call seq of a caller sends and wants back.

@@ -118,6 +118,10 @@ func (s *sse) event() (name string, data []byte, err error) {
 	}
 }
 
+// Rest ends the connection that posts: an idle client has only its stream. The
+// next call dials again.
+func (s *sse) Rest() { s.post.Close() }
+
 func (s *sse) Close() {
 	s.get.Close()
 	s.post.Close()
