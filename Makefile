@@ -29,7 +29,7 @@ unit: ## Unit tests with the race detector
 # lacks a program, never passed over in silence.
 NEED_PROGRAMS := $(if $(filter 2,$(words $(PROGRAMS))),,$(filter conformance package-test units-test,$(TEST_PARTS)))
 
-test: ## Everything: each part of TEST_PARTS, with its seconds
+test: deps ## Everything: each part of TEST_PARTS, with its seconds
 	@$(if $(NEED_PROGRAMS),printf "not run (a program has no main.go): %s\n" "$(NEED_PROGRAMS)",:)
 	@test/parts.sh $(filter-out $(NEED_PROGRAMS),$(TEST_PARTS))
 
