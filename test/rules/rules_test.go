@@ -1,0 +1,92 @@
+package rules_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "gatehouse/"
+
+// list runs `go list` in the module's root and returns its lines.
+func list(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// TestWhatAProgramLinks keeps each program to its own half: a flaw in the OIDC
+// or Redis client is then no flaw of the bridge.
+func TestWhatAProgramLinks(t *testing.T) {
+	never := map[string][]string{
+		"./bridge":  {"github.com/redis/go-redis", "github.com/coreos/go-oidc", "golang.org/x/oauth2", "github.com/modelcontextprotocol/go-sdk", module + "authsvc", module + "test"},
+		"./authsvc": {"github.com/modelcontextprotocol/go-sdk", "cel.dev/cel-go", module + "bridge", module + "test"},
+	}
+	for program, bad := range never {
+		for _, dep := range list(t, "-deps", program) {
+			for _, b := range bad {
+				if dep == b || strings.HasPrefix(dep, b+"/") {
+					t.Errorf("%s links %s", program, dep)
+				}
+			}
+		}
+	}
+}
+
+// siblings are packages of which none may know another.
+var siblings = [][]string{
+	{"bridge/internal/sse", "bridge/internal/streamable", "bridge/internal/stateless"},
+	{"authsvc/internal/session/memstore", "authsvc/internal/session/redisstore"},
+	{"authsvc/internal/check", "authsvc/internal/login", "authsvc/internal/logout", "authsvc/internal/account", "authsvc/internal/metadata"},
+}
+
+func TestSiblingsDoNotKnowEachOther(t *testing.T) {
+	for _, group := range siblings {
+		for _, pkg := range group {
+			deps := list(t, "-deps", module+pkg)
+			for _, other := range group {
+				if other != pkg && contains(deps, module+other) {
+					t.Errorf("%s links its sibling %s", pkg, other)
+				}
+			}
+		}
+	}
+}
+
+// TestWhatAPackageNeverImports is the last column of the design's table of
+// rooms. The rule is on direct imports, unless the whole closure is named.
+func TestWhatAPackageNeverImports(t *testing.T) {
+	never := map[string][]string{
+		"internal/contract":        {"net/http", "os", "net"},
+		"internal/httpkit":         {module + "internal/contract"},
+		"bridge/internal/rpc":      {"os", "net", "net/http"},
+		"bridge/internal/child":    {"net/http"},
+		"bridge/internal/session":  {"net/http"},
+		"authsvc/internal/session": {"github.com/redis/go-redis/v9", "net/http"},
+	}
+	for pkg, bad := range never {
+		imports := list(t, "-f", `{{join .Imports "\n"}}`, module+pkg)
+		if len(imports) == 0 {
+			t.Errorf("%s imports nothing: is it still there?", pkg)
+		}
+		for _, b := range bad {
+			if contains(imports, b) {
+				t.Errorf("%s imports %s", pkg, b)
+			}
+		}
+	}
+}
+
+func contains(all []string, want string) bool {
+	for _, one := range all {
+		if one == want {
+			return true
+		}
+	}
+	return false
+}
