@@ -5,7 +5,7 @@ KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq
-TEST_PACKAGES := python3-venv lua-check prometheus systemd dpkg-dev debootstrap
+TEST_PACKAGES := openssl python3-venv lua-check prometheus systemd dpkg-dev debootstrap
 
 .PHONY: run deps deps-run deps-test e2e programs
 
