@@ -32,7 +32,8 @@ type Stream struct {
 	calls []*Call
 	// under all.mu
 	seq     int
-	finals  int           // answers still to come; a standing stream has none
+	finals  int           // answers still to come
+	bounded bool          // it ends with the last answer; a standing stream does not
 	taken   chan struct{} // closed when another reader takes over; nil without one
 	expires *time.Timer
 }
@@ -90,7 +91,7 @@ func (st *Stream) Leave(taken <-chan struct{}) {
 		return
 	}
 	st.taken = nil
-	if len(st.calls) > 0 {
+	if st.bounded {
 		st.expires = time.AfterFunc(resumeGrace, st.giveUp)
 	}
 }
@@ -158,7 +159,7 @@ func (s *Streams) close() {
 func (st *Stream) Want(finals int) {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
-	st.finals = finals
+	st.finals, st.bounded = finals, true
 }
 
 // Got counts one final answer, and tells whether it was the last.
@@ -166,12 +167,12 @@ func (st *Stream) Got() bool {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
 	st.finals--
-	return st.finals == 0 && st.calls != nil
+	return st.bounded && st.finals == 0
 }
 
 // Over tells whether all answers were told.
 func (st *Stream) Over() bool {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
-	return st.calls != nil && st.finals <= 0
+	return st.bounded && st.finals <= 0
 }

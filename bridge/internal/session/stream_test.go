@@ -1,0 +1,95 @@
+package session
+
+import (
+	"testing"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+func event(text string) Event { return Message(rpc.Notification, []byte(text)) }
+
+func TestStreamOfRefusedCallsEnds(t *testing.T) {
+	st := newStreams(1 << 10).Open(NewQueue(1 << 10)) // a batch of which every call was refused
+	st.Want(2)
+	if st.Got() {
+		t.Error("the first of two answers counts as the last")
+	}
+	if !st.Got() || !st.Over() {
+		t.Error("the last answer does not end the stream")
+	}
+}
+
+func TestStandingStreamNeverEnds(t *testing.T) {
+	st := newStreams(1 << 10).Open(NewQueue(1 << 10))
+	if st.Got() || st.Over() {
+		t.Error("a standing stream ended with an answer")
+	}
+}
+
+func TestStreamReplaysWhatWasMissedWithinItsBound(t *testing.T) {
+	all := newStreams(10)
+	a, b := all.Open(NewQueue(100)), all.Open(NewQueue(100))
+	first := a.Record(event("aaaa"))
+	b.Record(event("bbbb"))
+	a.Record(event("AAAA")) // 12 bytes: the oldest goes
+	st, seq := all.Find(first)
+	if st != a || seq != 1 {
+		t.Fatalf("Find(%q) = %v, %d", first, st, seq)
+	}
+	ids, events := a.Missed(0)
+	if len(ids) != 1 || string(events[0].Bytes()) != "AAAA" {
+		t.Errorf("missed of a = %v", ids)
+	}
+	if _, events := b.Missed(0); len(events) != 1 || string(events[0].Bytes()) != "bbbb" {
+		t.Errorf("b was given %d events, want its own one", len(events))
+	}
+}
+
+func TestStreamHasOneReader(t *testing.T) {
+	st := newStreams(10).Open(NewQueue(10))
+	first, _ := st.Take(false)
+	if _, ok := st.Take(false); ok {
+		t.Fatal("a second reader came in without stealing")
+	}
+	second, _ := st.Take(true)
+	select {
+	case <-first:
+	default:
+		t.Error("the first reader was not told")
+	}
+	st.Leave(first)
+	if _, ok := st.Take(false); ok {
+		t.Error("the reader that was put out freed the stream of the second")
+	}
+	st.Leave(second)
+	if _, ok := st.Take(false); !ok {
+		t.Error("the stream is taken though nobody reads it")
+	}
+}
+
+func TestQueueEndsAtItsBound(t *testing.T) {
+	q := NewQueue(8)
+	if !q.Push(event("one message larger than the bound")) {
+		t.Fatal("a single large message was refused")
+	}
+	if q.Push(event("x")) {
+		t.Error("a message past the bound was taken")
+	}
+	if _, ok, err := q.Pop(); ok || err != ErrSlow { //nolint:errorlint // the queue hands out this very value
+		t.Errorf("Pop = %v, %v; want ErrSlow", ok, err)
+	}
+}
+
+func TestIDRoundTrip(t *testing.T) {
+	for _, node := range []string{"", "node-1"} {
+		id := NewID(node)
+		if got, ok := ParseID(id.String()); !ok || got != id {
+			t.Errorf("ParseID(%q) = %v, %v", id.String(), got, ok)
+		}
+	}
+	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!"} {
+		if _, ok := ParseID(bad); ok {
+			t.Errorf("%q passed", bad)
+		}
+	}
+}
