@@ -1,0 +1,133 @@
+package rpc_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
+
+func TestParseKeepsIDsByteForByte(t *testing.T) {
+	for _, id := range []string{`1`, `"a"`, `"\u0041"`, `12345678901234567890`, `1.50`, `-0`} {
+		m, err := rpc.Parse([]byte(`{"jsonrpc":"2.0", "id" : ` + id + ` ,"method":"ping"}`))
+		if err != nil || string(m.ID()) != id || m.Kind != rpc.Request {
+			t.Errorf("id %s: %s, %v", id, m.ID(), err)
+		}
+	}
+}
+
+func TestParseRefusesWhatTwoParsersReadInTwoWays(t *testing.T) {
+	for name, line := range map[string]string{
+		"id twice":       `{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}`,
+		"method in case": `{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}`,
+		"escaped key":    `{"jsonrpc":"2.0","id":1,"method":"a","m\u0065thod":"b"}`,
+		"name twice":     `{"jsonrpc":"2.0","id":1,"method":"a","params":{"name":"x","name":"y"}}`,
+		"name in case":   `{"jsonrpc":"2.0","id":1,"method":"a","params":{"Name":"x"}}`,
+		"two messages":   `{"jsonrpc":"2.0","id":1,"method":"a"}{}`,
+		"no version":     `{"id":1,"method":"a"}`,
+		"null id":        `{"jsonrpc":"2.0","id":null,"method":"a"}`,
+		"result, error":  `{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`,
+		"method, result": `{"jsonrpc":"2.0","id":1,"method":"a","result":{}}`,
+	} {
+		if _, err := rpc.ParseClient([]byte(line)); !errors.Is(err, rpc.ErrMessage) {
+			t.Errorf("%s: err = %v", name, err)
+		}
+	}
+}
+
+func TestParseFindsWhatRoutes(t *testing.T) {
+	m, err := rpc.ParseClient([]byte("{\"jsonrpc\":\"2.0\",\r\n\"id\":1,\"method\":\"tools/call\",\"params\":{\"arguments\":{\"name\":\"no\"},\"name\":\"add\",\"_meta\":{\"progressToken\":\"t\"}}}\n"))
+	if err != nil || m.Name() != "add" || string(m.Token()) != `"t"` {
+		t.Errorf("name %q, token %s, err %v", m.Name(), m.Token(), err)
+	}
+	if bytes.ContainsAny(m.Line, "\r\n") {
+		t.Error("a line break is left in the line")
+	}
+}
+
+func TestAppendEditedChangesOnlyThePlaces(t *testing.T) {
+	m, _ := rpc.Parse([]byte(`{"params":{"_meta":{"progressToken":7}},"id":"x","method":"a","jsonrpc":"2.0","more":[1]}`))
+	got := rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("12")}, rpc.Edit{At: m.TokenSpan(), With: []byte("13")})
+	if want := `{"params":{"_meta":{"progressToken":13}},"id":12,"method":"a","jsonrpc":"2.0","more":[1]}`; string(got) != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestLinesAreBoundedAndLinear(t *testing.T) {
+	big := strings.Repeat("x", 60<<20)
+	start := time.Now()
+	l := rpc.NewLines(strings.NewReader("a\r\n"+big+"\nlast"), 64<<20)
+	if line, err := l.Next(); err != nil || string(line) != "a" {
+		t.Fatalf("first line %q, %v", line, err)
+	}
+	if line, err := l.Next(); err != nil || len(line) != len(big) {
+		t.Fatalf("long line of %d bytes, %v", len(line), err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("60 MB took %s", took)
+	}
+	if _, err := l.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("a line without an end: err = %v", err)
+	}
+	if _, err := rpc.NewLines(strings.NewReader(big), 1<<20).Next(); !errors.Is(err, rpc.ErrLineTooLong) {
+		t.Errorf("past the bound: err = %v", err)
+	}
+}
+
+func TestSplitIsBounded(t *testing.T) {
+	if parts, batch, err := rpc.Split([]byte(` [{"a":[1]}, {} ]`), 2); err != nil || !batch || len(parts) != 2 {
+		t.Errorf("parts %q, %v, %v", parts, batch, err)
+	}
+	if _, _, err := rpc.Split([]byte(`[1,2,3]`), 2); !errors.Is(err, rpc.ErrMessage) {
+		t.Errorf("three of two: err = %v", err)
+	}
+}
+
+func FuzzParseClient(f *testing.F) {
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":1}}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":"\"","result":{"a":"\\"}}`))
+	f.Add([]byte(`[{}]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := rpc.ParseClient(body)
+		if err != nil {
+			return
+		}
+		var want struct {
+			ID     json.RawMessage `json:"id"`
+			Method string          `json:"method"`
+		}
+		if err := json.Unmarshal(m.Line, &want); err != nil {
+			t.Fatalf("accepted what is no message: %v", err)
+		}
+		if want.Method != m.Method || m.Kind != rpc.Notification && !bytes.Equal(want.ID, m.ID()) {
+			t.Errorf("read %s %q, another parser %s %q", m.ID(), m.Method, want.ID, want.Method)
+		}
+		edited := rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("9")}, rpc.Edit{At: m.TokenSpan(), With: []byte("8")})
+		if !json.Valid(edited) || bytes.ContainsAny(edited, "\r\n") {
+			t.Errorf("editing broke it: %q", edited)
+		}
+	})
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\r\n\nb\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := rpc.NewLines(bytes.NewReader(data), 64)
+		for {
+			line, err := l.Next()
+			if err != nil {
+				return
+			}
+			if len(line) > 64 || bytes.ContainsAny(line, "\r\n") {
+				t.Errorf("line %q", line)
+			}
+			_, _ = rpc.Parse(line)
+			_, _, _ = rpc.Split(line, 4)
+		}
+	})
+}
