@@ -161,8 +161,11 @@ func (g *gates) login(ctx context.Context, c *http.Client, path string) (string,
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || string(body) != "ok" {
-		return "", fmt.Errorf("%s ended at %s with %d %.200q %w", path, resp.Request.URL.Path, resp.StatusCode, body, err)
+	if err != nil {
+		return "", err
+	}
+	if string(body) != "ok" {
+		return "", fmt.Errorf("%s ended at %s with %d %.200q", path, resp.Request.URL.Path, resp.StatusCode, body)
 	}
 	at, err := url.Parse(g.url)
 	if err != nil {

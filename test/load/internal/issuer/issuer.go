@@ -70,8 +70,11 @@ func Start(ctx context.Context) (*Issuer, error) {
 func (i *Issuer) Close() { _ = i.server.Close() }
 
 // Access makes an access token.
-func (i *Issuer) Access() (string, error) {
+func (i *Issuer) Access() (string, error) { return i.access("load-user") }
+
+func (i *Issuer) access(sub string) (string, error) {
 	return i.sign(map[string]any{
+		"sub": sub,
 		"aud": []string{i.Audience, Client}, "typ": "Bearer", "scope": "openid profile email mcp.access",
 		"realm_access": map[string]any{"roles": []string{"mcp-user"}},
 	})
@@ -80,7 +83,7 @@ func (i *Issuer) Access() (string, error) {
 func (i *Issuer) sign(claims map[string]any) (string, error) {
 	now := time.Now()
 	for name, value := range map[string]any{
-		"iss": i.URL, "sub": "load-user", "azp": Client, "sid": rand.Text(), "iat": now.Unix(), "exp": now.Add(life).Unix(),
+		"iss": i.URL, "azp": Client, "sid": rand.Text(), "iat": now.Unix(), "exp": now.Add(life).Unix(),
 		"email": "load@example.com", "email_verified": true, "name": "Load User", "preferred_username": "load",
 	} {
 		claims[name] = value
@@ -117,8 +120,9 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	nonce, known := i.nonces[code]
 	delete(i.nonces, code)
 	i.mu.Unlock()
-	access, err := i.Access()
-	id, idErr := i.sign(map[string]any{"aud": Client, "typ": "ID", "nonce": nonce})
+	sub := rand.Text() // each sign-in is somebody else: one user has few sessions
+	access, err := i.access(sub)
+	id, idErr := i.sign(map[string]any{"sub": sub, "aud": Client, "typ": "ID", "nonce": nonce})
 	if !known || err != nil || idErr != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
