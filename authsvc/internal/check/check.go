@@ -165,10 +165,7 @@ func earlier(a, b time.Time) time.Time {
 
 // allow sends a remembered yes: the values are shared, never changed.
 func allow(w http.ResponseWriter, v *verdict) {
-	header := w.Header()
-	for name, values := range v.header {
-		header[name] = values
-	}
+	v.send(w.Header())
 	w.WriteHeader(http.StatusOK)
 }
 
