@@ -41,6 +41,9 @@ func main() {
 
 // run is the program without its process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 2 && args[0] == "health" {
+		return health(ctx, args[1], stderr)
+	}
 	cfg, done, err := parse(args, stdout, stderr)
 	if done {
 		return exitOK
@@ -66,12 +69,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// health asks a health page, so that a container's check needs no curl.
+func health(ctx context.Context, url string, stderr io.Writer) int {
+	if err := httpkit.Probe(ctx, url); err != nil {
+		fmt.Fprintf(stderr, "authsvc: %s\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // parse reads flags and environment. done says that --help was answered.
 func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err error) {
 	parser, err := kong.New(&cfg, kong.Name("authsvc"), kong.DefaultEnvars("AUTHSVC"),
-		kong.Description("Answers nginx's auth_request for gatehouse."),
+		kong.Description("Answers nginx's auth_request for gatehouse.\nauthsvc health URL asks a health page."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return cfg, false, err
