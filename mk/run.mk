@@ -9,14 +9,14 @@ TEST_PACKAGES := openssl python3-venv lua-check prometheus systemd dpkg-dev debo
 
 .PHONY: run deps deps-run deps-test e2e programs
 
-run: deps-run programs $(KEYCLOAK)/.augmented ## Start the whole gate on this machine; Ctrl-C stops it
-	go run ./test/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
+run: deps-run programs $(KEYCLOAK)/.unpacked ## Start the whole gate on this machine; Ctrl-C stops it
+	@exec bin/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
 
-e2e: deps-run programs $(KEYCLOAK)/.augmented ## End-to-end tests on real nginx, Redis and Keycloak
+e2e: deps-run programs $(KEYCLOAK)/.unpacked ## End-to-end tests on real nginx, Redis and Keycloak
 	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) go test -tags e2e -count=1 -timeout 8m -v ./test/e2e
 
 programs: build
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo ./test/run
 
 deps: deps-run deps-test ## Install what is missing, by package name
 
@@ -33,7 +33,7 @@ deps-run:
 deps-test:
 	$(call install_missing,$(TEST_PACKAGES))
 
-$(KEYCLOAK)/.augmented:
+$(KEYCLOAK)/.unpacked:
 	@command -v mvn >/dev/null || { $(SUDO) apt-get install -y -q --no-install-recommends maven; }
 	mvn -q dependency:get -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip -Dtransitive=false
 	mkdir -p $(GATEHOUSE_CACHE)

@@ -35,8 +35,12 @@ func run(ctx context.Context) error {
 	keycloak := flag.String("keycloak", "", "unpacked Keycloak")
 	flag.IntVar(&ports.HTTPS, "https", ports.HTTPS, "port for https")
 	flag.IntVar(&ports.HTTP, "http", ports.HTTP, "port for http")
+	free := flag.Bool("free", false, "take free ports, not the default ones")
 	once := flag.Bool("once", false, "stop after the call")
 	flag.Parse()
+	if *free {
+		ports = stack.Ports{}
+	}
 	abs, err := filepath.Abs(*dir)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,7 @@ type Part struct {
 	up   func(ctx context.Context) error
 	log  string
 	time time.Duration
+	by   []string // of an attached gate: the command that starts and stops its parts
 
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -34,9 +36,22 @@ func (p *Part) Took() time.Duration { return p.time }
 // Log is the file with what the part said.
 func (p *Part) Log() string { return p.log }
 
+// Pid is the process that runs, 0 for none.
+func (p *Part) Pid() int {
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
 // start runs the part in a process group of its own and waits until it is up.
 func (p *Part) start(ctx context.Context) error {
 	begin := time.Now()
+	if p.by != nil {
+		err := p.order(ctx, "start")
+		p.time = time.Since(begin)
+		return err
+	}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -79,10 +94,26 @@ func (p *Part) await(ctx context.Context) error {
 
 const stopGrace = 10 * time.Second
 
+// order tells whoever runs an attached gate, and waits until the part is up.
+func (p *Part) order(ctx context.Context, verb string) error {
+	argv := append(slices.Clone(p.by), verb, p.Name)
+	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w: %s", argv, err, out)
+	}
+	if verb == "stop" {
+		return nil
+	}
+	p.done = make(chan struct{}) // nobody tells when it ends
+	return p.await(ctx)
+}
+
 // stop ends the whole group: TERM, then KILL.
-func (p *Part) stop() {
+func (p *Part) stop() error {
+	if p.by != nil {
+		return p.order(context.Background(), "stop")
+	}
 	if p.cmd == nil || p.cmd.Process == nil {
-		return
+		return nil
 	}
 	group := -p.cmd.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM)
@@ -93,6 +124,7 @@ func (p *Part) stop() {
 	_ = syscall.Kill(group, syscall.SIGKILL) // what the leader left behind
 	<-p.done
 	p.cmd = nil
+	return nil
 }
 
 // answers waits for a 200 at the URL.
@@ -137,8 +169,13 @@ func free(name string, port int) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func clientFor(roots *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: roots, ForceAttemptHTTP2: true}}
+// clientFor speaks to the gate from the local address from, nil for any.
+func clientFor(roots *tls.Config, from net.IP) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	if from != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: from}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: roots, ForceAttemptHTTP2: true, DialContext: dialer.DialContext}}
 }
 
 // Root is the repository: the folder above with go.mod.

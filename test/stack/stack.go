@@ -3,17 +3,14 @@ package stack
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 )
 
 // Names of the parts, in the order in which they start.
@@ -59,13 +56,18 @@ func Password(user string) string { return user + "-local" }
 
 // Stack is a running gate.
 type Stack struct {
-	URL    string // the public origin
-	Issuer string
-	Ports  Ports
-	Dir    string
+	URL      string // the public origin
+	PlainURL string // the same by plain HTTP
+	Issuer   string
+	Ports    Ports  // zero for an attached gate
+	Dir      string // "" for an attached gate
 
-	tls   *tls.Config
-	parts []*Part
+	ca            string   // file
+	redis         []string // redis-cli with its address
+	adminPassword string
+	tls           *tls.Config
+	http          *http.Client
+	parts         []*Part
 }
 
 // Start starts every part in order. On an error nothing is left running.
@@ -74,27 +76,40 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Stack{Dir: o.Dir}
-	defer func() {
+	s = &Stack{Dir: o.Dir, adminPassword: Password("admin")}
+	defer func(s *Stack) {
 		if err != nil {
 			s.Close()
 		}
-	}()
+	}(s)
 	if s.Ports, err = o.Ports.pick(); err != nil {
 		return nil, err
 	}
 	s.URL = fmt.Sprintf("https://localhost:%d", s.Ports.HTTPS)
+	s.PlainURL = fmt.Sprintf("http://localhost:%d", s.Ports.HTTP)
 	s.Issuer = fmt.Sprintf("http://127.0.0.1:%d/realms/%s", s.Ports.Keycloak, Realm)
 	if s.tls, err = certificates(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := s.prepare(root, o); err != nil {
+	s.ca = filepath.Join(o.Dir, "ca.pem")
+	s.redis = []string{"redis-cli", "-p", fmt.Sprint(s.Ports.Redis)}
+	s.http = s.HTTPClient()
+	realm, err := realmFile(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, root, o, realm); err != nil {
 		return nil, err
 	}
 	for _, p := range s.programs(o) {
 		s.parts = append(s.parts, p)
 		if err := p.start(ctx); err != nil {
-			return s, err
+			return nil, err
+		}
+		if p.Name == Keycloak {
+			if err := s.pointRealm(ctx, realm); err != nil {
+				return nil, err
+			}
 		}
 		if o.Up != nil {
 			o.Up(p)
@@ -121,32 +136,21 @@ func (p Ports) pick() (Ports, error) {
 }
 
 // prepare lays the files that the parts read.
-func (s *Stack) prepare(root string, o Options) error {
-	home := filepath.Join(o.Dir, "keycloak")
-	if err := os.RemoveAll(home); err != nil {
-		return err
-	}
-	if err := os.CopyFS(home, os.DirFS(o.Keycloak)); err != nil {
-		return fmt.Errorf("keycloak: %w; `make deps` fetches it", err)
-	}
-	realm, err := os.ReadFile(filepath.Join(root, "deploy/keycloak/gatehouse-realm.json"))
+func (s *Stack) prepare(ctx context.Context, root string, o Options, realm []byte) error {
+	seed, err := s.seed(ctx, o, realm)
 	if err != nil {
 		return err
 	}
-	imports := filepath.Join(home, "data", "import")
-	nginx := filepath.Join(o.Dir, "nginx")
-	for _, dir := range []string{imports, nginx} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	home, nginx := filepath.Join(o.Dir, "keycloak"), filepath.Join(o.Dir, "nginx")
+	for _, old := range []string{home, nginx} {
+		if err := os.RemoveAll(old); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(imports, "gatehouse-realm.json"), realm, 0o600); err != nil {
+	if err := os.CopyFS(home, os.DirFS(seed)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(o.Dir, "client-secret"), []byte(clientSecret), 0o600); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(nginx); err != nil {
 		return err
 	}
 	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -167,19 +171,9 @@ func (s *Stack) programs(o Options) []*Part {
 	parts := []*Part{
 		{
 			Name: Redis, Wait: "an open port", up: listens(at("127.0.0.1:%d", p.Redis)),
-			argv: []string{"redis-server", "--port", at("%d", p.Redis), "--bind", "127.0.0.1", "--dir", o.Dir, "--save", "", "--appendonly", "no"},
+			argv: []string{"redis-server", "--port", at("%d", p.Redis), "--bind", "127.0.0.1", "--dir", o.Dir, "--save", "", "--appendonly", "yes"},
 		},
-		{
-			Name: Keycloak, Wait: "the realm's metadata", up: answers(plain, s.Issuer+"/.well-known/openid-configuration"),
-			argv: []string{
-				filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
-				at("--http-port=%d", p.Keycloak), at("--http-management-port=%d", p.KeycloakAdmin),
-			},
-			env: []string{
-				"GATEHOUSE_PUBLIC_URL=" + s.URL, "GATEHOUSE_CLIENT_SECRET=" + clientSecret,
-				"KC_BOOTSTRAP_ADMIN_USERNAME=admin", "KC_BOOTSTRAP_ADMIN_PASSWORD=" + Password("admin"),
-			},
-		},
+		s.keycloak(home, p),
 		{
 			Name: Authsvc, Wait: "/health/ready", up: answers(plain, at("http://127.0.0.1:%d/health/ready", p.AuthsvcInternal)),
 			argv: []string{
@@ -206,8 +200,47 @@ func (s *Stack) programs(o Options) []*Part {
 	return parts
 }
 
+// keycloak serves the realm from home. A build option that differs between two
+// starts would make it build itself again.
+func (s *Stack) keycloak(home string, p Ports) *Part {
+	part := &Part{
+		Name: Keycloak, Wait: "the realm's metadata",
+		up: answers(&http.Client{}, fmt.Sprintf("http://127.0.0.1:%d/realms/%s/.well-known/openid-configuration", p.Keycloak, Realm)),
+		argv: []string{
+			filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
+			fmt.Sprintf("--http-port=%d", p.Keycloak), fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
+		},
+		// The compiler's first tier: a short life is start-up and little else.
+		env: []string{
+			"KC_BOOTSTRAP_ADMIN_USERNAME=admin", "KC_BOOTSTRAP_ADMIN_PASSWORD=" + s.adminPassword,
+			"JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1",
+		},
+	}
+	for name, value := range s.realmValues() {
+		part.env = append(part.env, name+"="+value)
+	}
+	return part
+}
+
 // HTTPClient trusts the local CA.
-func (s *Stack) HTTPClient() *http.Client { return clientFor(s.tls.Clone()) }
+func (s *Stack) HTTPClient() *http.Client { return clientFor(s.tls.Clone(), nil) }
+
+// HTTPClientFrom is HTTPClient from another address of this machine, which
+// nginx counts as a caller of its own.
+func (s *Stack) HTTPClientFrom(from net.IP) *http.Client { return clientFor(s.tls.Clone(), from) }
+
+// CAFile trusts the gate's certificate: PEM.
+func (s *Stack) CAFile() string { return s.ca }
+
+// Redis runs a command by redis-cli and returns what it printed.
+func (s *Stack) Redis(ctx context.Context, args ...string) (string, error) {
+	argv := append(slices.Clone(s.redis), args...)
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	if err != nil {
+		return "", fmt.Errorf("%v: %w", argv, err)
+	}
+	return string(out), nil
+}
 
 // Part returns the part of this name.
 func (s *Stack) Part(name string) *Part {
@@ -219,59 +252,17 @@ func (s *Stack) Part(name string) *Part {
 }
 
 // Stop ends one part, as an outage would.
-func (s *Stack) Stop(name string) { s.Part(name).stop() }
+func (s *Stack) Stop(name string) error { return s.Part(name).stop() }
 
 // StartPart starts a part that Stop has ended, and waits until it is up.
 func (s *Stack) StartPart(ctx context.Context, name string) error { return s.Part(name).start(ctx) }
 
-// Close ends everything that Start has started, the last first.
+// Close ends everything that Start has started, the last first. An attached
+// gate goes on.
 func (s *Stack) Close() {
 	for _, p := range slices.Backward(s.parts) {
-		p.stop()
+		if p.by == nil {
+			_ = p.stop()
+		}
 	}
-}
-
-// Token gets an access token of a sample user for the client mcp-cli. Only the
-// local realm allows this grant.
-func (s *Stack) Token(ctx context.Context, user string) (string, error) {
-	tokens, err := s.tokens(ctx, user)
-	return tokens.Access, err
-}
-
-// IDToken gets the ID token that comes with an access token.
-func (s *Stack) IDToken(ctx context.Context, user string) (string, error) {
-	tokens, err := s.tokens(ctx, user)
-	return tokens.ID, err
-}
-
-type tokens struct {
-	Access string `json:"access_token"`
-	ID     string `json:"id_token"`
-}
-
-func (s *Stack) tokens(ctx context.Context, user string) (t tokens, err error) {
-	form := url.Values{
-		"grant_type": {"password"}, "client_id": {"mcp-cli"}, "scope": {"openid"},
-		"username": {user}, "password": {Password(user)},
-	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Issuer+"/protocol/openid-connect/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return t, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return t, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return t, err
-	}
-	if res.StatusCode != http.StatusOK {
-		return t, fmt.Errorf("token of %s: %s", user, res.Status)
-	}
-	return t, json.Unmarshal(body, &t)
 }

@@ -1,0 +1,101 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"gatehouse/test/stack"
+)
+
+// browser is a headless Chromium with a profile of its own that trusts the
+// gate's certificate and no other that it does not know.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(gate.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := sha256.Sum256(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
+	_ = conn.Close()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium"),
+		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(pin[:])),
+	)
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium as root has none
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// do runs the steps in the browser and says where it stood when one failed.
+func do(t *testing.T, ctx context.Context, what string, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		at, text := shown(ctx)
+		t.Fatalf("%s: %v, at %s:\n%s", what, err, at, text)
+	}
+}
+
+// shown is where the browser stands and the text that it shows.
+func shown(ctx context.Context) (at, text string) {
+	at, _ = chromedp.Run(ctx, chromedp.Location())
+	text, _ = chromedp.Run(ctx, chromedp.Text("body"))
+	return at, text
+}
+
+// keycloakLogin types name and password into Keycloak's own form.
+func keycloakLogin(user string) chromedp.Action[chromedp.Void] {
+	return chromedp.Steps(
+		chromedp.WaitVisible("#username"),
+		chromedp.SendKeys("#username", user),
+		chromedp.SendKeys("#password", stack.Password(user)),
+		chromedp.Click("#kc-login"),
+	)
+}
+
+func TestBrowserSignsInAndOut(t *testing.T) {
+	before := sessions(t)
+	ctx := browser(t)
+	do(t, ctx, "sign in", chromedp.Navigate(gate.URL+"/account"), keycloakLogin(stack.Alice), chromedp.WaitVisible(signOut))
+	if at, page := shown(ctx); at != gate.URL+"/account" || !strings.Contains(page, "alice@example.com") {
+		t.Fatalf("after the login: at %s:\n%s", at, page)
+	}
+	if during := sessions(t); during != before+1 {
+		t.Fatalf("Redis holds %d sessions, %d before the login", during, before)
+	}
+	do(t, ctx, "sign out", chromedp.Click(signOut), chromedp.WaitNotPresent(signOut))
+	eventually(t, 5*time.Second, "the session is gone in Redis", func() bool { return sessions(t) == before })
+	// Keycloak's own session has ended too: the next visit asks for a password.
+	do(t, ctx, "the next visit", chromedp.Navigate(gate.URL+"/account"), chromedp.WaitVisible("#password"))
+	if at, page := shown(ctx); !strings.HasPrefix(at, gate.Issuer) {
+		t.Errorf("after the logout: at %s:\n%s", at, page)
+	}
+}
+
+const signOut = `form[action="/logout"] button`
+
+// sessions counts the sessions in Redis.
+func sessions(t *testing.T) int {
+	t.Helper()
+	keys, err := gate.Redis(t.Context(), "--raw", "KEYS", "gatehouse:session*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(strings.Fields(keys))
+}

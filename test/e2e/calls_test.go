@@ -1,0 +1,100 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"gatehouse/test/stack"
+)
+
+func TestCallsToolsThroughTheGate(t *testing.T) {
+	for user, want := range map[string]string{stack.Alice: "alice@example.com", stack.Bob: "bob@example.com"} {
+		set := bearer(token(t, user))
+		// What a client claims of itself must never arrive.
+		set["X-User-Email"], set["X-User-Roles"], set["X-User-Assertion"] = "eve@example.com", "mcp-admin", "forged"
+		c := client(set)
+		for kind, transport := range map[string]mcp.Transport{
+			"mcp": &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: c},
+			"sse": &mcp.SSEClientTransport{Endpoint: gate.URL + "/sse", HTTPClient: c},
+		} {
+			t.Run(user+"/"+kind, func(t *testing.T) { drive(t, transport, want, user == stack.Bob) })
+		}
+	}
+}
+
+// drive does over one transport what a user of the demo server can do.
+func drive(t *testing.T, transport mcp.Transport, email string, admin bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	var steps []float64
+	c := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, &mcp.ClientOptions{
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+			mu.Lock()
+			defer mu.Unlock()
+			steps = append(steps, r.Params.Progress)
+		},
+	})
+	session, err := c.Connect(ctx, transport, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = session.Close() }()
+	tools, err := session.ListTools(ctx, nil)
+	if err != nil || len(tools.Tools) != 4 {
+		t.Fatalf("tools = %+v, %v; want 4", tools, err)
+	}
+	who := call(t, session, "whoami", nil)
+	if !strings.Contains(who, email) || strings.Contains(who, "eve@") || strings.Contains(who, "mcp-admin") != admin {
+		t.Errorf("whoami = %q, want %s and admin %v", who, email, admin)
+	}
+	params := &mcp.CallToolParams{Name: "countdown", Arguments: map[string]any{"from": 5, "pause_ms": 20}}
+	params.SetProgressToken("t")
+	if _, err := session.CallTool(ctx, params); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.IsSorted(steps) || len(steps) < 4 {
+		t.Errorf("progress = %v, want 1 to 5 in order", steps)
+	}
+}
+
+// call calls a tool and returns the text that it answered.
+func call(t *testing.T, session *mcp.ClientSession, tool string, args map[string]any) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
+	if err != nil {
+		t.Fatalf("%s: %v", tool, err)
+	}
+	text, ok := res.Content[0].(*mcp.TextContent)
+	if !ok {
+		t.Fatalf("%s answered %T, want text", tool, res.Content[0])
+	}
+	return text.Text
+}
+
+// open connects the official client to /mcp.
+func open(t *testing.T, token string) *mcp.ClientSession {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil).
+		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(bearer(token))}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return session
+}

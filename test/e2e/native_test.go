@@ -1,0 +1,87 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/test/stack"
+)
+
+// `make run` interrupted before it is ready, and when all is up: no process
+// and no port is left.
+func TestNativeInterruptLeavesNothing(t *testing.T) {
+	for name, after := range map[string]string{"half-way": stack.Redis, "when all is up": "Ctrl-C stops everything."} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, filepath.Join(repository(t), "bin", "run"), "-free", "-dir", dir, "-keycloak", os.Getenv("GATEHOUSE_KEYCLOAK"))
+			cmd.Dir = repository(t)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			said := ""
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				said += lines.Text() + "\n"
+				if strings.HasPrefix(lines.Text(), after) {
+					break
+				}
+			}
+			if len(processes(t, dir)) == 0 {
+				t.Fatalf("nothing runs before the interrupt; it said:\n%s", said)
+			}
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if left := processes(t, dir); len(left) > 0 {
+				t.Errorf("left running:\n%s", strings.Join(left, "\n"))
+			}
+			t.Log(said)
+		})
+	}
+}
+
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := stack.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// processes are the command lines that name the stack's folder, or stand in it.
+func processes(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, proc := range all {
+		line, err := os.ReadFile(filepath.Join(proc, "cmdline"))
+		if err != nil {
+			continue // it has ended
+		}
+		cwd, _ := os.Readlink(filepath.Join(proc, "cwd"))
+		text := strings.ReplaceAll(string(line), "\x00", " ")
+		if (strings.Contains(text, dir) || strings.HasPrefix(cwd, dir)) && !strings.Contains(text, "bin/run ") {
+			found = append(found, text)
+		}
+	}
+	return found
+}
