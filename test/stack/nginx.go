@@ -90,5 +90,6 @@ func (v NginxValues) upstreams() string {
 		fmt.Sprintf(group, "gatehouse_authsvc", v.Authsvc) +
 		"map $gatehouse_node $gatehouse_bridge { \"\" gatehouse_bridge; default \"\"; }\n" +
 		"map \"\" $gatehouse_authsvc { default gatehouse_authsvc; }\n" +
+		"map \"\" $gatehouse_health { default gatehouse_bridge; }\n" +
 		"map \"\" $gatehouse_metrics { default gatehouse_bridge_admin; }\n"
 }
