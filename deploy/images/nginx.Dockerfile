@@ -1,14 +1,16 @@
 # nginx with the Lua module and the gate's own files. BASE may be an OpenResty
-# image (openresty/openresty:bookworm): it brings nginx and Lua itself.
+# image of Debian's kind (openresty/openresty:bookworm): it brings nginx and
+# Lua itself.
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
-RUN if ! command -v openresty >/dev/null; then \
-      apt-get update && \
-      apt-get install -y --no-install-recommends nginx-light libnginx-mod-http-lua libnginx-mod-http-ndk openssl && \
-      rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled; \
-    fi
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends openssl \
+      $(command -v openresty >/dev/null || echo nginx-light libnginx-mod-http-lua libnginx-mod-http-ndk) && \
+    rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled
 COPY deploy/images/init.sh /usr/local/bin/gate-init
-COPY nginx /etc/gatehouse/nginx
 COPY lua /etc/gatehouse/lua
+COPY nginx /etc/gatehouse/nginx
+# nginx/site, with the values that differ in a container over it.
+COPY deploy/images/site /etc/gatehouse/nginx/site
 USER 65532:65532
-CMD ["nginx", "-p", "/etc/gatehouse/nginx", "-c", "/etc/gatehouse/nginx/nginx.conf", "-g", "daemon off; pid /tmp/nginx.pid;"]
+CMD ["nginx", "-e", "stderr", "-c", "/etc/gatehouse/nginx/nginx.conf", "-g", "daemon off;"]

@@ -1,0 +1,17 @@
+#!/bin/sh
+# debian.sh: prints the path of a minimal Debian 12 tree, made once by
+# debootstrap under CACHE. Nobody writes to it: copy it first.
+set -eu
+tree=${CACHE:?}/debian/bookworm
+if [ ! -e "$tree.complete" ]; then
+	command -v debootstrap >/dev/null || { echo "debian: debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	debootstrap --variant=minbase --include=ca-certificates bookworm "$tree" >"$tree.log" 2>&1 ||
+		{ tail -5 "$tree.log" >&2; echo "debian: debootstrap failed" >&2; exit 1; }
+	rm -rf "$tree"/var/cache/apt/archives/*.deb
+	# What this machine trusts, a build inside must trust.
+	cp -L /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/ca-certificates.crt"
+	touch "$tree.complete"
+fi
+echo "$tree"
