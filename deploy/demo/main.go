@@ -86,15 +86,18 @@ func countdown(ctx context.Context, r *mcp.CallToolRequest, in steps) (*mcp.Call
 	return text("lift-off"), nil, nil
 }
 
-func ask(ctx context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
-	answer, err := r.Session.Elicit(ctx, &mcp.ElicitParams{
-		Message: "What is your favourite colour?",
-		RequestedSchema: map[string]any{
-			"type": "object", "properties": map[string]any{"colour": map[string]any{"type": "string"}}, "required": []string{"colour"},
-		},
-	})
-	if err != nil {
-		return nil, nil, err
+// ask returns the question as an input request (2026-07-28); the SDK itself puts
+// it to a client of an older version and calls again with the answer.
+func ask(_ context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+	const question = "colour"
+	answer, ok := r.Params.InputResponses[question].(*mcp.ElicitResult)
+	if !ok {
+		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{question: &mcp.ElicitParams{
+			Message: "What is your favourite colour?",
+			RequestedSchema: map[string]any{
+				"type": "object", "properties": map[string]any{"colour": map[string]any{"type": "string"}}, "required": []string{"colour"},
+			},
+		}}}, nil, nil
 	}
 	if answer.Action != "accept" {
 		return text("you chose %s", answer.Action), nil, nil

@@ -155,12 +155,17 @@ func outage(t *testing.T, part string) (over func()) {
 	return over
 }
 
-// headersOnce checks that the security headers stand on an answer, each once.
+// headersOnce checks that the security headers stand on an answer, each once,
+// and HSTS where the answer came by TLS (RFC 6797, 7.2).
 func headersOnce(t *testing.T, res *http.Response) {
 	t.Helper()
-	for _, name := range []string{"Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"} {
-		if n := len(res.Header.Values(name)); n != 1 {
-			t.Errorf("%s %s: %s stands %d times", res.Request.URL.Path, res.Status, name, n)
+	want := map[string]int{"Strict-Transport-Security": 1, "X-Content-Type-Options": 1, "X-Frame-Options": 1, "Referrer-Policy": 1}
+	if res.TLS == nil {
+		want["Strict-Transport-Security"] = 0
+	}
+	for name, n := range want {
+		if got := len(res.Header.Values(name)); got != n {
+			t.Errorf("%s %s: %s stands %d times, want %d", res.Request.URL.Path, res.Status, name, got, n)
 		}
 	}
 }

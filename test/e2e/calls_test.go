@@ -33,22 +33,20 @@ func TestCallsToolsThroughTheGate(t *testing.T) {
 // drive does over one transport what a user of the demo server can do.
 func drive(t *testing.T, transport mcp.Transport, email string, admin bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	var mu sync.Mutex
 	var steps []float64
-	c := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, &mcp.ClientOptions{
+	session := connect(t, transport, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
 			mu.Lock()
 			defer mu.Unlock()
 			steps = append(steps, r.Params.Progress)
 		},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"colour": "blue"}}, nil
+		},
 	})
-	session, err := c.Connect(ctx, transport, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = session.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	tools, err := session.ListTools(ctx, nil)
 	if err != nil || len(tools.Tools) != 4 {
 		t.Fatalf("tools = %+v, %v; want 4", tools, err)
@@ -61,6 +59,9 @@ func drive(t *testing.T, transport mcp.Transport, email string, admin bool) {
 	params.SetProgressToken("t")
 	if _, err := session.CallTool(ctx, params); err != nil {
 		t.Fatal(err)
+	}
+	if said := call(t, session, "ask", nil); said != "your favourite colour is blue" {
+		t.Errorf("ask = %q", said)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -88,13 +89,21 @@ func call(t *testing.T, session *mcp.ClientSession, tool string, args map[string
 // open connects the official client to /mcp.
 func open(t *testing.T, token string) *mcp.ClientSession {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	session, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil).
-		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(bearer(token))}, nil)
+	return connect(t, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(bearer(token))}, nil)
+}
+
+// connect makes a session that ends with the test.
+func connect(t *testing.T, transport mcp.Transport, options *mcp.ClientOptions) *mcp.ClientSession {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // an SSE stream lives no longer than this
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, options).Connect(ctx, transport, nil)
 	if err != nil {
+		cancel()
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = session.Close() })
+	t.Cleanup(func() {
+		_ = session.Close()
+		cancel()
+	})
 	return session
 }

@@ -25,9 +25,16 @@ const (
 	mcpRemote    = "mcp-remote@0.15.1"
 )
 
+// supergateway itself passes no notification on to its stdin's client.
 func TestSupergatewayForClaudeDesktop(t *testing.T) {
 	cmd, _ := npx(t, supergateway, "--sse", gate.URL+"/sse", "--oauth2Bearer", token(t, stack.Alice))
-	drive(t, &mcp.CommandTransport{Command: cmd}, "alice@example.com", false)
+	session := connect(t, &mcp.CommandTransport{Command: cmd}, nil)
+	if who := call(t, session, "whoami", nil); !strings.Contains(who, "alice@example.com") {
+		t.Errorf("whoami = %q, want alice", who)
+	}
+	if sum := call(t, session, "add", map[string]any{"a": 2, "b": 3}); sum != "5" {
+		t.Errorf("2 + 3 = %s", sum)
+	}
 }
 
 func TestMcpRemoteWithAToken(t *testing.T) {
