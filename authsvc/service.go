@@ -25,6 +25,7 @@ import (
 	"gatehouse/authsvc/internal/session/memstore"
 	"gatehouse/authsvc/internal/session/redisstore"
 	"gatehouse/internal/httpkit"
+	"gatehouse/internal/tracing"
 )
 
 // service is the wired program.
@@ -39,11 +40,15 @@ type service struct {
 	endings  *session.Endings
 	sessions *session.Sessions
 	pages    *page.Pages
+	tracer   *tracing.Tracer
 }
 
 func newService(cfg config, log zerolog.Logger) (*service, error) {
 	s := &service{cfg: cfg, log: log}
 	if err := s.openStore(); err != nil {
+		return nil, err
+	}
+	if err := s.openTracer(); err != nil {
 		return nil, err
 	}
 	issuer, err := url.Parse(cfg.Issuer)
@@ -134,6 +139,7 @@ func (s *service) serve(ctx context.Context) error {
 		httpkit.Endpoint{Listener: internal, Server: s.server(s.internalRoutes(httpkit.Metrics(reg)))},
 	)
 	s.sessions.Wait()
+	s.closeTracer()
 	stop()
 	running.Wait()
 	_ = s.close()
@@ -151,6 +157,7 @@ func (s *service) server(h http.Handler) *http.Server {
 // each request of each client.
 func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	r := chi.NewRouter()
+	auth := s.traced(verdicts)
 	for _, h := range []interface{ Mount(chi.Router) }{
 		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
 		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL},
@@ -162,7 +169,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.InfoLevel), httpkit.Recover())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth" {
-			verdicts.ServeHTTP(w, r)
+			auth.ServeHTTP(w, r)
 			return
 		}
 		rest.ServeHTTP(w, r)

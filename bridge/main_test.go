@@ -21,6 +21,10 @@ import (
 const childMode = "GATEHOUSE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(recordMode); path != "" && os.Getenv(childMode) != "" {
+		recordChild(path)
+		return
+	}
 	if os.Getenv(childMode) != "" {
 		serveChild()
 		return

@@ -35,7 +35,9 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 }
 
 func (g *gate) mount(mux *http.ServeMux, base string, server *session.Server, modern *stateless.Front, who httpkit.Middleware) {
-	wrap := func(h http.HandlerFunc) http.Handler { return httpkit.Chain(h, g.origins(), who) }
+	wrap := func(h http.HandlerFunc) http.Handler {
+		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
+	}
 	events := &sse.Front{Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base}
 	mcp := &streamable.Front{Table: g.table, Server: server, Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From)}
 	mux.Handle(base+"/sse", wrap(events.Stream))

@@ -19,6 +19,7 @@ import (
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/httpkit"
+	"gatehouse/internal/tracing"
 )
 
 // watch is the policy, the audit log and the metrics of calls: what stands
@@ -28,16 +29,23 @@ type watch struct {
 	policy  *guard.File
 	audit   *audit.Sink
 	metrics *telemetry.Metrics
+	tracer  *tracing.Tracer
 	log     zerolog.Logger
 	ctx     context.Context
 }
 
+const closeTime = 5 * time.Second // for the last spans
+
 func newWatch(f *flags, reg *prometheus.Registry, log zerolog.Logger) (*watch, error) {
 	w := &watch{log: log}
-	if f.Policy == "" && f.Audit == "" && f.AdminListen == "" {
+	var err error
+	if w.tracer, err = tracing.Open(context.Background(), "bridge", os.Getenv, func(err error) { log.Warn().Err(err).Msg("spans are lost") }); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if f.Policy == "" && f.Audit == "" && f.AdminListen == "" && w.tracer == nil {
 		return w, nil
 	}
-	w.guard = &guard.Guard{ResourceMetadata: f.ResourceMetadata}
+	w.guard = &guard.Guard{ResourceMetadata: f.ResourceMetadata, Tracer: w.tracer}
 	if f.AdminListen != "" {
 		w.metrics = telemetry.New(reg)
 		w.guard.Metrics = w.metrics
@@ -154,6 +162,9 @@ func (w *watch) start(workers *sync.WaitGroup, work func(context.Context)) {
 }
 
 func (w *watch) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	w.tracer.Close(ctx)
 	if w.audit != nil {
 		w.audit.Close()
 	}

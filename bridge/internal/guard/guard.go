@@ -24,6 +24,7 @@ import (
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
+	"gatehouse/internal/tracing"
 )
 
 // CodeRefused is the JSON-RPC code of a call that the policy refuses.
@@ -35,6 +36,7 @@ type Guard struct {
 	Limits           *policy.Limits
 	Audit            *audit.Sink
 	Metrics          *telemetry.Metrics
+	Tracer           *tracing.Tracer
 	ResourceMetadata string // URL for the challenge (RFC 9728, 5.1), or ""
 }
 
@@ -47,6 +49,9 @@ func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watc
 		Time: w.start, Program: "bridge", RequestID: httpkit.RequestID(ctx), Session: call.Caller.Session,
 		User: call.Caller.Identity.Subject, UserEmail: call.Caller.Identity.Email,
 		Server: call.Caller.Server, Method: call.Method, Era: call.Caller.Era, BytesIn: len(call.Message.Line),
+	}
+	if g.Tracer != nil {
+		w.traceCall(ctx, call)
 	}
 	items, err := policy.Items(call.Method, call.Message.Params())
 	if err != nil {
@@ -72,6 +77,7 @@ type watch struct {
 	start  time.Time
 	done   []func() // limits taken
 	once   sync.Once
+	span   *tracing.Span // nil without a Tracer
 	record audit.Record
 }
 
@@ -189,13 +195,17 @@ func (w *watch) finish(outcome string, bytes int) {
 			done()
 		}
 		took := time.Since(w.start)
+		failed := outcome
+		if outcome == "ok" {
+			failed = ""
+		}
+		if w.span != nil {
+			w.endSpan(outcome, failed)
+		}
 		if m := w.guard.Metrics; m != nil {
-			tool, failed := "", outcome
+			tool := ""
 			if w.record.Kind == policy.Tool.String() {
 				tool = w.record.Tool
-			}
-			if outcome == "ok" {
-				failed = ""
 			}
 			m.Operation(w.caller.Server, w.caller.Era, w.method, tool, failed, took)
 		}

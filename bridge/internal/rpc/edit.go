@@ -7,11 +7,13 @@ type Edit struct {
 }
 
 // AppendEdited appends line to dst with the edits made. Edits may come in any
-// order; they must not overlap; one at no place is left out. There are two at
-// most in all that the bridge does: an id and a token.
+// order and are sorted in place; they must not overlap; one at no place is left
+// out. There are three at most: an id, a token and the trace's context.
 func AppendEdited(dst, line []byte, edits ...Edit) []byte {
-	if len(edits) == 2 && edits[1].At.Start < edits[0].At.Start {
-		edits = []Edit{edits[1], edits[0]}
+	for i := range edits {
+		for j := i; j > 0 && edits[j].At.Start < edits[j-1].At.Start; j-- {
+			edits[j], edits[j-1] = edits[j-1], edits[j]
+		}
 	}
 	from := 0
 	for _, e := range edits {

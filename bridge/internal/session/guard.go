@@ -22,6 +22,8 @@ type CallInfo struct {
 	Method  string
 	Name    string // of the tool or prompt, or the uri of the resource
 	Message *rpc.Message
+
+	Edit rpc.Edit // Begin may set it: what the child is told beside the message
 }
 
 // Outcome is how a call ended.

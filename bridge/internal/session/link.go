@@ -83,18 +83,24 @@ func (l *Link) Close() {
 // caused, and last a Final one. The error is a *Refusal or an *rpc.Error, and
 // then sink gets nothing.
 func (l *Link) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, error) {
+	return l.callAs(ctx, l.caller, m, sink)
+}
+
+func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sink) (*Call, error) {
 	call := &Call{Method: m.Method, link: l, sink: sink, id: m.ID(), token: m.Token(), life: l.conn.server.limits.CallTime}
 	call.Name = m.Name()
 	if call.Name == "" {
 		call.Name = m.URI()
 	}
 	call.touch(time.Now())
-	if g := l.conn.server.Guard; g != nil && l.caller != nil {
-		w, err := g.Begin(ctx, &CallInfo{Caller: l.caller, Method: m.Method, Name: call.Name, Message: m})
+	var also rpc.Edit
+	if g := l.conn.server.Guard; g != nil && who != nil {
+		info := CallInfo{Caller: who, Method: m.Method, Name: call.Name, Message: m}
+		w, err := g.Begin(ctx, &info)
 		if err != nil {
 			return nil, err
 		}
-		call.watch = w
+		call.watch, also = w, info.Edit
 	}
 	done, err := l.enter(call, m)
 	if err != nil {
@@ -104,7 +110,7 @@ func (l *Link) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, erro
 	if done {
 		return call, nil
 	}
-	return call, l.send(call, m)
+	return call, l.send(call, m, also)
 }
 
 func (c *Call) endWatch(status string) {
@@ -164,8 +170,8 @@ func (c *Conn) assign(call *Call) {
 	c.tokens[call.tokenKey] = call
 }
 
-func (l *Link) send(call *Call, m *rpc.Message) error {
-	var edits [2]rpc.Edit
+func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
+	edits := [...]rpc.Edit{{}, {}, also}
 	if call.key != string(call.id) {
 		edits[0] = rpc.Edit{At: m.IDSpan(), With: []byte(call.key)}
 	}

@@ -21,6 +21,7 @@ type Session struct {
 	server  *Server
 	table   *Table
 	caller  *Caller
+	now     atomic.Pointer[shown] // of the last call
 	created time.Time
 	done    chan struct{}
 
@@ -72,7 +73,10 @@ func (s *Session) listening() bool {
 // Call sends a request of the client. On a child that the bridge initialised
 // itself, initialize is answered from what was remembered: two initializes
 // never reach one child.
-func (s *Session) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, error) {
+//
+// who is the caller as this request shows him: his roles and scopes may be
+// others than when the session was opened (he stepped up, or lost a role).
+func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink Sink) (*Call, error) {
 	link, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		return nil, err
@@ -83,7 +87,26 @@ func (s *Session) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, e
 			return nil, s.answerInitialize(link.conn, m, sink)
 		}
 	}
-	return link.Call(ctx, m, sink)
+	return link.callAs(ctx, s.as(who), m, sink)
+}
+
+// as is the session's caller with the identity of one request. The fronts give
+// the same pointer while the same assertion is shown, so it is made once.
+func (s *Session) as(who *contract.Identity) *Caller {
+	now := s.now.Load()
+	if now == nil || now.who != who {
+		caller := *s.caller
+		caller.Identity = *who
+		now = &shown{who, &caller}
+		s.now.Store(now)
+	}
+	return now.caller
+}
+
+// shown is an identity and the caller that it makes.
+type shown struct {
+	who    *contract.Identity
+	caller *Caller
 }
 
 func (s *Session) answerInitialize(c *Conn, m *rpc.Message, sink Sink) error {

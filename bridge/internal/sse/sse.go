@@ -121,7 +121,7 @@ func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error 
 	if m.Kind != rpc.Request {
 		return s.Send(r.Context(), m)
 	}
-	_, err := s.Call(r.Context(), m, s.Standing)
+	_, err := s.Call(r.Context(), identity.From(r.Context()), m, s.Standing)
 	var refusal *session.Refusal
 	if err == nil || errors.As(err, &refusal) {
 		return err

@@ -30,7 +30,7 @@ func (e *elder) say(line string) {
 		e.t.Fatal(err)
 	}
 	if m.Kind == rpc.Request {
-		_, err = e.session.Call(e.t.Context(), &m, e.queue)
+		_, err = e.session.Call(e.t.Context(), &e.session.Owner, &m, e.queue)
 	} else {
 		err = e.session.Send(e.t.Context(), &m)
 	}

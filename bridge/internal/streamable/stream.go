@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 )
@@ -148,7 +149,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 			continue
 		}
 		finals++
-		call, err := s.Call(r.Context(), m, q)
+		call, err := s.Call(r.Context(), identity.From(r.Context()), m, q)
 		if err != nil {
 			q.Push(session.Answer(session.AsRPC(err).Body(m.ID())))
 			continue

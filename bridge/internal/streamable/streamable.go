@@ -182,7 +182,7 @@ func (f *Front) delete(w http.ResponseWriter, r *http.Request) {
 // call answers one request: the path that every tool call takes.
 func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
 	q := session.NewQueue(f.Server.Limits().Queue)
-	call, err := s.Call(r.Context(), m, q)
+	call, err := s.Call(r.Context(), identity.From(r.Context()), m, q)
 	if err != nil {
 		if m.Method == "initialize" {
 			s.End(err)
