@@ -26,6 +26,7 @@ type config struct {
 
 	Audience     string        `help:"Audience that access tokens must name (default: public URL + /mcp)."`
 	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
+	AdminRole    string        `help:"Role whose holders see and may end all sessions on /account; empty for nobody." default:"mcp-admin"`
 	RequireRole  string        `help:"Role that each caller must have."`
 	LogoutClient []string      `help:"Further clients of the realm whose logout tokens are believed."`
 	Leeway       time.Duration `help:"Between the issuer's clock and this one." default:"30s"`

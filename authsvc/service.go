@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/account"
@@ -24,6 +25,7 @@ import (
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/authsvc/internal/session/memstore"
 	"gatehouse/authsvc/internal/session/redisstore"
+	"gatehouse/authsvc/internal/telemetry"
 	"gatehouse/internal/httpkit"
 	"gatehouse/internal/tracing"
 )
@@ -41,13 +43,18 @@ type service struct {
 	sessions *session.Sessions
 	pages    *page.Pages
 	tracer   *tracing.Tracer
+	open     admin.Open
+	reg      *prometheus.Registry
+	metrics  *telemetry.Metrics
 }
 
 func newService(cfg config, log zerolog.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log}
+	s := &service{cfg: cfg, log: log, reg: httpkit.NewRegistry()}
+	s.metrics = telemetry.New(s.reg)
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
+	s.store = s.metrics.Store(s.store)
 	if err := s.openTracer(); err != nil {
 		return nil, err
 	}
@@ -68,7 +75,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
 	s.sessions = &session.Sessions{
-		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: refresher{s.provider},
+		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: s.metrics.Refresher(refresher{s.provider}),
 		Ages: session.Ages{Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser},
 		Now:  time.Now, Log: log,
 	}
@@ -112,12 +119,12 @@ func (s *service) once(ctx context.Context, id string, until time.Time) (bool, e
 // serve runs everything until ctx ends, then drains and waits for what runs
 // beside the requests.
 func (s *service) serve(ctx context.Context) error {
-	reg := httpkit.NewRegistry()
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: tokens{s.provider}, Signer: s.keys, Endings: s.endings, Once: s.once,
 		Rules: check.Rules{PublicURL: s.cfg.PublicURL, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole}, Now: time.Now, Log: s.log,
-	}, s.cfg.Remember, reg)
+	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
+	s.endings.OnEnd(s.metrics.Ended)
 
 	public, err := httpkit.Listen(ctx, s.cfg.Listen)
 	if err != nil {
@@ -136,7 +143,7 @@ func (s *service) serve(ctx context.Context) error {
 	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
 	err = httpkit.Serve(ctx, s.cfg.Drain, nil,
 		httpkit.Endpoint{Listener: public, Server: s.server(s.publicRoutes(verdicts))},
-		httpkit.Endpoint{Listener: internal, Server: s.server(s.internalRoutes(httpkit.Metrics(reg)))},
+		httpkit.Endpoint{Listener: internal, Server: s.server(s.internalRoutes(httpkit.Metrics(s.reg)))},
 	)
 	s.sessions.Wait()
 	s.closeTracer()
@@ -161,12 +168,12 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	for _, h := range []interface{ Mount(chi.Router) }{
 		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
 		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL},
-		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL},
+		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
 		&metadata.Handler{PublicURL: s.cfg.PublicURL, Issuer: s.cfg.Issuer, Scopes: s.cfg.Scopes, ResourcePath: check.ResourcePath},
 	} {
 		h.Mount(r)
 	}
-	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.InfoLevel), httpkit.Recover())
+	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.InfoLevel), s.metrics.Login, httpkit.Recover())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth" {
 			auth.ServeHTTP(w, r)
@@ -176,9 +183,23 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	})
 }
 
+// adminPart joins what the administrators' part of the page shows.
+func (s *service) adminPart(verdicts *check.Handler) account.Admin {
+	return account.Admin{
+		Role: s.cfg.AdminRole, Who: verdicts.Who,
+		Open: func() map[string]bool { return s.open.List(time.Now()) },
+		Refusals: func() (all []account.Refusal) {
+			for _, one := range verdicts.Refusals() {
+				all = append(all, account.Refusal(one))
+			}
+			return all
+		},
+	}
+}
+
 func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	r := chi.NewRouter()
-	(&admin.Handler{Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions}).Mount(r)
+	(&admin.Handler{Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions, Open: &s.open, Now: time.Now}).Mount(r)
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Method(http.MethodGet, "/health/live", httpkit.Live())
 	r.Method(http.MethodGet, "/health/ready", httpkit.Ready(map[string]httpkit.Check{

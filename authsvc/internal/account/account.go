@@ -1,5 +1,6 @@
 // Package account is the page of a person who is signed in: who they are,
 // their open sessions with a button to end each, and how to connect a client.
+// An administrator also sees everybody's sessions and the last refusals.
 //
 // It must never know how a session is stored.
 package account
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/session"
@@ -27,6 +29,8 @@ type Handler struct {
 	Sessions  *session.Sessions
 	Pages     *page.Pages
 	PublicURL string
+	Admin     Admin
+	Log       zerolog.Logger
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
@@ -35,6 +39,7 @@ func (h *Handler) Mount(r chi.Router) {
 	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
 	r.Method(http.MethodGet, "/account", httpkit.Handle(h.show))
 	r.Method(http.MethodPost, "/account/sessions/end", guard.Handler(httpkit.Handle(h.end)))
+	r.Method(http.MethodPost, "/account/everyone/end", guard.Handler(httpkit.Handle(h.endAny)))
 	r.Method(http.MethodGet, page.StylePath, httpkit.Handle(page.Style))
 }
 
@@ -42,6 +47,7 @@ type view struct {
 	Identity contract.Identity
 	Sessions []row
 	Clients  []client
+	Everyone *everyone // nil but for an administrator
 }
 
 type row struct {
@@ -83,13 +89,22 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := view{Identity: sess.Identity, Clients: clients(h.PublicURL)}
 	for _, e := range list {
-		v.Sessions = append(v.Sessions, row{
-			SID: e.SID, RemoteIP: e.RemoteIP, Agent: e.Agent, Current: e.SID == sess.Identity.SessionID,
-			Created: human(e.Created), CreatedISO: e.Created.Format(time.RFC3339),
-			Seen: human(e.Seen), SeenISO: e.Seen.Format(time.RFC3339),
-		})
+		v.Sessions = append(v.Sessions, rowOf(e, sess))
+	}
+	if h.isAdmin(sess.Identity) {
+		if v.Everyone, err = h.everyone(r, sess); err != nil {
+			return h.unavailable(w, r, err)
+		}
 	}
 	return h.Pages.Write(w, http.StatusOK, "account", v)
+}
+
+func rowOf(e session.Entry, own session.Session) row {
+	return row{
+		SID: e.SID, RemoteIP: e.RemoteIP, Agent: e.Agent, Current: e.SID == own.Identity.SessionID,
+		Created: human(e.Created), CreatedISO: e.Created.Format(time.RFC3339),
+		Seen: human(e.Seen), SeenISO: e.Seen.Format(time.RFC3339),
+	}
 }
 
 func human(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }

@@ -32,6 +32,8 @@ type Handler struct {
 	Keys     func() (jose.JSONWebKeySet, error)
 	Ended    func(ctx context.Context, ids ...string) (map[string]time.Time, error)
 	Sessions Sessions
+	Open     *Open // told what the bridges ask about
+	Now      func() time.Time
 }
 
 // Mount adds the handler's routes.
@@ -55,6 +57,7 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: err.Error()}
 	}
+	h.Open.See(m.SIDs, h.Now())
 	found, err := h.Ended(r.Context(), m.SIDs...)
 	if err != nil {
 		return unavailable(err)

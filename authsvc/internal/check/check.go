@@ -58,9 +58,10 @@ type Handler struct {
 	Now      func() time.Time
 	Log      zerolog.Logger
 
-	cache  *cache
-	flight singleflight.Group
-	counts counts
+	cache    *cache
+	flight   singleflight.Group
+	counts   counts
+	refusals refusals
 }
 
 // New completes a handler: a bounded cache, and counters in reg.
@@ -103,7 +104,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 	}
 	k := key(sha256.Sum256(secret[:]))
 	now := h.Now()
-	v := h.cache.get(k)
+	v := h.remembered(k, now)
 	if v == nil || !v.freshAt(now) {
 		var err error
 		if v, err = h.lookup(r.Context(), k, secret, v); err != nil {
@@ -117,6 +118,17 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 	}
 	h.counts.cookie.Inc()
 	allow(w, v)
+}
+
+// remembered returns the verdict of a key, fresh or stale, or nil.
+func (h *Handler) remembered(k key, now time.Time) *verdict {
+	v := h.cache.get(k)
+	if v != nil && v.freshAt(now) {
+		h.counts.hits.Inc()
+	} else {
+		h.counts.misses.Inc()
+	}
+	return v
 }
 
 // lookup is the slow path: one look at the store for all that ask at once.

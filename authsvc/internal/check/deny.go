@@ -92,6 +92,9 @@ func plainName(name string) bool {
 // cleared here: an outage must not sign anybody out.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, err error) {
 	h.counts.denied[why].Inc()
+	if why != denyNothing { // every client's first request is one: they would push all others out
+		h.refusals.add(refusalOf(r, why, h.Now()))
+	}
 	header := w.Header()
 	header.Set("Content-Length", "0")
 	uri := r.Header.Get(contract.HeaderOriginalURI)
@@ -118,6 +121,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, err e
 // counts holds the counters themselves, so that the hot path looks up none.
 type counts struct {
 	cookie, token prometheus.Counter
+	hits, misses  prometheus.Counter
 	denied        [denials]prometheus.Counter
 }
 
@@ -125,10 +129,14 @@ func newCounts(reg prometheus.Registerer, c *cache) counts {
 	verdicts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "authsvc_verdicts_total", Help: "Answers to auth_request, by outcome and by what was shown or lacked.",
 	}, []string{"outcome", "by"})
-	reg.MustRegister(verdicts, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "authsvc_verdict_cache_total", Help: "Looks into the remembered verdicts, by whether one was fresh.",
+	}, []string{"result"})
+	reg.MustRegister(verdicts, looks, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "authsvc_remembered_verdicts", Help: "Verdicts remembered in this process.",
 	}, func() float64 { return float64(c.len()) }))
-	n := counts{cookie: verdicts.WithLabelValues("allowed", "cookie"), token: verdicts.WithLabelValues("allowed", "token")}
+	n := counts{cookie: verdicts.WithLabelValues("allowed", "cookie"), token: verdicts.WithLabelValues("allowed", "token"),
+		hits: looks.WithLabelValues("hit"), misses: looks.WithLabelValues("miss")}
 	for why, name := range denialNames {
 		n.denied[why] = verdicts.WithLabelValues("denied", name)
 	}

@@ -54,8 +54,9 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 		return
 	}
 	k := key(sha256.Sum256([]byte(token)))
-	v := h.cache.get(k)
-	if v == nil || !v.freshAt(h.Now()) {
+	now := h.Now()
+	v := h.remembered(k, now)
+	if v == nil || !v.freshAt(now) {
 		var err error
 		if v, err = h.verify(r.Context(), k, token, v); err != nil {
 			h.deny(w, r, reasonOf(err, denyToken), err)

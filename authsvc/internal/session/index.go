@@ -41,6 +41,9 @@ func (s *Sessions) enlist(ctx context.Context, secret Secret, sess Session) (sur
 			return nil, err
 		}
 	}
+	if err := s.list(ctx, sess.Identity, e.End); err != nil {
+		return nil, err
+	}
 	most := maxEntries
 	if s.Ages.PerUser > 0 {
 		most = min(most, s.Ages.PerUser)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,10 +78,16 @@ func (s *Sessions) Create(ctx context.Context, g Grant, remoteIP, agent string) 
 	return secret, sess, nil
 }
 
+const ownPrefix = "g-"
+
+// IsOwn reports whether an id is that of a session of ours; else it is the
+// provider's.
+func IsOwn(sid string) bool { return strings.HasPrefix(sid, ownPrefix) }
+
 // ownSID is an id from which the secret cannot be found.
 func ownSID(secret Secret) string {
 	sum := sha256.Sum256([]byte("gatehouse sid\x00" + string(secret[:])))
-	return "g-" + hex.EncodeToString(sum[:16])
+	return ownPrefix + hex.EncodeToString(sum[:16])
 }
 
 func refused(ok bool) error {

@@ -1,0 +1,113 @@
+package account
+
+import (
+	"net/http"
+	"sort"
+	"strconv"
+	"time"
+
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
+)
+
+// Admin is what the page shows to those with the role, beside their own.
+type Admin struct {
+	Role     string                                     // "" shows it to nobody
+	Open     func() map[string]bool                     // sids with a stream open at a bridge
+	Who      func(sid string) (contract.Identity, bool) // whose a token's sid is
+	Refusals func() []Refusal                           // newest first
+}
+
+// Refusal is a request that was not let in.
+type Refusal struct {
+	Time                     time.Time
+	Why, RequestID, IP, Path string
+}
+
+// everyone is the administrators' part of the page.
+type everyone struct {
+	Sessions   []listed
+	Tokens     []token
+	Refusals   []refused
+	Page       int
+	Prev, Next int // 0 where there is none
+	Pages      int
+}
+
+type listed struct {
+	row
+	Subject, Email string
+	Open           bool
+}
+
+type token struct{ SID, Subject, Email string }
+
+type refused struct {
+	Refusal
+	At, AtISO string
+}
+
+func (h *Handler) isAdmin(id contract.Identity) bool {
+	return h.Admin.Role != "" && id.HasRole(h.Admin.Role)
+}
+
+func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, error) {
+	page, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
+	list, pages, err := h.Sessions.All(r.Context(), page)
+	if err != nil {
+		return nil, err
+	}
+	v := &everyone{Page: min(max(page, 1), pages), Pages: pages}
+	if v.Page > 1 {
+		v.Prev = v.Page - 1
+	}
+	if v.Page < pages {
+		v.Next = v.Page + 1
+	}
+	open := h.Admin.Open()
+	for _, l := range list {
+		v.Sessions = append(v.Sessions, listed{rowOf(l.Entry, own), l.Subject, l.Email, open[l.SID]})
+	}
+	for sid := range open {
+		if id, ok := h.Admin.Who(sid); ok && !session.IsOwn(sid) {
+			v.Tokens = append(v.Tokens, token{sid, id.Subject, id.Email})
+		}
+	}
+	sort.Slice(v.Tokens, func(a, b int) bool { return v.Tokens[a].Email+v.Tokens[a].SID < v.Tokens[b].Email+v.Tokens[b].SID })
+	for _, one := range h.Admin.Refusals() {
+		v.Refusals = append(v.Refusals, refused{one, human(one.Time), one.Time.Format(time.RFC3339)})
+	}
+	return v, nil
+}
+
+// endAny ends a session of anybody, for an administrator: one of ours by its
+// owner and id, or what hangs on the provider's session of a token.
+func (h *Handler) endAny(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.current(w, r)
+	if !ok || err != nil {
+		return err
+	}
+	if !h.isAdmin(sess.Identity) {
+		return &httpkit.Error{Code: http.StatusForbidden, Msg: "only an administrator may end the sessions of others"}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
+	}
+	subject, sid := r.PostForm.Get("sub"), r.PostForm.Get("sid")
+	switch {
+	case sid == "":
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "the form names no session"}
+	case session.IsOwn(sid):
+		err = h.Sessions.EndOne(r.Context(), subject, sid)
+	default:
+		err = h.Sessions.EndProvider(r.Context(), sid, "")
+	}
+	if err != nil {
+		return h.unavailable(w, r, err)
+	}
+	h.Log.Info().Str("user", sess.Identity.Subject).Str("ended_user", subject).Str("sid", sid).Msg("an administrator ended a session")
+	http.Redirect(w, r, "/account#everyone", http.StatusSeeOther)
+	return nil
+}

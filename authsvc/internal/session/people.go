@@ -1,0 +1,119 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// People are listed so that an administrator can see all sessions: a store
+// only finds what it is asked for. The list is cut into shards, so that people
+// who sign in at once seldom write the same one.
+const (
+	kindPeople   = "people"
+	shards       = 64
+	maxShard     = 4096 // people of one shard; further ones are not listed
+	peopleOfPage = 25
+)
+
+// Person had a session at some time until Until.
+type Person struct {
+	Subject string    `json:"sub"`
+	Email   string    `json:"email"`
+	Until   time.Time `json:"until"`
+}
+
+// Listed is a session with whose it is.
+type Listed struct {
+	Person
+	Entry
+}
+
+func shardOf(subject string) int {
+	sum := sha256.Sum256([]byte(subject))
+	return int(sum[0]) % shards
+}
+
+func (s *Sessions) shardName(n int) string { return s.Box.Name(kindPeople, strconv.Itoa(n)) }
+
+// list makes sure that a person is among the people.
+func (s *Sessions) list(ctx context.Context, id contract.Identity, until time.Time) error {
+	name := s.shardName(shardOf(id.Subject))
+	for range swapTries {
+		values, err := s.Store.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		people := s.openPeople(name, values[0])
+		people = slices.DeleteFunc(people, func(p Person) bool { return p.Subject == id.Subject })
+		if len(people) >= maxShard {
+			s.Log.Warn().Msg("too many people for the administrators' list; this one is not in it")
+			return nil
+		}
+		plain, err := json.Marshal(append(people, Person{id.Subject, id.Email, until}))
+		if err != nil {
+			return fmt.Errorf("people: %w", err)
+		}
+		if ok, err := s.Store.Swap(ctx, name, values[0], s.Box.Seal(name, plain), s.Ages.Absolute); ok || err != nil {
+			return err
+		}
+	}
+	return errBusy
+}
+
+// openPeople leaves out those whose last session is past its end.
+func (s *Sessions) openPeople(name string, sealed []byte) []Person {
+	if sealed == nil {
+		return nil
+	}
+	var people []Person
+	plain, err := s.Box.Open(name, sealed)
+	if err == nil {
+		err = json.Unmarshal(plain, &people)
+	}
+	if err != nil {
+		s.Log.Warn().Err(err).Msg("the list of people does not open (was the client's secret changed?); it starts anew")
+		return nil
+	}
+	now := s.Now()
+	return slices.DeleteFunc(people, func(p Person) bool { return !now.Before(p.Until) })
+}
+
+// All returns the sessions of one page of the people, in the order of their
+// email addresses, and the number of pages. Page 1 is the first.
+func (s *Sessions) All(ctx context.Context, page int) (sessions []Listed, pages int, err error) {
+	names := make([]string, shards)
+	for n := range names {
+		names[n] = s.shardName(n)
+	}
+	sealed, err := s.Store.Get(ctx, names...)
+	if err != nil {
+		return nil, 0, err
+	}
+	var people []Person
+	for n, value := range sealed {
+		people = append(people, s.openPeople(names[n], value)...)
+	}
+	slices.SortFunc(people, func(a, b Person) int {
+		return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Subject, b.Subject))
+	})
+	pages = max(1, (len(people)+peopleOfPage-1)/peopleOfPage)
+	from := (min(max(page, 1), pages) - 1) * peopleOfPage
+	for _, p := range people[from:min(from+peopleOfPage, len(people))] {
+		entries, err := s.List(ctx, p.Subject)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, e := range entries {
+			sessions = append(sessions, Listed{p, e})
+		}
+	}
+	return sessions, pages, nil
+}

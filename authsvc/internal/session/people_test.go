@@ -1,0 +1,58 @@
+package session_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/authsvc/internal/session/memstore"
+	"gatehouse/internal/contract"
+)
+
+func TestAllSessionsInPages(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	store := memstore.New(now, 0)
+	s := &session.Sessions{
+		Store: store, Box: session.NewBox([]byte("secret"), "index"), Now: now, Log: zerolog.Nop(),
+		Endings: session.NewEndings(store, time.Hour, now, zerolog.Nop()), Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour},
+	}
+	const people = 60
+	for i := range people {
+		for range 1 + i%2 {
+			id := contract.Identity{Subject: fmt.Sprint("u", i), Email: fmt.Sprintf("%02d@example.com", i), Expires: clock.Add(time.Hour)}
+			if _, _, err := s.Create(t.Context(), session.Grant{Identity: id}, "192.0.2.1", "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	last := ""
+	for page := 1; page <= 3; page++ {
+		list, pages, err := s.All(t.Context(), page)
+		if err != nil || pages != 3 {
+			t.Fatal(pages, err)
+		}
+		for _, l := range list {
+			if seen[l.SID] || l.Email < last {
+				t.Errorf("%s of %s stands twice or out of order", l.SID, l.Email)
+			}
+			seen[l.SID], last = true, l.Email
+		}
+	}
+	if len(seen) != people*3/2 {
+		t.Errorf("%d sessions on all pages, want %d", len(seen), people*3/2)
+	}
+	for _, page := range []int{-1, 0, 99} {
+		if list, _, err := s.All(t.Context(), page); err != nil || len(list) == 0 {
+			t.Errorf("page %d: %d sessions, %v", page, len(list), err)
+		}
+	}
+	clock = clock.Add(2 * time.Hour)
+	if list, pages, err := s.All(t.Context(), 1); err != nil || len(list) != 0 || pages != 1 {
+		t.Errorf("after their end: %d sessions on %d pages, %v", len(list), pages, err)
+	}
+}
