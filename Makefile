@@ -17,10 +17,16 @@ build: ## Build the programs into bin/
 	@mkdir -p bin
 	$(if $(PROGRAMS),CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS),@echo "no program in this tree")
 
-lint: ## gofmt and vet
+GOLANGCI := .cache/tools/golangci-lint
+
+$(GOLANGCI): test/tools/golangci.mod
+	go build -trimpath -modfile=$< -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+lint: $(GOLANGCI) ## gofmt, vet, golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted; exit 1; fi
 	go vet ./...
+	$(GOLANGCI) run ./...
 
 unit: ## Unit tests with the race detector
 	go test -race -count=1 -timeout 5m ./...
@@ -29,7 +35,7 @@ unit: ## Unit tests with the race detector
 # lacks a program, never passed over in silence.
 NEED_PROGRAMS := $(if $(filter 2,$(words $(PROGRAMS))),,$(filter conformance package-test units-test,$(TEST_PARTS)))
 
-test: deps ## Everything: each part of TEST_PARTS, with its seconds
+test: deps build ## Everything: each part of TEST_PARTS, with its seconds
 	@$(if $(NEED_PROGRAMS),printf "not run (a program has no main.go): %s\n" "$(NEED_PROGRAMS)",:)
 	@test/parts.sh $(filter-out $(NEED_PROGRAMS),$(TEST_PARTS))
 

@@ -4,8 +4,8 @@ GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq
-TEST_PACKAGES := openssl python3-venv lua-check prometheus systemd dpkg-dev debootstrap
+RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq curl maven
+TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
 .PHONY: run deps deps-run deps-test e2e programs
 
@@ -28,13 +28,13 @@ define install_missing
 endef
 
 deps-run:
-	$(call install_missing,$(filter-out $(if $(shell command -v java),openjdk-17-jre-headless),$(RUN_PACKAGES)))
+	$(call install_missing,$(filter-out $(if $(shell command -v java),openjdk-17-jre-headless) $(if $(shell command -v mvn),maven),$(RUN_PACKAGES)))
 
 deps-test:
+	@node --version 2>/dev/null | grep -qE '^v(2[0-9]|[3-9][0-9])\.' || { echo "node: the tests drive clients that need Node 20 or newer with npx on the PATH; install it from nodejs.org" >&2; exit 1; }
 	$(call install_missing,$(TEST_PACKAGES))
 
-$(KEYCLOAK)/.unpacked:
-	@command -v mvn >/dev/null || { $(SUDO) apt-get install -y -q --no-install-recommends maven; }
+$(KEYCLOAK)/.unpacked: | deps-run
 	mvn -q dependency:get -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip -Dtransitive=false
 	mkdir -p $(GATEHOUSE_CACHE)
 	cd $(GATEHOUSE_CACHE) && rm -rf keycloak-$(KEYCLOAK_VERSION) && \

@@ -26,7 +26,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	if err := removeStaleSocket(path); err != nil {
+	if err := removeStaleSocket(ctx, path); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	l, err := lc.Listen(ctx, "unix", path)
@@ -36,7 +36,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-func removeStaleSocket(path string) error {
+func removeStaleSocket(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -47,7 +47,7 @@ func removeStaleSocket(path string) error {
 	if info.Mode()&fs.ModeSocket == 0 {
 		return fmt.Errorf("%s exists and is not a socket", path)
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = conn.Close()
 		return fmt.Errorf("another process answers on %s", path)
@@ -88,9 +88,12 @@ func Serve(ctx context.Context, grace time.Duration, drain func(context.Context)
 		return err
 	}
 	alive, endWatch := context.WithCancel(context.WithoutCancel(ctx))
-	watch := make(chan error, 1)
-	go func() { watch <- manager.Watchdog(alive) }()
-	defer func() { endWatch(); <-watch }()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		_ = manager.Watchdog(alive) // a manager that hears nothing restarts us
+	}()
+	defer func() { endWatch(); <-watched }()
 	failed := make(chan error, len(endpoints))
 	for _, e := range endpoints {
 		go func() {

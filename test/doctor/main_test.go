@@ -142,10 +142,12 @@ func TestOneThingBroken(t *testing.T) {
 		fails string // the only check that may fail
 		broke func(*stub)
 	}{
-		"old TLS":            {"TLS versions", func(s *stub) { s.tls.MinVersion = tls.VersionTLS10 }},
-		"no TLS 1.3":         {"TLS versions", func(s *stub) { s.tls.MaxVersion = tls.VersionTLS12 }},
-		"no redirect":        {"redirect", func(s *stub) { s.plain = ok }},
-		"redirect elsewhere": {"redirect", func(s *stub) { s.plain = http.RedirectHandler("https://other.example/sse", 301).ServeHTTP }},
+		"old TLS":     {"TLS versions", func(s *stub) { s.tls.MinVersion = tls.VersionTLS10 }},
+		"no TLS 1.3":  {"TLS versions", func(s *stub) { s.tls.MaxVersion = tls.VersionTLS12 }},
+		"no redirect": {"redirect", func(s *stub) { s.plain = ok }},
+		"redirect elsewhere": {"redirect", func(s *stub) {
+			s.plain = http.RedirectHandler("https://other.example/sse", http.StatusMovedPermanently).ServeHTTP
+		}},
 		"no HSTS":            {"security headers", func(s *stub) { delete(s.headers, "Strict-Transport-Security") }},
 		"version shown":      {"server version", func(s *stub) { s.headers["Server"] = "nginx/1.22.1" }},
 		"unhealthy":          {"health", on("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); _, _ = fmt.Fprintln(w, "unhealthy") })},

@@ -15,8 +15,6 @@ import (
 	"gatehouse/test/stack"
 )
 
-const cookieName = "__Host-gatehouse"
-
 var formAction = regexp.MustCompile(`action="([^"]+)"`)
 
 // signIn goes the browser's way without a browser: login, Keycloak's form,

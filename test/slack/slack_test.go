@@ -1,5 +1,5 @@
-// Package slack runs deploy/slack, the real Python server with the real
-// slack_sdk, against a stand-in for Slack's Web API.
+// Package slack runs deploy/slack behind the bridge, the real Python server
+// with the real slack_sdk, against a stand-in for Slack's Web API.
 //
 // It promises nothing about Slack itself: only what the stand-in, written
 // from Slack's documentation of its Web API, answers.
@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,14 +139,50 @@ func serverArgs(t *testing.T) []string {
 	return []string{python(t), filepath.Join(root(t), "deploy", "slack", "server.py")}
 }
 
-// connect starts the server as a child and speaks MCP with it over stdio.
+// connect puts the server behind a bridge and opens a session with it.
 func connect(t *testing.T, api, botToken string) *mcp.ClientSession {
 	t.Helper()
-	argv := serverArgs(t)
-	cmd := exec.Command(argv[0], argv[1:]...)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	_ = listener.Close()
+	bridge := filepath.Join(t.TempDir(), "bridge")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bridge, filepath.Join(root(t), "bridge")).CombinedOutput(); err != nil {
+		t.Fatalf("build the bridge: %v\n%s", err, out)
+	}
+	cmd := exec.Command(bridge, append([]string{"--listen=" + addr, "--identity=none", "--"}, serverArgs(t)...)...)
 	cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+botToken, "SLACK_API_URL="+api+"/api/")
 	cmd.Stderr = os.Stderr
-	return session(t, &mcp.CommandTransport{Command: cmd})
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	awaitHealth(t, "http://"+addr+"/health")
+	return session(t, &mcp.StreamableClientTransport{Endpoint: "http://" + addr + "/mcp"})
+}
+
+func awaitHealth(t *testing.T, url string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		res, err := http.Get(url)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("the bridge is not healthy: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func session(t *testing.T, transport mcp.Transport) *mcp.ClientSession {

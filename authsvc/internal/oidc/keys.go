@@ -86,15 +86,15 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 // find returns the keys with the kid. An unknown kid may be a new key, so it
 // is worth a fetch, but only the first in an interval.
 func (k *KeySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
-	found, age, err := k.cached(kid)
-	if len(found) > 0 {
+	if found, age, _ := k.cached(kid); len(found) > 0 {
 		if age > keysMaxAge {
 			go k.refresh(context.WithoutCancel(ctx)) //nolint:errcheck // the old set stays in use
 		}
 		return found, nil
 	}
 	fetchErr := k.refresh(ctx)
-	if found, _, err = k.cached(kid); len(found) > 0 {
+	found, _, err := k.cached(kid)
+	if len(found) > 0 {
 		return found, nil
 	}
 	if err != nil {

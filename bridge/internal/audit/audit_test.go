@@ -116,10 +116,11 @@ func TestASlowSinkNeverBlocks(t *testing.T) {
 		}
 	}()
 	sent := uint64(many)
-	for before, lost := uint64(0), true; lost; lost = s.Dropped() > before { // until there is room in the queue
-		before = s.Dropped()
+	for lost := true; lost; { // until there is room in the queue
+		before := s.Dropped()
 		s.Write(audit.Record{Tool: "last-line"})
 		sent++
+		lost = s.Dropped() > before
 	}
 	s.Close()
 	got := <-drained

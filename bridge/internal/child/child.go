@@ -55,6 +55,7 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 	if len(spec.Argv) == 0 {
 		return nil, errors.New("no command")
 	}
+	//nolint:noctx // stop is the child's end: a ladder from stdin's end to SIGKILL
 	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

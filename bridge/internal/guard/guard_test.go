@@ -162,7 +162,6 @@ func TestABadFileKeepsTheOldOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := file.Current.Load()
 	ctx, cancel := context.WithCancel(context.Background())
 	results, hup, ended := make(chan error, 16), make(chan os.Signal), make(chan error)
 	go func() { ended <- file.Watch(ctx, hup, func(err error) { results <- err }) }()
@@ -170,7 +169,7 @@ func TestABadFileKeepsTheOldOne(t *testing.T) {
 	if err := <-results; err != nil {
 		t.Fatal(err)
 	}
-	old = file.Current.Load()
+	old := file.Current.Load()
 	writeFile(t, path+".new", "default: deny\nrules:\n  - name: [\n")
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)

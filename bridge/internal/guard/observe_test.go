@@ -3,7 +3,6 @@ package guard_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -140,7 +139,7 @@ func ask(t *testing.T, base, query string) int {
 		Data   struct{ Result []json.RawMessage }
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Status != "success" {
-		t.Fatal(fmt.Sprintf("%s: %s", query, raw))
+		t.Fatalf("%s: %s", query, raw)
 	}
 	return len(answer.Data.Result)
 }

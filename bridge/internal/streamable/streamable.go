@@ -108,7 +108,7 @@ func (f *Front) wants(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	accept := strings.Join(r.Header.Values("Accept"), ",")
-	if accept != "" && !strings.Contains(accept, "*/*") && !(strings.Contains(accept, "application/json") && strings.Contains(accept, "text/event-stream")) {
+	if accept != "" && !strings.Contains(accept, "*/*") && (!strings.Contains(accept, "application/json") || !strings.Contains(accept, "text/event-stream")) {
 		answer.Refuse(w, http.StatusNotAcceptable, rpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
 		return false
 	}

@@ -36,7 +36,7 @@ func (r *Request) CheckHeaders(h http.Header) *Error {
 	if err := checkHeader(h, HeaderMethod, r.Method, false); err != nil {
 		return err
 	}
-	source := ""
+	var source string
 	switch r.Method {
 	case CallTool, GetPrompt:
 		source = "name"
