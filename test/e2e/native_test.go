@@ -5,9 +5,11 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,6 +54,43 @@ func TestNativeInterruptLeavesNothing(t *testing.T) {
 				t.Errorf("left running:\n%s", strings.Join(left, "\n"))
 			}
 			t.Log(said)
+		})
+	}
+}
+
+// What stands in the way is one line that names the part and the way out, and
+// nothing is left running.
+func TestNativeRunSaysWhatStandsInTheWay(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	for name, c := range map[string]struct {
+		args []string
+		says []string
+	}{
+		"a taken port": {[]string{"-https", port, "-keycloak", os.Getenv("GATEHOUSE_KEYCLOAK")}, []string{"nginx (https)", port, "is taken"}},
+		"no Keycloak":  {[]string{"-free", "-keycloak", "/nowhere"}, []string{"keycloak", "/nowhere", "make run"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			cmd := exec.CommandContext(t.Context(), filepath.Join(repository(t), "bin", "run"), append([]string{"-dir", dir}, c.args...)...)
+			cmd.Dir = repository(t)
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("it started:\n%s", out)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("it said no %q:\n%s", want, out)
+				}
+			}
+			if left := processes(t, dir); len(left) > 0 {
+				t.Errorf("left running:\n%s", strings.Join(left, "\n"))
+			}
 		})
 	}
 }

@@ -52,7 +52,7 @@ func (s *Stack) seed(ctx context.Context, o Options, realm []byte) (string, erro
 // plant copies the distribution and puts the realm where a start imports it.
 func plant(home, distribution string, realm []byte) error {
 	if err := os.CopyFS(home, os.DirFS(distribution)); err != nil {
-		return fmt.Errorf("keycloak: %w; `make deps` fetches it", err)
+		return fmt.Errorf("keycloak: copy %s: %w; `make run` fetches it", distribution, err)
 	}
 	imports := filepath.Join(home, "data", "import")
 	if err := os.MkdirAll(imports, 0o700); err != nil {

@@ -1,0 +1,63 @@
+package rules
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	link       = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+	makeTarget = regexp.MustCompile("(?m)(?:^|`|&& )make ([a-z][a-z0-9-]*)")
+	target     = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
+)
+
+// What the pages name must be there: files that they link to, targets that
+// they tell one to make.
+func TestDocsNameWhatExists(t *testing.T) {
+	targets := map[string]bool{}
+	for _, pattern := range []string{"Makefile", "mk/*.mk"} {
+		for _, file := range glob(t, pattern) {
+			for _, found := range target.FindAllStringSubmatch(text(t, file), -1) {
+				targets[found[1]] = true
+			}
+		}
+	}
+	pages := append(glob(t, "*.md"), glob(t, "docs/*.md")...)
+	if len(pages) < 5 || !targets["run"] {
+		t.Fatalf("%d pages and %d targets: looking in the wrong place", len(pages), len(targets))
+	}
+	for _, page := range pages {
+		content := text(t, page)
+		for _, found := range link.FindAllStringSubmatch(content, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), found[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, found[1])
+			}
+		}
+		for _, found := range makeTarget.FindAllStringSubmatch(content, -1) {
+			if !targets[found[1]] {
+				t.Errorf("%s says make %s, and no such target is there", page, found[1])
+			}
+		}
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func text(t *testing.T, file string) string {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(raw), "\r", "")
+}
