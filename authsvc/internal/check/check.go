@@ -91,18 +91,49 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveCookie(w, r)
 }
 
+// Recall appends the whole answer to a caller whose verdict is remembered, for
+// who has no *http.Request yet. Whatever it does not know is ServeHTTP's.
+func (h *Handler) Recall(dst []byte, authorization, cookie string) ([]byte, bool) {
+	k, ok := shown(authorization, cookie)
+	if !ok {
+		return nil, false
+	}
+	now := h.Now()
+	v := h.cache.get(k)
+	if v == nil || !v.freshAt(now) || v.thumbprint != "" {
+		return nil, false
+	}
+	if _, lacks := h.lacks(v); lacks {
+		return nil, false
+	}
+	h.counts.hits.Inc()
+	h.count(v)
+	return v.response(dst, now), true
+}
+
+// shown is the key of what a caller shows; Authorization alone counts where it
+// is there.
+func shown(authorization, cookie string) (key, bool) {
+	if authorization != "" {
+		scheme, token, ok := parseAuthorization([]string{authorization})
+		return tokenKey(token), ok && scheme == schemeBearer
+	}
+	text, _ := session.CookieValue([]string{cookie}, maxCookieBytes)
+	k, _, ok := cookieKey(text)
+	return k, ok
+}
+
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
 	if !ok {
 		h.deny(w, r, denyNothing, nil)
 		return
 	}
-	secret, ok := session.ParseSecret(text)
+	k, secret, ok := cookieKey(text)
 	if !ok {
 		h.deny(w, r, denyCookie, nil)
 		return
 	}
-	k := key(sha256.Sum256(secret[:]))
 	now := h.Now()
 	v := h.remembered(k, now)
 	if v == nil || !v.freshAt(now) {
@@ -112,12 +143,40 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !h.Rules.roleOK(v.id) {
-		h.deny(w, r, denyRole, nil)
+	h.serve(w, r, v)
+}
+
+// serve answers with a verdict that stands.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
+	if why, lacks := h.lacks(v); lacks {
+		h.deny(w, r, why, nil)
+		return
+	}
+	h.count(v)
+	v.send(w.Header())
+	w.WriteHeader(http.StatusOK)
+}
+
+// lacks tells whether a caller who is known still lacks something, and what.
+func (h *Handler) lacks(v *verdict) (denial, bool) {
+	if v.ofToken && !h.Rules.scopesOK(v.id) {
+		return denyScope, true
+	}
+	return denyRole, !h.Rules.roleOK(v.id)
+}
+
+func (h *Handler) count(v *verdict) {
+	if v.ofToken {
+		h.counts.token.Inc()
 		return
 	}
 	h.counts.cookie.Inc()
-	allow(w, v)
+}
+
+// cookieKey is the session's secret and the key of what is remembered of it.
+func cookieKey(text string) (key, session.Secret, bool) {
+	secret, ok := session.ParseSecret(text)
+	return sha256.Sum256(secret[:]), secret, ok
 }
 
 // remembered returns the verdict of a key, fresh or stale, or nil.
@@ -173,12 +232,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// allow sends a remembered yes: the values are shared, never changed.
-func allow(w http.ResponseWriter, v *verdict) {
-	v.send(w.Header())
-	w.WriteHeader(http.StatusOK)
 }
 
 // reasonOf maps an error to the answer: refused for good, or out of reach.

@@ -53,7 +53,7 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 		h.deny(w, r, denyToken, nil)
 		return
 	}
-	k := key(sha256.Sum256([]byte(token)))
+	k := tokenKey(token)
 	now := h.Now()
 	v := h.remembered(k, now)
 	if v == nil || !v.freshAt(now) {
@@ -73,21 +73,11 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 			return
 		}
 	}
-	h.serveVerified(w, r, v)
+	h.serve(w, r, v)
 }
 
-func (h *Handler) serveVerified(w http.ResponseWriter, r *http.Request, v *verdict) {
-	if !h.Rules.scopesOK(v.id) {
-		h.deny(w, r, denyScope, nil)
-		return
-	}
-	if !h.Rules.roleOK(v.id) {
-		h.deny(w, r, denyRole, nil)
-		return
-	}
-	h.counts.token.Inc()
-	allow(w, v)
-}
+// tokenKey is the key of what is remembered of a token.
+func tokenKey(token string) key { return sha256.Sum256([]byte(token)) }
 
 // verify is the slow path. A token that was verified with keys that still
 // stand is not verified again, only asked after.
@@ -122,7 +112,7 @@ func (h *Handler) verified(ctx context.Context, token string, before *verdict, n
 	if err != nil {
 		return nil, err
 	}
-	return &verdict{id: a.Identity, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation}, nil
+	return &verdict{id: a.Identity, ofToken: true, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation}, nil
 }
 
 // ended reports whether the token's session, or all that its user had when it

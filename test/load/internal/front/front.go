@@ -53,10 +53,14 @@ http {
     proxy_set_header Host $http_host;
     proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Forwarded-Proto https;
-    location /open  { proxy_pass http://limit; }
-    location /floor { auth_request /_floor;   proxy_pass http://limit; }
-    location /gate  { auth_request /_gate;    proxy_pass http://limit; }
-    location /other { auth_request /_foreign; proxy_pass http://limit; }
+    location /open  { {{template "on"}}
+    }
+    location /floor { auth_request /_floor;   {{template "on"}}
+    }
+    location /gate  { auth_request /_gate;    {{template "on"}}
+    }
+    location /other { auth_request /_foreign; {{template "on"}}
+    }
     location /login    { proxy_pass http://authsvc; }
     location /callback { proxy_pass http://authsvc; }
     location /oauth2/  { proxy_pass http://foreign; }
@@ -85,6 +89,8 @@ http {
 {{define "asks"}}location = /_floor   { internal; {{template "ask"}} proxy_pass http://limit/auth; }
     location = /_gate    { internal; {{template "ask"}} proxy_pass http://authsvc/auth; }
     location = /_foreign { internal; {{template "ask"}} proxy_pass http://foreign/oauth2/auth; }{{end}}
+{{define "on"}}proxy_set_header Connection ""; proxy_set_header Host $http_host; # credentials end here, as at the gate
+      proxy_set_header Authorization ""; proxy_set_header Cookie ""; proxy_pass http://limit;{{end}}
 {{define "ask"}}proxy_pass_request_body off; proxy_set_header Content-Length "";
       proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Forwarded-Proto https; proxy_set_header X-Request-ID $request_id;
