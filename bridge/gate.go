@@ -54,7 +54,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
 			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
 			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: environ(c.Env)},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
-			Guard: g.watch.sessionGuard(), Log: log,
+			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(c.Name), Log: log,
 			Adapt: func() session.Adapter { return translate.NewElder() },
 		})
 		g.servers = append(g.servers, server)

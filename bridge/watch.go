@@ -88,6 +88,14 @@ func (w *watch) openAudit(f *flags) error {
 	return nil
 }
 
+// sessionEnded tells the metrics of the sessions of one server.
+func (w *watch) sessionEnded(server string) func(string, time.Duration) {
+	if w.metrics == nil {
+		return nil
+	}
+	return func(era string, took time.Duration) { w.metrics.Session(server, era, took) }
+}
+
 // sessionGuard avoids a nil *guard.Guard in a non-nil interface.
 func (w *watch) sessionGuard() session.Guard {
 	if w.guard == nil {
@@ -98,10 +106,9 @@ func (w *watch) sessionGuard() session.Guard {
 
 // collect registers what sessions, children and the audit log count.
 func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers []*session.Server) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gatehouse_sessions", Help: "Open sessions.",
-	}, func() float64 { return float64(table.Len()) }))
-	guard.Collect(reg, w.audit, servers...)
+	guard.Collect(reg, w.audit, table, servers...)
+	sent, lost := w.tracer.Counts()
+	httpkit.CountSpans(reg, sent, lost)
 }
 
 // run keeps the policy as its file is, and reopens the audit log on SIGHUP.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,6 +30,18 @@ func NewRegistry() *prometheus.Registry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return reg
+}
+
+// CountSpans registers what became of a program's spans, where it makes any.
+func CountSpans(reg prometheus.Registerer, sent, lost *atomic.Int64) {
+	for result, n := range map[string]*atomic.Int64{"sent": sent, "lost": lost} {
+		if n != nil {
+			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "gatehouse_spans_total", Help: "Spans that the collector took, or that it did not.",
+				ConstLabels: prometheus.Labels{"result": result},
+			}, func() float64 { return float64(n.Load()) }))
+		}
+	}
 }
 
 // Metrics serves the registry in the formats of Prometheus.

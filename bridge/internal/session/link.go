@@ -104,6 +104,7 @@ func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sin
 	}
 	done, err := l.enter(call, m)
 	if err != nil {
+		l.conn.server.Stats.Refused.Add(1)
 		call.endWatch("refused")
 		return nil, err
 	}

@@ -130,6 +130,13 @@ func (q *Queue) signal() {
 	}
 }
 
+// Waiting is the number of bytes that wait for the reader.
+func (q *Queue) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
 // Wake has a token when there may be something to Pop.
 func (q *Queue) Wake() <-chan struct{} { return q.wake }
 

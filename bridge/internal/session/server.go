@@ -36,6 +36,8 @@ type ServerConfig struct {
 	Guard     Guard          // may be nil
 	Adapt     func() Adapter // for the child of a session; nil means none
 	Log       zerolog.Logger
+
+	SessionEnded func(era string, took time.Duration) // told of each session that ended; may be nil
 }
 
 // Server starts the children of one configuration.
@@ -58,10 +60,13 @@ type Server struct {
 
 // Stats count what happened, for metrics.
 type Stats struct {
-	Started atomic.Int64 // children
-	Ended   atomic.Int64
-	Garbage atomic.Int64 // lines that were no message
-	Dropped atomic.Int64 // messages that belonged to nobody
+	Started   atomic.Int64 // children
+	Ended     atomic.Int64
+	Failed    atomic.Int64 // starts, and children that ended before a word
+	Restarted atomic.Int64 // in place of one that a session lost
+	Refused   atomic.Int64 // calls, by a bound or because no child can be started
+	Garbage   atomic.Int64 // lines that were no message
+	Dropped   atomic.Int64 // messages that belonged to nobody
 }
 
 // NewServer starts nothing yet.
@@ -137,6 +142,7 @@ func (s *Server) spoke()   { s.breaker.good() }
 func (s *Server) garbage() { s.Stats.Garbage.Add(1) }
 func (s *Server) dropped() { s.Stats.Dropped.Add(1) }
 func (s *Server) failed(why string) {
+	s.Stats.Failed.Add(1)
 	s.breaker.bad(time.Now(), why)
 }
 

@@ -79,6 +79,7 @@ func (s *Session) listening() bool {
 func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink Sink) (*Call, error) {
 	link, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
+		s.server.Stats.Refused.Add(1)
 		return nil, err
 	}
 	if m.Method == "initialize" {
@@ -193,6 +194,9 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 	s.link, s.lease = link, lease
 	replay := s.init
 	s.mu.Unlock()
+	if replay != nil && !first {
+		s.server.Stats.Restarted.Add(1)
+	}
 	if replay != nil && !first && !conn.shared {
 		return link, s.replay(conn, replay)
 	}
@@ -268,6 +272,9 @@ func (s *Session) End(why error) {
 	s.Standing.Close(why)
 	s.Streams.close()
 	s.release()
+	if told := s.server.cfg.SessionEnded; told != nil {
+		told(s.caller.Era, time.Since(s.created))
+	}
 }
 
 // over tells the reason for which the session must end now, or nil.

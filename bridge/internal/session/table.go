@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/contract"
@@ -30,6 +31,7 @@ type Table struct {
 	users    map[string]int
 	servers  []*Server
 	closed   *Refusal
+	refused  atomic.Int64 // sessions
 	quit     chan struct{}
 	swept    chan struct{}
 }
@@ -49,13 +51,9 @@ func NewTable(node string, limits Limits, servers ...*Server) *Table {
 func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.closed != nil:
-		return nil, t.closed
-	case len(t.sessions) >= t.limits.Sessions:
-		return nil, &Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
-	case t.users[owner.Subject] >= t.limits.SessionsPerUser:
-		return nil, &Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[owner.Subject])}
+	if r := t.refusal(owner.Subject); r != nil {
+		t.refused.Add(1)
+		return nil, r
 	}
 	now := time.Now()
 	s := &Session{
@@ -67,6 +65,32 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 	t.sessions[s.ID.Public] = s
 	t.users[owner.Subject]++
 	return s, nil
+}
+
+// refusal is nil where one more session of the user may be opened. The lock is
+// held.
+func (t *Table) refusal(user string) *Refusal {
+	switch {
+	case t.closed != nil:
+		return t.closed
+	case len(t.sessions) >= t.limits.Sessions:
+		return &Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
+	case t.users[user] >= t.limits.SessionsPerUser:
+		return &Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
+	}
+	return nil
+}
+
+// Refused counts the sessions that Open refused.
+func (t *Table) Refused() int64 { return t.refused.Load() }
+
+// Queued is the number of bytes that wait for the readers of all sessions.
+func (t *Table) Queued() int {
+	total := 0
+	for _, s := range t.all() {
+		total += s.Standing.Waiting()
+	}
+	return total
 }
 
 // Find returns the session with this id if it is the owner's and runs on this
