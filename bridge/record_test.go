@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"gatehouse/bridge/internal/policy/policytest"
 	"gatehouse/internal/contract"
 )
 
@@ -25,7 +26,7 @@ import (
 // reaches it to the file, and offers the things that recordNames names.
 const recordMode = "GATEHOUSE_TEST_RECORD"
 
-var recordNames = []string{"a", "ab", "abc", "b", "ba", "*x"}
+var recordNames = policytest.Names()
 
 func recordChild(path string) {
 	seen, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -97,6 +98,14 @@ func (r record) lines(t testing.TB, text string) []string {
 		}
 	}
 	return found
+}
+
+// clear forgets what came.
+func (r record) clear(t testing.TB) {
+	t.Helper()
+	if err := os.Truncate(r.path, 0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // signers stands for authsvc: it signs assertions, and tells the keys.
