@@ -8,7 +8,9 @@ import (
 
 	"gatehouse/authsvc/internal/admin"
 	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/session"
 	"gatehouse/authsvc/internal/session/redistest"
+	"gatehouse/internal/contract"
 )
 
 func TestOneRefreshForManyRequestsOnTwoReplicas(t *testing.T) {
@@ -151,4 +153,35 @@ func TestRevocation(t *testing.T) {
 	g.wantVerdict("401", bearer(token)...)
 	later := issuer.Access().With(claims{"iat": time.Now().Unix() + 1})
 	g.wantVerdict("200", bearer(issuer.Sign(later))...)
+}
+
+// One user signs in a hundred times at once, at two replicas.
+func TestParallelLoginsOfOneUser(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	gates := []*gate{start(t, issuer, redis.URL).ready(), start(t, issuer, redis.URL).ready()}
+	const logins = 100
+	cookies := make([]string, logins)
+	var wg sync.WaitGroup
+	for i := range logins {
+		wg.Go(func() {
+			secret, _, err := gates[i%2].svc.sessions.Create(t.Context(), session.Grant{
+				Identity: contract.Identity{Subject: issuertest.Subject, Expires: time.Now().Add(time.Hour)},
+			}, "", "")
+			if err != nil {
+				t.Error(err)
+			}
+			cookies[i] = session.CookieName + "=" + secret.Encode()
+		})
+	}
+	wg.Wait()
+	list, err := gates[0].svc.sessions.List(t.Context(), issuertest.Subject)
+	if err != nil || len(list) != logins {
+		t.Errorf("%d sessions are listed, %v; want %d", len(list), err, logins)
+	}
+	if err := gates[1].svc.sessions.EndUser(t.Context(), issuertest.Subject); err != nil {
+		t.Error(err)
+	}
+	for _, cookie := range cookies {
+		gates[1].wantVerdict("401", "Cookie", cookie)
+	}
 }

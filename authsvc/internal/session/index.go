@@ -1,20 +1,24 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 )
 
 const (
-	maxEntries = 200 // sessions listed for one user
-	swapTries  = 20
+	maxEntries = 200                  // sessions listed for one user
+	swapLimit  = 5 * time.Second      // for a value that others write too
+	swapPause  = 5 * time.Millisecond // at most, between two tries
 )
 
-// errBusy says that other writers were faster swapTries times in a row.
+// errBusy says that other writers were faster for as long as swapLimit.
 var errBusy = fmt.Errorf("%w: too many writers of one list", ErrUnavailable)
 
 // Entry describes a session in its user's list, without its secret.
@@ -69,28 +73,59 @@ func (s *Sessions) markSeen(ctx context.Context, secret Secret, sess Session) er
 	})
 }
 
-// edit changes a user's list in one step. Entries past their end leave it.
+// edit changes a user's list in one step. Entries past their end leave it. The
+// writers of this process take turns, so that many logins of one user at once
+// are never more rivals than there are replicas.
 func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry) []Entry) error {
 	name := s.Box.Name(kindUser, subject)
-	for range swapTries {
-		values, err := s.Store.Get(ctx, name)
+	turn := s.turn(name)
+	turn.Lock()
+	defer turn.Unlock()
+	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
+		list := change(s.openList(name, old))
+		if len(list) == 0 {
+			return nil, nil
+		}
+		plain, err := json.Marshal(list)
+		if err != nil {
+			return nil, fmt.Errorf("user's sessions: %w", err)
+		}
+		return s.Box.Seal(name, plain), nil
+	})
+}
+
+// swap replaces a value by what change makes of it, and tries again for a
+// bounded time when another was faster. There is nothing to do where change
+// returns the very value that it was given.
+func (s *Sessions) swap(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
+	busy := time.After(swapLimit)
+	for {
+		values, err := s.Store.Get(ctx, key)
 		if err != nil {
 			return err
 		}
-		list := s.openList(name, values[0])
-		var sealed []byte
-		if list = change(list); len(list) > 0 {
-			plain, err := json.Marshal(list)
-			if err != nil {
-				return fmt.Errorf("user's sessions: %w", err)
-			}
-			sealed = s.Box.Seal(name, plain)
-		}
-		if ok, err := s.Store.Swap(ctx, name, values[0], sealed, s.Ages.Absolute); ok || err != nil {
+		next, err := change(values[0])
+		if err != nil || same(values[0], next) {
 			return err
 		}
+		if ok, err := s.Store.Swap(ctx, key, values[0], next, s.Ages.Absolute); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-busy:
+			return errBusy
+		case <-time.After(rand.N(swapPause)):
+		}
 	}
-	return errBusy
+}
+
+func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+
+// turn is the lock of a list. Lists that share one only wait for each other.
+func (s *Sessions) turn(name string) *sync.Mutex {
+	return &s.turns[name[len(name)-1]%uint8(len(s.turns))]
 }
 
 func (s *Sessions) openList(name string, sealed []byte) []Entry {
@@ -150,7 +185,7 @@ func (s *Sessions) End(ctx context.Context, secret Secret) (Session, error) {
 }
 
 func (s *Sessions) remove(ctx context.Context, secret Secret, sess Session) error {
-	return s.endEntry(ctx, sess.Identity.Subject, Entry{Key: secret.Key(kindSession), SID: sess.Identity.SessionID})
+	return s.endAll(ctx, sess.Identity.Subject, Entry{Key: secret.Key(kindSession), SID: sess.Identity.SessionID})
 }
 
 // EndOne ends one of a user's own sessions by its id.
@@ -192,36 +227,28 @@ func (s *Sessions) endWhere(ctx context.Context, subject string, match func(Entr
 	if err != nil {
 		return err
 	}
+	list := s.openList(name, values[0])
+	return s.endAll(ctx, subject, slices.DeleteFunc(list, func(e Entry) bool { return !match(e) })...)
+}
+
+// endAll ends sessions and takes those that have ended off their user's list.
+func (s *Sessions) endAll(ctx context.Context, subject string, entries ...Entry) error {
 	var errs []error
-	for _, e := range s.openList(name, values[0]) {
-		if match(e) {
-			errs = append(errs, s.endEntry(ctx, subject, e))
-		}
+	ended := map[string]bool{}
+	for _, e := range entries {
+		err := s.endEntry(ctx, e)
+		errs, ended[e.Key] = append(errs, err), err == nil
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.edit(ctx, subject, func(list []Entry) []Entry {
+		return slices.DeleteFunc(list, func(have Entry) bool { return ended[have.Key] })
+	}))...)
 }
 
 // endEntry removes the session itself first: what fails after that leaves only
 // a line in a list.
-func (s *Sessions) endEntry(ctx context.Context, subject string, e Entry) error {
-	for range swapTries {
-		values, err := s.Store.Get(ctx, e.Key)
-		if err != nil {
-			return err
-		}
-		if values[0] == nil {
-			break
-		}
-		if ok, err := s.Store.Swap(ctx, e.Key, values[0], nil, 0); err != nil {
-			return err
-		} else if ok {
-			break
-		}
-	}
-	if err := s.Endings.End(ctx, e.SID); err != nil {
+func (s *Sessions) endEntry(ctx context.Context, e Entry) error {
+	if err := s.swap(ctx, e.Key, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
 		return err
 	}
-	return s.edit(ctx, subject, func(list []Entry) []Entry {
-		return slices.DeleteFunc(list, func(have Entry) bool { return have.Key == e.Key })
-	})
+	return s.Endings.End(ctx, e.SID)
 }

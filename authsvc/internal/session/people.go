@@ -21,9 +21,10 @@ const (
 	shards       = 64
 	maxShard     = 4096 // people of one shard; further ones are not listed
 	peopleOfPage = 25
+	listedLonger = 10 * time.Minute
 )
 
-// Person had a session at some time until Until.
+// Person has no session that lives past Until.
 type Person struct {
 	Subject string    `json:"sub"`
 	Email   string    `json:"email"`
@@ -43,29 +44,31 @@ func shardOf(subject string) int {
 
 func (s *Sessions) shardName(n int) string { return s.Box.Name(kindPeople, strconv.Itoa(n)) }
 
-// list makes sure that a person is among the people.
+// list makes sure that a person is among the people. Who is listed for long
+// enough is not written again: a user's many logins are one write.
 func (s *Sessions) list(ctx context.Context, id contract.Identity, until time.Time) error {
 	name := s.shardName(shardOf(id.Subject))
-	for range swapTries {
-		values, err := s.Store.Get(ctx, name)
-		if err != nil {
-			return err
-		}
-		people := s.openPeople(name, values[0])
-		people = slices.DeleteFunc(people, func(p Person) bool { return p.Subject == id.Subject })
-		if len(people) >= maxShard {
+	turn := s.turn(name)
+	turn.Lock()
+	defer turn.Unlock()
+	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
+		people := s.openPeople(name, old)
+		at := slices.IndexFunc(people, func(p Person) bool { return p.Subject == id.Subject })
+		switch {
+		case at >= 0 && people[at].Email == id.Email && !people[at].Until.Before(until):
+			return old, nil
+		case at >= 0:
+			people = slices.Delete(people, at, at+1)
+		case len(people) >= maxShard:
 			s.Log.Warn().Msg("too many people for the administrators' list; this one is not in it")
-			return nil
+			return old, nil
 		}
-		plain, err := json.Marshal(append(people, Person{id.Subject, id.Email, until}))
+		plain, err := json.Marshal(append(people, Person{id.Subject, id.Email, until.Add(listedLonger)}))
 		if err != nil {
-			return fmt.Errorf("people: %w", err)
+			return nil, fmt.Errorf("people: %w", err)
 		}
-		if ok, err := s.Store.Swap(ctx, name, values[0], s.Box.Seal(name, plain), s.Ages.Absolute); ok || err != nil {
-			return err
-		}
-	}
-	return errBusy
+		return s.Box.Seal(name, plain), nil
+	})
 }
 
 // openPeople leaves out those whose last session is past its end.

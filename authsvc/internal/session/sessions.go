@@ -44,6 +44,7 @@ type Sessions struct {
 	Log       zerolog.Logger
 
 	renewals sync.WaitGroup
+	turns    [16]sync.Mutex // of writers of a user's list
 }
 
 // Wait returns when no renewal is under way: a rotated refresh token that is
@@ -70,12 +71,10 @@ func (s *Sessions) Create(ctx context.Context, g Grant, remoteIP, agent string) 
 	if err != nil {
 		return secret, sess, err
 	}
-	for _, e := range surplus {
-		if err := s.endEntry(ctx, sess.Identity.Subject, e); err != nil {
-			return secret, sess, err
-		}
+	if len(surplus) > 0 {
+		err = s.endAll(ctx, sess.Identity.Subject, surplus...)
 	}
-	return secret, sess, nil
+	return secret, sess, err
 }
 
 const ownPrefix = "g-"
