@@ -9,12 +9,10 @@
 package audit
 
 import (
-	"bufio"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -22,11 +20,7 @@ import (
 	"time"
 )
 
-const (
-	queueLen  = 4096
-	fileMode  = 0o640
-	flushSize = 64 << 10
-)
+const queueLen = 4096
 
 // Record is one line. The names are those of the bridge's log and of nginx's
 // audit log; request_id joins the three.
@@ -83,14 +77,6 @@ func Open(path string, key []byte, failed func(error)) (*Sink, error) {
 	return s, nil
 }
 
-func openFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	return f, nil
-}
-
 // Write queues a line and returns at once.
 func (s *Sink) Write(r Record) {
 	select {
@@ -137,7 +123,7 @@ func (s *Sink) Close() {
 
 func (s *Sink) run(f *os.File) {
 	defer close(s.ended)
-	w := &writer{sink: s, file: f, buf: bufio.NewWriterSize(f, flushSize)}
+	w := &writer{sink: s, file: f}
 	for {
 		select {
 		case r, open := <-s.queue:
@@ -154,69 +140,4 @@ func (s *Sink) run(f *os.File) {
 			answer <- w.reopen()
 		}
 	}
-}
-
-// writer is the file's side of the sink; one goroutine owns it.
-type writer struct {
-	sink    *Sink
-	file    *os.File
-	buf     *bufio.Writer
-	pending uint64 // lines in buf
-	failing bool
-}
-
-func (w *writer) add(r Record) {
-	line, err := json.Marshal(r)
-	if err != nil {
-		w.lost(1, err)
-		return
-	}
-	w.pending++
-	_, err = w.buf.Write(append(line, '\n'))
-	if err != nil {
-		w.reset(err)
-	}
-}
-
-func (w *writer) flush() {
-	if err := w.buf.Flush(); err != nil {
-		w.reset(err)
-		return
-	}
-	if w.pending > 0 {
-		w.failing = false
-	}
-	w.sink.written.Add(w.pending)
-	w.pending = 0
-}
-
-// reset drops what the file did not take, so that a disk with room again is
-// used again: a bufio.Writer keeps its first error for ever.
-func (w *writer) reset(err error) {
-	w.lost(w.pending, err)
-	w.pending = 0
-	w.buf.Reset(w.file)
-}
-
-func (w *writer) lost(lines uint64, err error) {
-	w.sink.dropped.Add(lines)
-	if !w.failing && w.sink.failed != nil {
-		w.sink.failed(err)
-	}
-	w.failing = true
-}
-
-func (w *writer) reopen() error {
-	w.flush()
-	f, err := openFile(w.sink.path)
-	if err != nil {
-		return err
-	}
-	err = w.file.Close()
-	w.file = f
-	w.buf.Reset(f)
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("audit: close the old file: %w", err)
-	}
-	return nil
 }

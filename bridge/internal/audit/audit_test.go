@@ -130,6 +130,51 @@ func TestASlowSinkNeverBlocks(t *testing.T) {
 	}
 }
 
+// TestAPipeThatNobodyReads holds up neither the start, nor a call, nor a
+// rotation, nor the end; who reads it later gets whole lines.
+func TestAPipeThatNobodyReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	var told atomic.Int32
+	s := open(t, path, func(error) { told.Add(1) })
+	const many = 10_000
+	for range many {
+		s.Write(audit.Record{Tool: strings.Repeat("x", 100)})
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("%d calls took %v", many, took)
+	}
+	for s.Written() == 0 || told.Load() == 0 { // until the pipe is full and the sink has given up waiting
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("written %d, told %d times", s.Written(), told.Load())
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	if err := s.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("with its end it took %v", took)
+	}
+	if s.Written()+s.Dropped() != many || s.Dropped() == 0 || told.Load() != 1 {
+		t.Errorf("written %d + dropped %d of %d, told %d times", s.Written(), s.Dropped(), many, told.Load())
+	}
+	buf := make([]byte, 1<<20)
+	n, err := reader.Read(buf)
+	if err != nil || uint64(bytes.Count(buf[:n], []byte("}\n"))) > s.Written() || !json.Valid(buf[:bytes.IndexByte(buf[:n], '\n')]) {
+		t.Errorf("%d bytes are in the pipe: %v", n, err)
+	}
+}
+
 func TestAFullDiskIsCountedAndToldOnce(t *testing.T) {
 	var told atomic.Int32
 	s := open(t, "/dev/full", func(error) { told.Add(1) })

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// TestHangup: SIGHUP goes on in a new audit file after a rotation and reads the
+// policy again; a policy with a fault leaves the old one in force.
+func TestHangup(t *testing.T) {
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	g := startGoverned(t, "default: allow\n", "--audit", audit)
+	user := g.signers.assertion(t, contract.Identity{Subject: "u"})
+	p := modernPeer{g.base}
+	calls := func(refused bool, name string) {
+		t.Helper()
+		if a := p.call(t, user, "tools/call", name, `{"name":"`+name+`"}`); (a.Error != nil) != refused {
+			t.Fatalf("%s: %+v, want refused %v", name, a, refused)
+		}
+	}
+	calls(false, "first")
+	awaitLine(t, audit, "first")
+	if err := os.Rename(audit, audit+".1"); err != nil {
+		t.Fatal(err)
+	}
+	hangUp(t)
+	for deadline := time.Now().Add(10 * time.Second); g.metric(t, `gatehouse_policy_reloads_total{result="ok"}`) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("SIGHUP did not read the policy again")
+		}
+	}
+	calls(false, "second")
+	awaitLine(t, audit, "second")
+	awaitLine(t, audit+".1", "first")
+
+	if err := os.WriteFile(g.file, []byte("default: deny\nrules: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangUp(t)
+	for deadline := time.Now().Add(10 * time.Second); g.metric(t, `gatehouse_policy_reloads_total{result="kept_old"}`) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the bad policy was not noticed")
+		}
+	}
+	calls(false, "third")
+	g.reloads = g.metric(t, `gatehouse_policy_reloads_total{result="ok"}`)
+	g.setPolicy(t, "default: deny\n")
+	calls(true, "fourth")
+	awaitLine(t, audit, "fourth")
+}
+
+func hangUp(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitLine waits for the line of a call in the audit file.
+func awaitLine(t *testing.T, audit, tool string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		text, _ := os.ReadFile(audit)
+		for line := range strings.Lines(string(text)) {
+			var r struct{ Tool, Era, User string }
+			if json.Unmarshal([]byte(line), &r) == nil && r.Tool == tool && r.Era == "stateless" && r.User == "u" {
+				return
+			}
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	t.Fatalf("no line of %s in %s", tool, audit)
+}
