@@ -1,11 +1,16 @@
-COMPOSE := .cache/tools/compose
+TEST_PARTS += compose-test
 
-$(COMPOSE): test/tools/compose.mod
+GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
+# By the sum of its module file: a fresh clone builds it only when that changed.
+COMPOSE := $(GATEHOUSE_CACHE)/tools/compose-$(shell sha256sum test/tools/compose.sum | cut -c1-12)
+
+$(COMPOSE):
 	go build -trimpath -ldflags='-s -w' -modfile=test/tools/compose.mod -o $@ github.com/docker/compose/v2/cmd
 
 .PHONY: compose-test env-check
-compose-test: $(COMPOSE) env-check ## Bring the compose file up on an engine of its own, and down
-	bash test/compose/run.sh
+compose-test: deps-run deps-test $(COMPOSE) env-check ## Bring the compose file up on an engine of its own, test it whole, and down
+	go test -count=1 ./test/compose
+	CACHE=$(GATEHOUSE_CACHE) COMPOSE=$(COMPOSE) bash test/compose/run.sh
 
 env-check: ## Warn where .env can be read by others
 	@[ ! -e .env ] || [ "$$(stat -c %a .env)" = 600 ] || echo "warning: .env has mode $$(stat -c %a .env): chmod 600 .env" >&2

@@ -17,4 +17,4 @@ deb: build $(NFPM) ## Build the Debian package into dist/
 	mkdir -p $(dir $(DEB)) && NFPM=$(NFPM) deploy/package/deb.sh $(DEB)
 
 package-test: build $(NFPM) ## Install and remove both ways, on a Debian tree
-	NFPM=$(NFPM) sh test/package/run.sh
+	CACHE=$(GATEHOUSE_CACHE) NFPM=$(NFPM) sh test/package/run.sh

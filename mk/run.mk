@@ -5,7 +5,7 @@ KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq curl maven
-TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
+TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
 .PHONY: run deps deps-run deps-test e2e programs
 

@@ -23,7 +23,8 @@ secret keycloak-admin-password
 printf 'redis://:%s@redis:6379/0\n' "$(cat redis-password)" >redis-url
 
 # Expires soon or is for another name: issue again.
-if ! openssl x509 -in tls.crt -checkend 604800 -checkhost "$host" 2>/dev/null | grep -q 'does match'; then
+if ! openssl x509 -in tls.crt -noout -checkend 604800 >/dev/null 2>&1 ||
+	! openssl x509 -in tls.crt -noout -checkhost "$host" | grep -q 'does match'; then
 	[ -s ca.key ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 \
 		-keyout ca.key -out ca.crt -subj '/CN=gatehouse local CA' 2>/dev/null
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.csr -subj "/CN=$host" 2>/dev/null

@@ -1,43 +1,67 @@
 #!/bin/bash
-# Brings docker-compose.yml up unchanged on an engine of its own, with stand-in
-# base images, and takes it down again; nothing may be left. Arguments are the
-# services to bring up (default: all). TEST, when set, is a command that is run
-# against the gate with GATEHOUSE_URL and GATEHOUSE_CA in its environment.
+# Brings docker-compose.yml up unchanged on an engine of its own, with stand-ins
+# for the base images, runs the end-to-end suite of the native stack against it
+# and what only Compose has, and takes it down; nothing may be left. CACHE keeps
+# the engine's images, COMPOSE names the compose program.
 set -euo pipefail
+fail() { echo "compose: $*" >&2; exit 1; }
+mkdir -p "$CACHE"
+exec 9>"$CACHE/compose-test.lock"
+flock -n 9 || fail "another run is under way ($CACHE/compose-test.lock)"
 dir=$(mktemp -d /tmp/gh-XXXXXX)
-export DOCKER_HOST=unix://$dir/sock COMPOSE_PROJECT_NAME=gatehouse-test
-compose=$PWD/.cache/tools/compose
+export DOCKER_HOST=unix://$dir/sock COMPOSE_PROJECT_NAME=gatehouse-test COMPOSE_PROGRESS=quiet COMPOSE_DISABLE_ENV_FILE=true
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-HTTPS_PORT=$(free_port) HTTP_PORT=$(free_port)
-PUBLIC_URL=https://localhost:$HTTPS_PORT
-export HTTPS_PORT HTTP_PORT PUBLIC_URL PUBLIC_HOST=localhost
-
+engine() { sh test/compose/engine.sh "$1" "$dir" 9>&-; }
+left() { docker ps -aq; docker volume ls -q; docker network ls -q --filter type=custom; }
+down() { "$COMPOSE" --profile '*' down --volumes --timeout 20 >/dev/null 2>&1; }
 finish() {
 	code=$?
-	[ $code = 0 ] || "$compose" logs --no-color --tail 30 >&2 || true
-	"$compose" down --volumes --timeout 20 >/dev/null 2>&1 || true
-	left=$(docker ps -aq; docker volume ls -q; docker network ls -q --filter type=custom)
-	sh test/compose/engine.sh stop "$dir"
+	trap - EXIT
+	[ $code = 0 ] || "$COMPOSE" --profile '*' logs --no-color --tail 5 >&2 || true
+	down || true
+	engine stop || code=1
 	rm -rf "$dir"
-	[ -z "$left" ] || { echo "compose: down left: $left" >&2; code=1; }
 	exit $code
 }
 trap finish EXIT
-sh test/compose/engine.sh start "$dir"
-sh test/compose/bases.sh 2>/dev/null
+trap 'exit 130' INT TERM
 
 step() { # step NAME COMMAND...: run it, say how long it took
-	local name=$1 began=$SECONDS
+	local name=$1 began=$EPOCHREALTIME
 	shift
-	"$@" >"$dir/step.log" 2>&1 || { tail -30 "$dir/step.log" >&2; echo "compose: $name failed" >&2; return 1; }
-	echo "compose: $name: $((SECONDS - began)) s"
+	"$@" >"$dir/step.log" 2>&1 || {
+		[ "$1" != go ] && tail -40 "$dir/step.log" >&2 || grep -v '^=== ' "$dir/step.log" | head -100 >&2
+		fail "$name failed"
+	}
+	awk -v name="$name" -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN {printf "compose: %-42s %6.1f s\n", name, to - from}'
 }
-step build "$compose" build "$@"
-step "up to ready" "$compose" up --detach --wait --wait-timeout 300 "$@"
-docker image ls --format 'compose: {{.Repository}} {{.Size}}' | grep 'compose: gatehouse/' | sort -u
+engine start
+standins() { docker image ls --filter label=gatehouse.stand-in --format '{{.Repository}}:{{.Tag}}' | grep -v -e ^gatehouse/ -e none | sort | tr '\n' ' '; }
+step "stand-ins for the base images" sh test/compose/bases.sh
 
-if [ -n "${TEST:-}" ]; then
-	docker run --rm -v "${COMPOSE_PROJECT_NAME}_gate:/gate:ro" debian:bookworm-slim cat /gate/ca.crt >"$dir/ca.crt"
-	GATEHOUSE_URL=$PUBLIC_URL GATEHOUSE_CA=$dir/ca.crt bash -c "$TEST"
-fi
+# Ports as an operator changes them; PUBLIC_URL follows by itself.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+HTTPS_PORT=$(free_port) HTTP_PORT=$(free_port)
+export HTTPS_PORT HTTP_PORT
+echo "compose: stand-ins: $(standins)"
+step "docker compose build" "$COMPOSE" build
+step "docker compose up, to ready" "$COMPOSE" up --detach --wait --wait-timeout 300
+
+secret() { docker run --rm --network none --user 0:0 -v "${COMPOSE_PROJECT_NAME}_gate:/gate:ro" gatehouse/nginx cat "/gate/$1"; }
+secret ca.crt >"$dir/ca.crt"
+export GATEHOUSE_URL=https://localhost:$HTTPS_PORT GATEHOUSE_HTTP_URL=http://localhost:$HTTP_PORT GATEHOUSE_CA=$dir/ca.crt
+export GATEHOUSE_ISSUER=$GATEHOUSE_URL/auth/realms/gatehouse GATEHOUSE_PARTS=$COMPOSE
+GATEHOUSE_ADMIN_PASSWORD=$(secret keycloak-admin-password)
+GATEHOUSE_REDIS_CLI="docker exec -i -e REDISCLI_AUTH=$(secret redis-password) $COMPOSE_PROJECT_NAME-redis-1 redis-cli"
+export GATEHOUSE_ADMIN_PASSWORD GATEHOUSE_REDIS_CLI
+step "the end-to-end suite against it" go test -tags e2e -count=1 -timeout 8m -v -skip '^TestNative' ./test/e2e
+step "what only Compose has" go test -tags compose -count=1 -timeout 8m -v ./test/compose
+grep -h 'compose_test.go.*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /compose:   /'
+docker image ls --format '{{.Repository}} {{.Size}}' gatehouse/* | sort -u | sed 's/^/compose: image /'
+
+step "docker compose down" down
+remains=$(left)
+[ -z "$remains" ] || fail "down left: $remains"
+engine stop
+[ -z "$(ip -br link | grep -e gh-test0 -e '^br-' || true)" ] || fail "the engine left an interface"
+echo "compose: ok, nothing left"

@@ -3,7 +3,6 @@
 # under a DESTDIR, and the .deb in a Debian tree. After removal nothing is
 # left but what someone edited. Needs root (chroot) and debootstrap.
 set -eu
-cache=${CACHE:-.cache}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "package: $*" >&2; exit 1; }
@@ -24,15 +23,7 @@ left=$(cd "$root" && find . -type f -o -type d -name '*gatehouse*' | sort | tr '
 echo "package: make install and make uninstall: ok, edited configuration kept"
 
 # 2. The .deb on a Debian tree, made once.
-tree=$cache/debian/bookworm
-if [ ! -e "$tree.complete" ]; then
-	rm -rf "$tree"
-	mkdir -p "$tree"
-	debootstrap --variant=minbase --include=ca-certificates bookworm "$tree" >"$work/debootstrap.log" 2>&1 ||
-		{ tail -5 "$work/debootstrap.log" >&2; fail "debootstrap failed"; }
-	rm -rf "$tree"/var/cache/apt/archives/*.deb
-	touch "$tree.complete"
-fi
+tree=$(sh test/debian.sh)
 cp -a "$tree" "$work/tree"
 deploy/package/deb.sh "$work/gatehouse.deb" >/dev/null
 cp "$work/gatehouse.deb" "$work/tree/tmp/"
