@@ -3,6 +3,9 @@
 # debootstrap under CACHE. Nobody writes to it: copy it first.
 set -eu
 tree=${CACHE:?}/debian/bookworm
+mkdir -p "$CACHE/debian"
+exec 8>"$CACHE/debian/lock" # two tests may want it at once
+flock 8
 if [ ! -e "$tree.complete" ]; then
 	command -v debootstrap >/dev/null || { echo "debian: debootstrap is missing: apt-get install debootstrap" >&2; exit 1; }
 	rm -rf "$tree"
