@@ -4,11 +4,12 @@ ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
 SESSIONS ?= 10000
+ROWS    ?=
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate ROUNDS=5 WINDOW=1s STREAMS=2000)
-	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -tools $(LOAD)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
+	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
 	go build -o bin/ ./bridge ./authsvc

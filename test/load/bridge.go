@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gatehouse/test/load/internal/caller"
 	"gatehouse/test/load/internal/measure"
@@ -33,6 +34,16 @@ func (b *bench) peer(path string) string {
 	return filepath.Join(b.tools, "peers", "node_modules", path)
 }
 
+// wants tells whether the row was asked for.
+func (b *bench) wants(name string) bool {
+	for word := range strings.SplitSeq(b.only, ",") {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // row is a target with the eras in which it is asked.
 type row struct {
 	name    string
@@ -53,6 +64,9 @@ func partBridge(ctx context.Context, b *bench) error {
 	}
 	var cells []*measure.Cell
 	for _, r := range b.rows(auth.url, headers) {
+		if !b.wants(r.name) {
+			continue
+		}
 		p, err := b.start(ctx, r.name+" "+string(r.modes[0]), r.argv)
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ type options struct {
 	window   time.Duration
 	streams  int
 	sessions int
+	only     string // of part bridge: those whose names hold one of these words
 	bin      string // bridge, authsvc
 	tools    string // limit, child, oauth2-proxy, node_modules
 	out      string
@@ -67,6 +68,7 @@ func parse(args []string) (options, error) {
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")
 	fs.IntVar(&o.sessions, "sessions", 10000, "live sessions at authsvc")
+	fs.StringVar(&o.only, "rows", "", "of part bridge only the rows that hold one of these words, as in limit,signed")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")
 	fs.StringVar(&o.tools, "tools", ".cache/load", "folder of the limit, the child and the peers")
 	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write")
@@ -78,6 +80,9 @@ func parse(args []string) (options, error) {
 	}
 	o.parts = strings.Split(*parts, ",")
 	o.command = fmt.Sprintf("make bench PART=%s ROUNDS=%d WINDOW=%v", *parts, o.rounds, o.window)
+	if o.only != "" {
+		o.command += " ROWS=" + o.only
+	}
 	return o, nil
 }
 
