@@ -187,7 +187,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	} {
 		h.Mount(r)
 	}
-	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.InfoLevel), s.metrics.Login, httpkit.Recover())
+	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.InfoLevel), s.metrics.Login, httpkit.Recover())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth" {
 			auth.ServeHTTP(w, r)
@@ -219,7 +219,7 @@ func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	r.Method(http.MethodGet, "/health/ready", httpkit.Ready(map[string]httpkit.Check{
 		"keys": s.keys.Ready, "provider": s.provider.Ready, "store": s.ping,
 	}))
-	return httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(zerolog.DebugLevel), httpkit.Recover())
+	return httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.DebugLevel), httpkit.Recover())
 }
 
 // refusal translates the provider's no; anything else means that it could not

@@ -36,7 +36,8 @@ type gate struct {
 	checks  map[string]httpkit.Check
 	reg     *prometheus.Registry
 	workers sync.WaitGroup
-	end     func() // of the workers
+	streams sync.WaitGroup // that outlive their handlers
+	end     func()         // of the workers
 }
 
 func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
@@ -117,6 +118,15 @@ func (g *gate) drain(ctx context.Context) {
 		front.Drain()
 	}
 	g.table.Drain(ctx)
+	told := make(chan struct{})
+	go func() {
+		g.streams.Wait()
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-ctx.Done():
+	}
 }
 
 func (g *gate) close() error {
@@ -134,7 +144,7 @@ func (g *gate) endpoints(ctx context.Context) ([]httpkit.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoints := []httpkit.Endpoint{{Listener: public, Server: g.httpServer(g.handler(who))}}
+	endpoints := []httpkit.Endpoint{{Listener: httpkit.Coarse(public), Server: g.httpServer(g.handler(who))}}
 	if g.flags.AdminListen == "" {
 		return endpoints, nil
 	}

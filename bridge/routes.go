@@ -31,15 +31,15 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
 	})
-	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.AccessLog(zerolog.DebugLevel), httpkit.Recover())
+	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover())
 }
 
 func (g *gate) mount(mux *http.ServeMux, base string, server *session.Server, modern *stateless.Front, who httpkit.Middleware) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
 	}
-	events := &sse.Front{Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base}
-	mcp := &streamable.Front{Table: g.table, Server: server, Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From)}
+	events := &sse.Front{Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Open: &g.streams}
+	mcp := &streamable.Front{Table: g.table, Server: server, Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From), Open: &g.streams}
 	mux.Handle(base+"/sse", wrap(events.Stream))
 	mux.Handle(base+"/message", wrap(events.Message))
 	mux.Handle(base+"/mcp", wrap(mcp.ServeHTTP))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-
-	"github.com/rs/zerolog"
 )
 
 // Error is an answer that is not a success. Msg goes to the caller; Err, which
@@ -49,7 +47,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		e = &Error{Code: http.StatusInternalServerError, Msg: "internal error", Err: err}
 	}
 	if e.Code >= http.StatusInternalServerError {
-		zerolog.Ctx(r.Context()).Error().Err(err).Int("status", e.Code).Msg("request failed")
+		Log(r.Context()).Error().Err(err).Int("status", e.Code).Msg("request failed")
 	}
 	for name, values := range e.Header {
 		w.Header()[name] = values

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // Check reports nil when a part that the program needs is within reach.
@@ -32,7 +30,7 @@ func Ready(checks map[string]Check) http.Handler {
 		for name, err := range runChecks(ctx, checks) {
 			answer.Parts[name] = "ok"
 			if err != nil {
-				zerolog.Ctx(r.Context()).Warn().Err(err).Str("part", name).Msg("not ready")
+				Log(r.Context()).Warn().Err(err).Str("part", name).Msg("not ready")
 				answer.Parts[name], answer.Status = "failed", "not ready"
 				code = http.StatusServiceUnavailable
 			}

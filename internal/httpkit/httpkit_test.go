@@ -87,7 +87,7 @@ func TestRequestIDIsPlainOrNew(t *testing.T) {
 
 func TestAccessLogHasNoQuery(t *testing.T) {
 	var log bytes.Buffer
-	h := httpkit.Chain(http.NotFoundHandler(), httpkit.WithRequestID(zerolog.New(&log)), httpkit.AccessLog(zerolog.InfoLevel))
+	h := httpkit.Chain(http.NotFoundHandler(), httpkit.WithRequestID(zerolog.New(&log)), httpkit.AccessLog(zerolog.New(&log), zerolog.InfoLevel))
 	answer(h, nil)
 	var line struct {
 		Method, Path string

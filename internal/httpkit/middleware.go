@@ -27,29 +27,52 @@ const (
 	maxRequestID    = 64
 )
 
-type requestIDKey struct{}
+// named is what WithRequestID puts into the context. The logger with the id in
+// it is made by Log, for most requests log nothing.
+type named struct {
+	id  string
+	log *zerolog.Logger
+}
+
+type namedKey struct{}
 
 // RequestID returns the id that WithRequestID put into the context, or "".
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	n, _ := ctx.Value(namedKey{}).(*named)
+	if n == nil {
+		return ""
+	}
+	return n.id
+}
+
+// Log is the logger of the request, whose lines carry its id; without one that
+// which the context itself holds.
+func Log(ctx context.Context) *zerolog.Logger {
+	n, _ := ctx.Value(namedKey{}).(*named)
+	if n == nil {
+		return zerolog.Ctx(ctx)
+	}
+	log := n.log.With().Str("request_id", n.id).Logger()
+	return &log
 }
 
 // WithRequestID takes the id that the proxy in front gave, so that one id
-// stands in every log, or makes one where it is missing or not plain. The
-// request's logger carries it from here on.
+// stands in every log, or makes one where it is missing or not plain. Log finds
+// the request's logger from here on.
 func WithRequestID(log zerolog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			id := r.Header.Get(requestIDHeader)
-			if !plainID(id) {
-				id = newID()
-			}
-			ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-			ctx = log.With().Str("request_id", id).Logger().WithContext(ctx)
-			next.ServeHTTP(w, r.WithContext(ctx))
+			next.ServeHTTP(w, name(r, &log))
 		})
 	}
+}
+
+func name(r *http.Request, log *zerolog.Logger) *http.Request {
+	id := r.Header.Get(requestIDHeader)
+	if !plainID(id) {
+		id = newID()
+	}
+	return r.WithContext(context.WithValue(r.Context(), namedKey{}, &named{id, log}))
 }
 
 // PlainRequestID returns the id that the proxy in front gave, or "" where it
@@ -83,18 +106,16 @@ func newID() string {
 
 // AccessLog writes one line for each request when it has ended, at level. It
 // logs the path without its query: a query can hold a secret.
-func AccessLog(level zerolog.Level) Middleware {
+func AccessLog(log zerolog.Logger, level zerolog.Level) Middleware {
 	return func(next http.Handler) http.Handler {
+		if log.GetLevel() > level {
+			return next
+		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			log := zerolog.Ctx(r.Context())
-			if log.GetLevel() > level {
-				next.ServeHTTP(w, r)
-				return
-			}
 			start := time.Now()
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
-				log.WithLevel(level).Str("method", r.Method).Str("path", r.URL.Path).
+				Log(r.Context()).WithLevel(level).Str("method", r.Method).Str("path", r.URL.Path).
 					Int("status", ww.Status()).Int("bytes", ww.BytesWritten()).
 					Dur("ms", time.Since(start)).Msg("request")
 			}()
@@ -116,7 +137,7 @@ func Recover() Middleware {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http panics with this very value
 					panic(p)
 				}
-				zerolog.Ctx(r.Context()).Error().Any("panic", p).Stack().Msg("handler panicked")
+				Log(r.Context()).Error().Any("panic", p).Stack().Msg("handler panicked")
 				WriteError(w, r, &Error{Code: http.StatusInternalServerError, Msg: "internal error"})
 			}()
 			next.ServeHTTP(w, r)

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/rs/zerolog"
-
 	"gatehouse/internal/httpkit"
 )
 
@@ -83,7 +81,7 @@ type Problem struct {
 // Problem writes an error page. why goes to the log with the same request id.
 func (p *Pages) Problem(w http.ResponseWriter, r *http.Request, code int, problem Problem, why error) error {
 	problem.RequestID = httpkit.RequestID(r.Context())
-	zerolog.Ctx(r.Context()).Warn().Err(why).Int("status", code).Msg(problem.Title)
+	httpkit.Log(r.Context()).Warn().Err(why).Int("status", code).Msg(problem.Title)
 	if code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "2")
 	}

@@ -16,17 +16,31 @@ const (
 // Stream writes text/event-stream (HTML, section 9.2). Each event is flushed
 // by itself: a client may drop what comes in one read with the answer.
 type Stream struct {
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
+	out  outlet
+	gone <-chan struct{}
 	tick *time.Ticker
 }
 
-// NewStream sends the headers at once: clients wait for them.
-func NewStream(w http.ResponseWriter) *Stream {
+// outlet is what a stream writes to.
+type outlet interface {
+	io.Writer
+	Flush() error
+	SetWriteDeadline(time.Time) error
+}
+
+// attached is an outlet that ends with the handler's answer.
+type attached struct {
+	http.ResponseWriter
+	*http.ResponseController
+}
+
+// NewStream makes the answer to r a stream, which ends with its handler. It
+// sends the headers at once: clients wait for them.
+func NewStream(w http.ResponseWriter, r *http.Request) *Stream {
 	StreamHeader(w)
 	w.WriteHeader(http.StatusOK)
-	s := &Stream{w: w, ctl: http.NewResponseController(w), tick: time.NewTicker(keepalive)}
-	_ = s.ctl.Flush()
+	s := &Stream{out: attached{w, http.NewResponseController(w)}, gone: r.Context().Done(), tick: time.NewTicker(keepalive)}
+	_ = s.out.Flush()
 	return s
 }
 
@@ -38,8 +52,16 @@ func StreamHeader(w http.ResponseWriter) {
 	h.Set("X-Accel-Buffering", "no")
 }
 
-// Close frees the ticker.
-func (s *Stream) Close() { s.tick.Stop() }
+// Close ends what the stream holds.
+func (s *Stream) Close() {
+	s.tick.Stop()
+	if c, ok := s.out.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
+// Gone is closed when the client is.
+func (s *Stream) Gone() <-chan struct{} { return s.gone }
 
 // Tick says when a comment is due.
 func (s *Stream) Tick() <-chan time.Time { return s.tick.C }
@@ -50,10 +72,10 @@ func (s *Stream) Comment() error { return s.Raw(": keepalive\n\n") }
 // Raw writes text that is already framed.
 func (s *Stream) Raw(text string) error {
 	s.hurry()
-	if _, err := io.WriteString(s.w, text); err != nil {
+	if _, err := io.WriteString(s.out, text); err != nil {
 		return err
 	}
-	return s.ctl.Flush()
+	return s.out.Flush()
 }
 
 // Event writes one message; id may be "". A line of a child holds no CR or LF,
@@ -64,16 +86,16 @@ func (s *Stream) Event(id string, e session.Event) error {
 	if id != "" {
 		head = "id: " + id + "\n" + head
 	}
-	if _, err := io.WriteString(s.w, head); err != nil {
+	if _, err := io.WriteString(s.out, head); err != nil {
 		return err
 	}
-	if _, err := e.WriteTo(s.w); err != nil {
+	if _, err := e.WriteTo(s.out); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(s.w, "\n\n"); err != nil {
+	if _, err := io.WriteString(s.out, "\n\n"); err != nil {
 		return err
 	}
-	return s.ctl.Flush()
+	return s.out.Flush()
 }
 
-func (s *Stream) hurry() { _ = s.ctl.SetWriteDeadline(time.Now().Add(writeWait)) }
+func (s *Stream) hurry() { _ = s.out.SetWriteDeadline(time.Now().Add(writeWait)) }

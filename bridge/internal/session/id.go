@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/rand"
 	"encoding/base32"
-	"regexp"
 	"strings"
 )
 
@@ -13,14 +12,28 @@ type ID struct{ Node, Public, Secret string }
 
 const publicLen = 8
 
-var (
-	idPattern   = regexp.MustCompile(`^(?:([a-z0-9-]{1,32})\.)?([a-z2-7]{8})\.([a-z2-7]{26,52})$`)
-	idEncoding  = base32.StdEncoding.WithPadding(base32.NoPadding)
-	nodePattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+const (
+	minSecret = 26 // 130 bits
+	maxSecret = 52
+	maxNode   = 32
 )
 
+var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
 // ValidNode reports whether name can stand in a session id.
-func ValidNode(name string) bool { return name == "" || nodePattern.MatchString(name) }
+func ValidNode(name string) bool { return name == "" || len(name) <= maxNode && all(name, nodeChar) }
+
+func all(s string, is func(byte) bool) bool {
+	for i := range len(s) {
+		if !is(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func nodeChar(c byte) bool   { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' }
+func base32Char(c byte) bool { return c >= 'a' && c <= 'z' || c >= '2' && c <= '7' }
 
 // NewID makes an id whose secret has 160 random bits.
 func NewID(node string) ID {
@@ -30,16 +43,29 @@ func NewID(node string) ID {
 	return ID{Node: node, Public: text[:publicLen], Secret: text[publicLen:]}
 }
 
-// ParseID reads an id from the wire.
+// ParseID reads an id from the wire: [NODE.]PUBLIC.SECRET.
 func ParseID(s string) (ID, bool) {
-	if len(s) > 96 {
+	rest, secret, ok := cutLast(s)
+	node, public, named := cutLast(rest)
+	if !named {
+		public = rest
+	}
+	if !ok || named && (node == "" || !ValidNode(node)) {
 		return ID{}, false
 	}
-	m := idPattern.FindStringSubmatch(s)
-	if m == nil {
+	if len(public) != publicLen || len(secret) < minSecret || len(secret) > maxSecret || !all(public, base32Char) || !all(secret, base32Char) {
 		return ID{}, false
 	}
-	return ID{Node: m[1], Public: m[2], Secret: m[3]}, true
+	return ID{Node: node, Public: public, Secret: secret}, true
+}
+
+// cutLast cuts s around its last dot.
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
+		return "", "", false
+	}
+	return s[:i], s[i+1:], true
 }
 
 // String is the id on the wire. It is a secret: logs take Label.

@@ -64,22 +64,19 @@ func (s *Streams) Find(eventID string) (*Stream, int) {
 	return s.byID[id], seq
 }
 
-// Take makes the caller the one reader; the channel closes when another takes
-// over. Only where steal is set does a reader that is there give way.
-func (st *Stream) Take(steal bool) (<-chan struct{}, bool) {
+// Take makes the caller the one reader in place of the last; the channel closes
+// when another takes over.
+func (st *Stream) Take() <-chan struct{} {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
 	if st.taken != nil {
-		if !steal {
-			return nil, false
-		}
 		close(st.taken)
 	}
 	if st.expires != nil {
 		st.expires.Stop()
 	}
 	st.taken = make(chan struct{})
-	return st.taken, true
+	return st.taken
 }
 
 // Leave ends the reading by whom Take gave this channel. A stream of calls is

@@ -45,24 +45,26 @@ func TestStreamReplaysWhatWasMissedWithinItsBound(t *testing.T) {
 	}
 }
 
-func TestStreamHasOneReader(t *testing.T) {
+func TestStreamHasOneReaderAndTheLastWins(t *testing.T) {
 	st := newStreams(10).Open(NewQueue(10))
-	first, _ := st.Take(false)
-	if _, ok := st.Take(false); ok {
-		t.Fatal("a second reader came in without stealing")
-	}
-	second, _ := st.Take(true)
+	first := st.Take()
+	second := st.Take()
 	select {
 	case <-first:
 	default:
 		t.Error("the first reader was not told")
 	}
 	st.Leave(first)
-	if _, ok := st.Take(false); ok {
+	select {
+	case <-second:
+		t.Error("the reader that was put out put out the second")
+	default:
+	}
+	if st.taken == nil {
 		t.Error("the reader that was put out freed the stream of the second")
 	}
 	st.Leave(second)
-	if _, ok := st.Take(false); !ok {
+	if st.taken != nil {
 		t.Error("the stream is taken though nobody reads it")
 	}
 }
@@ -87,7 +89,7 @@ func TestIDRoundTrip(t *testing.T) {
 			t.Errorf("ParseID(%q) = %v, %v", id.String(), got, ok)
 		}
 	}
-	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!"} {
+	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!", "." + NewID("").String(), "a.b." + NewID("").String(), NewID("").Label() + ".short"} {
 		if _, ok := ParseID(bad); ok {
 			t.Errorf("%q passed", bad)
 		}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/identity"
@@ -21,7 +22,8 @@ import (
 type Front struct {
 	Table  *session.Table
 	Server *session.Server
-	Prefix string // in front of /message in the endpoint event
+	Prefix string          // in front of /message in the endpoint event
+	Open   *sync.WaitGroup // streams that outlive their handlers
 }
 
 const prefixHeader = "X-Forwarded-Prefix"
@@ -38,43 +40,60 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only GET opens the stream; POST goes to the endpoint that it names")
 		return
 	}
+	s := f.open(w, r)
+	if s == nil {
+		return
+	}
+	out, err := answer.Detach(w)
+	if err != nil {
+		s.End(session.ErrDeleted)
+		answer.Error(w, http.StatusInternalServerError, nil, err)
+		return
+	}
+	endpoint := "event: endpoint\ndata: " + f.prefix(r) + "/message?sessionId=" + s.ID.String() + "\n\n"
+	f.Open.Go(func() { relay(s, out, endpoint) })
+}
+
+func (f *Front) open(w http.ResponseWriter, r *http.Request) *session.Session {
 	s, err := f.Table.Open(f.Server, *identity.From(r.Context()), "sse")
 	if err != nil {
 		answer.Error(w, http.StatusServiceUnavailable, nil, err)
-		return
+		return nil
 	}
-	defer s.End(session.ErrDeleted)
-	defer s.Reading()()
-	out := answer.NewStream(w)
-	defer out.Close()
-	if out.Raw("event: endpoint\ndata: "+f.prefix(r)+"/message?sessionId="+s.ID.String()+"\n\n") != nil {
-		return
-	}
-	f.relay(r, s, out)
+	return s
 }
 
-func (f *Front) relay(r *http.Request, s *session.Session, out *answer.Stream) {
-	for {
-		e, ok, err := s.Standing.Pop()
-		switch {
-		case ok && e.Silent:
-			continue
-		case ok:
-			if out.Event("", e) != nil {
-				return
-			}
-			continue
-		case err != nil:
-			return
-		}
+// relay is the life of an open stream. Nothing of the request is held by it.
+func relay(s *session.Session, out *answer.Stream, endpoint string) {
+	defer s.End(session.ErrDeleted)
+	defer s.Reading()()
+	defer out.Close()
+	if out.Raw(endpoint) != nil {
+		return
+	}
+	for told(s.Standing, out) {
 		select {
 		case <-s.Standing.Wake():
 		case <-out.Tick():
 			if out.Comment() != nil {
 				return
 			}
-		case <-r.Context().Done():
+		case <-out.Gone():
 			return
+		}
+	}
+}
+
+// told writes what waits; false ends the stream.
+func told(q *session.Queue, out *answer.Stream) bool {
+	for {
+		e, ok, err := q.Pop()
+		switch {
+		case !ok:
+			return err == nil
+		case e.Silent:
+		case out.Event("", e) != nil:
+			return false
 		}
 	}
 }

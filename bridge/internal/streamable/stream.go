@@ -1,6 +1,7 @@
 package streamable
 
 import (
+	"math"
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
@@ -12,17 +13,17 @@ import (
 // stream answers a POST with the events of its calls, until the last answer.
 // A client that goes away may come back: the calls go on for a while.
 func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Session, st *session.Stream, finals int, before ...session.Event) {
-	taken, _ := st.Take(true)
+	taken := st.Take()
 	defer st.Leave(taken)
 	st.Want(finals)
-	out := answer.NewStream(w)
+	out := answer.NewStream(w, r)
 	defer out.Close()
 	for _, e := range before {
 		if !tell(out, st, e) {
 			return
 		}
 	}
-	f.relay(r, s, st, out, taken)
+	relay(s, st, out, taken)
 }
 
 // tell writes one event; false ends the stream.
@@ -34,7 +35,7 @@ func tell(out *answer.Stream, st *session.Stream, e session.Event) bool {
 	return out.Event(st.Record(e), e) == nil && !last
 }
 
-func (f *Front) relay(r *http.Request, s *session.Session, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
+func relay(s *session.Session, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
 	for {
 		select {
 		case <-taken: // another reads now: what is left is not ours
@@ -61,7 +62,7 @@ func (f *Front) relay(r *http.Request, s *session.Session, st *session.Stream, o
 			return
 		case <-s.Done():
 			return
-		case <-r.Context().Done():
+		case <-out.Gone():
 			return
 		}
 	}
@@ -82,44 +83,47 @@ func (f *Front) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if last := r.Header.Get(headerLast); last != "" {
-		f.resume(w, r, s, last)
+		f.resume(w, s, last)
 		return
 	}
-	st := s.StandingStream()
-	taken, ok := st.Take(false)
-	if !ok {
-		answer.Refuse(w, http.StatusConflict, rpc.CodeInvalidRequest, "the session has a stream open")
-		return
-	}
-	defer st.Leave(taken)
-	defer s.Reading()()
-	out := answer.NewStream(w)
-	defer out.Close()
-	f.relay(r, s, st, out, taken)
+	f.listen(w, s, s.StandingStream(), math.MaxInt)
 }
 
-func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Session, last string) {
+func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
 	st, seq := s.Streams.Find(last)
 	if st == nil {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
 		return
 	}
-	taken, _ := st.Take(true)
-	defer st.Leave(taken)
-	if st == s.StandingStream() {
-		defer s.Reading()()
+	f.listen(w, s, st, seq)
+}
+
+// listen lets the client hear the stream from after the place on. It takes the
+// place of a listener that is there: a client whose connection broke without a
+// word comes back before the bridge can know, and must not be locked out.
+func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.Stream, after int) {
+	out, err := answer.Detach(w)
+	if err != nil {
+		answer.Error(w, http.StatusInternalServerError, nil, err)
+		return
 	}
-	out := answer.NewStream(w)
-	defer out.Close()
-	ids, events := st.Missed(seq)
-	for i, e := range events {
-		if out.Event(ids[i], e) != nil {
-			return
+	f.Open.Go(func() {
+		defer out.Close()
+		taken := st.Take()
+		defer st.Leave(taken)
+		if st == s.StandingStream() {
+			defer s.Reading()()
 		}
-	}
-	if !st.Over() {
-		f.relay(r, s, st, out, taken)
-	}
+		ids, events := st.Missed(after)
+		for i, e := range events {
+			if out.Event(ids[i], e) != nil {
+				return
+			}
+		}
+		if !st.Over() {
+			relay(s, st, out, taken)
+		}
+	})
 }
 
 // batch answers an array of messages (2025-03-26 alone has them). Its answers

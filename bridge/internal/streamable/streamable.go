@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/bridge/internal/answer"
@@ -26,7 +27,8 @@ import (
 type Front struct {
 	Table  *session.Table
 	Server *session.Server
-	Modern http.Handler // 2026-07-28 and later; may be nil
+	Modern http.Handler    // 2026-07-28 and later; may be nil
+	Open   *sync.WaitGroup // streams that outlive their handlers
 }
 
 const (
