@@ -1,2 +1,3 @@
 std = "ngx_lua"
 max_line_length = 140
+files["test/lua"] = { std = "+busted", globals = { "ngx" } }

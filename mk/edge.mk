@@ -1,7 +1,8 @@
 # The edge: nginx/ and lua/ on a real nginx.
 .PHONY: edge
 edge: ## the edge: nginx and Lua on a real nginx, with stand-ins behind it
-	luacheck --std ngx_lua --no-max-line-length lua
+	luacheck --quiet lua test/lua
+	cd test/lua && busted --lpath="../../lua/?.lua;./?.lua" --pattern=_spec .
 	go test -race -count=1 -timeout 3m ./test/edge/...
 
 TEST_PARTS += edge

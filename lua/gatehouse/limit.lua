@@ -7,13 +7,16 @@ local ceil, floor, max = math.ceil, math.floor, math.max
 local _M = {}
 local mt = { __index = _M }
 
+-- A millisecond, so that the rounding of seconds since 1970 costs nobody a call.
+local slack = 0.001
+
 -- rate is calls a second, burst how many may come at once beyond it.
 function _M.new(dict, rate, burst)
     if not dict then
         return nil, "no shared dictionary"
     end
     local interval = 1 / rate
-    return setmetatable({ dict = dict, interval = interval, tolerance = burst * interval, burst = burst }, mt)
+    return setmetatable({ dict = dict, interval = interval, tolerance = burst * interval + slack, burst = burst }, mt)
 end
 
 -- Takes one call of key at the time now (seconds). Returns whether it may pass,

@@ -70,7 +70,17 @@ function _M.limited()
     return answer(429, "limited")
 end
 
+-- A session lives in its node: where no connection to that can be made it is
+-- gone, and a 503 would let its client wait for ever.
+local function lost()
+    local var = ngx.var
+    return (var.gatehouse_node or "") ~= "" and var.upstream_connect_time == "-"
+end
+
 function _M.unavailable()
+    if lost() then
+        return _M.unknown_node()
+    end
     ngx.header["Retry-After"] = "5"
     return answer(503, "unavailable")
 end

@@ -43,7 +43,7 @@ func refused(t *testing.T, res *http.Response, body string) {
 	headersOnce(t, res)
 }
 
-// An access token of one second: good at first, then refused.
+// An access token of five seconds: good at first, then refused.
 func TestRefusesAnExpiredToken(t *testing.T) {
 	t.Parallel()
 	short := strangersToken(t, "short-lived")
@@ -51,8 +51,8 @@ func TestRefusesAnExpiredToken(t *testing.T) {
 	if res, body := send(t, c, http.MethodGet, gate.URL+"/mcp"); res.StatusCode == http.StatusUnauthorized {
 		t.Fatalf("while it lives: %s %s", res.Status, body)
 	}
-	if claims := payload(t, short); claims.Expires-claims.Issued != 1 {
-		t.Fatalf("the token lives %d s, want 1", claims.Expires-claims.Issued)
+	if claims := payload(t, short); claims.Expires-claims.Issued != 5 {
+		t.Fatalf("the token lives %d s, want 5", claims.Expires-claims.Issued)
 	}
 	var res *http.Response
 	var body string
@@ -90,7 +90,7 @@ func strangersToken(t *testing.T, kind string) string {
 	}
 	if kind == "short-lived" {
 		client["defaultClientScopes"] = []string{"basic", "roles", "email", "profile", "mcp.access"}
-		client["attributes"] = map[string]string{"access.token.lifespan": "1"}
+		client["attributes"] = map[string]string{"access.token.lifespan": "5"}
 	}
 	addClient(t, client)
 	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{

@@ -1,0 +1,44 @@
+local support = require("support")
+
+local function answered(fn, var, method)
+    local ngx = support.ngx(var, method)
+    support.load("reject", ngx)[fn]()
+    return ngx
+end
+
+describe("a refusal", function()
+    it("has the status that authsvc could not say", function()
+        for status, want in pairs { ["429"] = 429, ["503"] = 503 } do
+            local ngx = answered("unauthorized", { gatehouse_auth_status = status, gatehouse_auth_retry = "7" })
+            assert.equal(want, ngx.status)
+            assert.equal("7", ngx.header["Retry-After"])
+            assert.is_nil(ngx.header["WWW-Authenticate"])
+        end
+    end)
+
+    it("sends a browser's navigation to the login, below the prefix", function()
+        local ngx = answered("unauthorized", { http_accept = "text/html", gatehouse_prefix = "/team-a", request_uri = "/mcp?x=1" })
+        assert.equal("/team-a/login?return_to=/team-a/mcp?x=1", ngx.redirected)
+        assert.equal(302, ngx.status)
+    end)
+
+    it("sends nobody else there", function()
+        local cases = {
+            { { http_accept = "application/json" }, "GET" },
+            { { http_accept = "text/html", http_sec_fetch_mode = "cors" }, "GET" },
+            { { http_accept = "text/html" }, "POST" },
+        }
+        for _, case in ipairs(cases) do
+            case[1].gatehouse_challenge = "Bearer x"
+            local ngx = answered("unauthorized", case[1], case[2])
+            assert.equal(401, ngx.status)
+            assert.equal("Bearer x", ngx.header["WWW-Authenticate"])
+        end
+    end)
+
+    it("is a lost session only where its node cannot be reached", function()
+        assert.equal(404, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "-" }).status)
+        assert.equal(503, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "0.001" }).status)
+        assert.equal(503, answered("unavailable", { gatehouse_node = "", upstream_connect_time = "-" }).status)
+    end)
+end)
