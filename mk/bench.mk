@@ -1,5 +1,5 @@
 # The benchmarks: what gatehouse costs beside its peers and beside the limit.
-PART    ?= bridge,idle,auth,gate
+PART    ?= bridge,idle,auth,gate,policy
 ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
@@ -8,7 +8,7 @@ ROWS    ?=
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
 	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy

@@ -4,12 +4,14 @@ TEST_PARTS += policy-test
 policy-test: ## Policy, audit log, metrics and the guard that joins them
 	go test -race -timeout 5m ./bridge/internal/policy ./bridge/internal/audit ./bridge/internal/telemetry ./bridge/internal/guard
 
-policy-bench: ## How long a decision of a 200-rule policy takes, with and without CEL
-	go test -run '^$$' -bench Decide ./bridge/internal/policy
+policy-bench: ## What policy, audit and metrics cost a call, and tracing that is off
+	go test -run '^$$' -bench 'Decide|Call|Off' ./bridge/internal/policy ./bridge/internal/guard ./internal/tracing
 
-policy-fuzz: ## Fuzz the policy reader and the reader of params, 30 s each
+policy-fuzz: ## Fuzz the readers of policies, params and trace contexts and the writer of audit lines, 30 s each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzItems -fuzztime 30s ./bridge/internal/policy
+	go test -run '^$$' -fuzz FuzzRecord -fuzztime 30s ./bridge/internal/audit
+	go test -run '^$$' -fuzz FuzzTrace -fuzztime 30s ./bridge/internal/rpc
 
 TEST_PARTS += observe-check
 

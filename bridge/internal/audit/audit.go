@@ -14,13 +14,17 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const queueLen = 4096
+const (
+	maxWaiting = 1 << 20               // bytes of lines that wait for the file
+	gather     = 50 * time.Millisecond // from a first line until it is written
+)
 
 // Record is one line. The names are those of the bridge's log and of nginx's
 // audit log; request_id joins the three.
@@ -47,15 +51,23 @@ type Record struct {
 
 // Sink is an audit file. It is safe for concurrent use.
 type Sink struct {
-	path    string
-	key     []byte
-	queue   chan Record
-	reopen  chan chan error
-	ended   chan struct{}
-	closed  sync.Once
+	path   string
+	key    []byte
+	macs   sync.Pool // of hash.Hash with the key
+	failed func(error)
+
+	wake   chan struct{} // has a token when a first line waits
+	reopen chan chan error
+	quit   chan struct{}
+	ended  chan struct{}
+
 	dropped atomic.Uint64
 	written atomic.Uint64
-	failed  func(error)
+
+	mu     sync.Mutex
+	buf    []byte // lines that wait
+	lines  int
+	closed bool
 }
 
 // Open opens or makes the file and starts to write. key makes the hashes of
@@ -70,20 +82,41 @@ func Open(path string, key []byte, failed func(error)) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{
-		path: path, key: key, failed: failed,
-		queue: make(chan Record, queueLen), reopen: make(chan chan error), ended: make(chan struct{}),
+		path: path, key: key, failed: failed, wake: make(chan struct{}, 1),
+		reopen: make(chan chan error), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
+	s.macs.New = func() any { return hmac.New(sha256.New, s.key) }
 	go s.run(f)
 	return s, nil
 }
 
-// Write queues a line and returns at once.
-func (s *Sink) Write(r Record) {
-	select {
-	case s.queue <- r:
-	default:
+// Write adds a line and returns at once.
+func (s *Sink) Write(r *Record) {
+	s.mu.Lock()
+	if s.closed || len(s.buf) >= maxWaiting {
+		s.mu.Unlock()
 		s.dropped.Add(1)
+		return
 	}
+	first := s.lines == 0
+	s.buf = append(r.append(s.buf), '\n')
+	s.lines++
+	s.mu.Unlock()
+	if first {
+		select {
+		case s.wake <- struct{}{}:
+		default: // the writer is awake already
+		}
+	}
+}
+
+// take gives the writer what waits, for an empty buffer.
+func (s *Sink) take(empty []byte) (buf []byte, lines int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	buf, lines = s.buf, s.lines
+	s.buf, s.lines = empty[:0], 0
+	return buf, lines
 }
 
 // Hash is the keyed hash of raw arguments, or "" where there are none.
@@ -91,9 +124,12 @@ func (s *Sink) Hash(args []byte) string {
 	if len(args) == 0 {
 		return ""
 	}
-	mac := hmac.New(sha256.New, s.key)
+	mac, _ := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(mac)
+	mac.Reset()
 	mac.Write(args)
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(mac.Sum(sum[:0])[:16])
 }
 
 // Dropped is the number of lines lost so far, Written of those in the file.
@@ -114,30 +150,38 @@ func (s *Sink) Reopen() error {
 	}
 }
 
-// Close writes what is queued and closes the file. Write must not be called
-// after it.
+// Close writes what waits and closes the file. Lines that come later are lost.
 func (s *Sink) Close() {
-	s.closed.Do(func() { close(s.queue) })
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if first {
+		close(s.quit)
+	}
 	<-s.ended
 }
 
+// run writes some time after a first line, and by then there may be many: a
+// call does not pay for a write, nor for waking whoever writes.
 func (s *Sink) run(f *os.File) {
 	defer close(s.ended)
 	w := &writer{sink: s, file: f}
+	late := time.NewTimer(gather)
+	late.Stop()
+	defer late.Stop()
 	for {
 		select {
-		case r, open := <-s.queue:
-			if !open {
-				w.flush()
-				_ = w.file.Close()
-				return
-			}
-			w.add(r)
-			if len(s.queue) == 0 {
-				w.flush() // idle: a line should not wait for the next one
-			}
+		case <-s.wake:
+			late.Reset(gather)
+		case <-late.C:
+			w.flush()
 		case answer := <-s.reopen:
 			answer <- w.reopen()
+		case <-s.quit:
+			w.flush()
+			_ = w.file.Close()
+			return
 		}
 	}
 }

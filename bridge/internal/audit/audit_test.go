@@ -3,8 +3,10 @@ package audit_test
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +44,7 @@ func TestOneLineACall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	s := open(t, path, nil)
 	args := []byte(`{"text":"salary"}`)
-	s.Write(audit.Record{Program: "bridge", User: "u-1", Server: "slack", Method: "tools/call", Tool: "a\nb", Outcome: "allowed", ArgsHash: s.Hash(args)})
+	s.Write(&audit.Record{Program: "bridge", User: "u-1", Server: "slack", Method: "tools/call", Tool: "a\nb", Outcome: "allowed", ArgsHash: s.Hash(args)})
 	s.Close()
 	got := lines(t, path)
 	if len(got) != 1 || s.Written() != 1 || s.Dropped() != 0 {
@@ -60,17 +62,56 @@ func TestOneLineACall(t *testing.T) {
 	}
 }
 
+// FuzzRecord: whatever stands in a record, its line is that record in JSON.
+func FuzzRecord(f *testing.F) {
+	f.Add("send_message", "u-1", "ok", `{"a":1}`, 1.5, 7)
+	f.Add("a\n\"\\\x7f\xff\u2028", "", "denied", "", 0.0, -1)
+	path := filepath.Join(f.TempDir(), "audit.jsonl")
+	s, err := audit.Open(path, key, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer s.Close()
+	f.Fuzz(func(t *testing.T, tool, user, outcome, args string, ms float64, n int) {
+		if math.IsNaN(ms) || math.IsInf(ms, 0) || args != "" && (!json.Valid([]byte(args)) || strings.Contains(args, "\n")) {
+			return
+		}
+		r := audit.Record{Time: time.Unix(1e9, 5), Tool: tool, User: user, Outcome: outcome, Rule: tool, Millis: ms, BytesIn: n, Args: json.RawMessage(args)}
+		want, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.Write(&r)
+		if err := s.Reopen(); err != nil { // writes what waits
+			t.Fatal(err)
+		}
+		got := lines(t, path)
+		var a, b map[string]any
+		if len(got) != 1 || json.Unmarshal([]byte(got[0]), &a) != nil || json.Unmarshal(want, &b) != nil {
+			t.Fatalf("%q, want %s", got, want)
+		}
+		delete(a, "time")
+		delete(b, "time")
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s, want %s", got[0], want)
+		}
+	})
+}
+
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	s := open(t, path, nil)
-	s.Write(audit.Record{Tool: "before"})
+	s.Write(&audit.Record{Tool: "before"})
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	s.Write(audit.Record{Tool: "after"})
+	s.Write(&audit.Record{Tool: "after"})
 	s.Close()
 	all := append(lines(t, path+".1"), lines(t, path)...)
 	if joined := strings.Join(all, "\n"); !strings.Contains(joined, "before") || !strings.Contains(joined, "after") {
@@ -94,7 +135,7 @@ func TestASlowSinkNeverBlocks(t *testing.T) {
 	start := time.Now()
 	const many = 20_000
 	for range many {
-		s.Write(audit.Record{Tool: strings.Repeat("x", 100)})
+		s.Write(&audit.Record{Tool: strings.Repeat("x", 100)})
 	}
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("%d calls took %v", many, took)
@@ -118,7 +159,7 @@ func TestASlowSinkNeverBlocks(t *testing.T) {
 	sent := uint64(many)
 	for lost := true; lost; { // until there is room in the queue
 		before := s.Dropped()
-		s.Write(audit.Record{Tool: "last-line"})
+		s.Write(&audit.Record{Tool: "last-line"})
 		sent++
 		lost = s.Dropped() > before
 	}
@@ -142,7 +183,7 @@ func TestAPipeThatNobodyReads(t *testing.T) {
 	s := open(t, path, func(error) { told.Add(1) })
 	const many = 10_000
 	for range many {
-		s.Write(audit.Record{Tool: strings.Repeat("x", 100)})
+		s.Write(&audit.Record{Tool: strings.Repeat("x", 100)})
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("%d calls took %v", many, took)
@@ -179,7 +220,7 @@ func TestAFullDiskIsCountedAndToldOnce(t *testing.T) {
 	var told atomic.Int32
 	s := open(t, "/dev/full", func(error) { told.Add(1) })
 	for range 100 {
-		s.Write(audit.Record{Tool: "x"})
+		s.Write(&audit.Record{Tool: "x"})
 	}
 	s.Close()
 	if s.Dropped() != 100 || told.Load() != 1 {

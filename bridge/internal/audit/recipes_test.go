@@ -27,7 +27,7 @@ func TestRecipes(t *testing.T) {
 		{Time: day(1), User: "u-1", Tool: "rm", Outcome: "denied", Rule: "default", Server: "slack"},
 	} {
 		r.Program, r.Method = "bridge", "tools/call"
-		s.Write(r)
+		s.Write(&r)
 	}
 	s.Close()
 	for recipe, tc := range map[string]struct {

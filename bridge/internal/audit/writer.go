@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 const (
 	fileMode  = 0o640
-	flushSize = 64 << 10
 	patience  = time.Second           // with a pipe that nobody reads
 	impatient = 50 * time.Millisecond // while it has failed before
 )
@@ -35,62 +33,42 @@ func openFile(path string) (*os.File, error) {
 type writer struct {
 	sink    *Sink
 	file    *os.File
-	buf     []byte
-	pending int  // lines in buf
+	spare   []byte
 	torn    bool // the file ends within a line
 	failing bool
 }
 
-func (w *writer) add(r Record) {
-	r.Time = r.Time.UTC()
-	line, err := json.Marshal(r)
-	if err != nil {
-		w.lost(1, err)
-		return
-	}
-	if len(w.buf)+len(line) >= flushSize {
-		w.flush()
-	}
-	if w.torn && w.pending == 0 {
-		w.buf = append(w.buf, '\n') // so that one line is spoiled, not two
-	}
-	w.buf = append(append(w.buf, line...), '\n')
-	w.pending++
-}
-
 // flush writes what waits. What the file does not take is lost, and counted.
 func (w *writer) flush() {
-	if w.pending == 0 {
+	buf, lines := w.sink.take(w.spare)
+	w.spare = buf
+	if lines == 0 {
 		return
 	}
+	if w.torn && w.write([]byte("\n")) != 1 { // one line is spoiled, not two
+		w.sink.dropped.Add(uint64(lines)) //nolint:gosec // never below 0
+		return
+	}
+	n := w.write(buf)
+	taken := bytes.Count(buf[:n], []byte("\n"))
+	w.torn = n > 0 && buf[n-1] != '\n'
+	w.sink.written.Add(uint64(taken))         //nolint:gosec // never below 0
+	w.sink.dropped.Add(uint64(lines - taken)) //nolint:gosec // never below 0
+}
+
+// write returns how much of it the file took.
+func (w *writer) write(text []byte) int {
 	limit := patience
 	if w.failing {
 		limit = impatient
 	}
 	_ = w.file.SetWriteDeadline(time.Now().Add(limit)) // only pipes know deadlines
-	n, err := w.file.Write(w.buf)
-	taken := bytes.Count(w.buf[:n], []byte("\n"))
-	if w.torn && taken > 0 {
-		taken-- // the newline that ended the torn line
-	}
-	w.sink.written.Add(uint64(taken)) //nolint:gosec // never below 0
-	if n > 0 {
-		w.torn = w.buf[n-1] != '\n'
-	}
-	if err != nil {
-		w.lost(w.pending-taken, err)
-	} else {
-		w.failing = false
-	}
-	w.buf, w.pending = w.buf[:0], 0
-}
-
-func (w *writer) lost(lines int, err error) {
-	w.sink.dropped.Add(uint64(lines)) //nolint:gosec // never below 0
-	if !w.failing && w.sink.failed != nil {
+	n, err := w.file.Write(text)
+	if err != nil && !w.failing && w.sink.failed != nil {
 		w.sink.failed(err)
 	}
-	w.failing = true
+	w.failing = err != nil
+	return n
 }
 
 func (w *writer) reopen() error {

@@ -212,7 +212,7 @@ func (w *watch) finish(outcome string, bytes int) {
 		if w.guard.Audit != nil {
 			w.record.Outcome, w.record.BytesOut = outcome, bytes
 			w.record.Millis = float64(took.Microseconds()) / 1000
-			w.guard.Audit.Write(w.record)
+			w.guard.Audit.Write(&w.record)
 		}
 	})
 }
