@@ -56,7 +56,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
 			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: environ(c.Env)},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
 			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(c.Name), Log: log,
-			Adapt: func() session.Adapter { return translate.NewElder() },
+			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.Warm,
 		})
 		g.servers = append(g.servers, server)
 		g.fronts = append(g.fronts, stateless.New(server.Pool(), stateless.DefaultOptions()))
@@ -108,6 +108,9 @@ func (g *gate) serve(ctx context.Context) error {
 	}
 	g.log.Info().Str("listen", g.flags.Listen).Str("identity", g.flags.Identity).
 		Str("isolation", g.flags.Isolation).Int("servers", len(g.servers)).Msg("bridge is up")
+	for _, server := range g.servers {
+		server.Warm()
+	}
 	err = httpkit.Serve(ctx, g.flags.DrainTime, g.drain, endpoints...)
 	return errors.Join(err, g.close())
 }
@@ -209,11 +212,14 @@ func (g *gate) endSIDs(sids []string) {
 
 // blind is Contract 3: what is open stays, nothing new is let in.
 func (g *gate) blind(blind bool) {
+	var no *session.Refusal
 	if blind {
-		g.table.Refuse(&session.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second})
-		return
+		no = &session.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second}
 	}
-	g.table.Refuse(nil)
+	g.table.Refuse(no)
+	for _, front := range g.fronts {
+		front.Refuse(no)
+	}
 }
 
 func (g *gate) origins() httpkit.Middleware {

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,10 +29,11 @@ type Conn struct {
 	spoke   atomic.Bool
 
 	mu     sync.Mutex
-	calls  map[string]*Call    // by the id that the child knows
-	tokens map[string]*Call    // by the token that the child knows
-	stale  map[string]struct{} // ids given up, which the child may still answer
-	asked  map[string]question // by the id that the client knows
+	calls  map[string]*Call     // by the id that the child knows
+	tokens map[string]*Call     // by the token that the child knows
+	stale  map[string]time.Time // ids given up and when, which the child may still answer
+	late   map[*Link]time.Time  // until when a shared child may still ask for a call that is over
+	asked  map[string]question  // by the id that the client knows
 	links  map[*Link]struct{}
 	next   uint64
 	dead   *rpc.Error
@@ -52,7 +54,7 @@ type Ready struct {
 func newConn(s *Server, proc *child.Process, shared, secret bool, log zerolog.Logger) *Conn {
 	c := &Conn{
 		proc: proc, server: s, shared: shared, secret: secret, log: log, done: make(chan struct{}),
-		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]struct{}{},
+		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[*Link]time.Time{},
 		asked: map[string]question{}, links: map[*Link]struct{}{},
 	}
 	if !shared && s.cfg.Adapt != nil {
@@ -237,8 +239,38 @@ func (c *Conn) drop(call *Call) bool {
 		return false
 	}
 	c.forget(call)
-	c.stale[call.key] = struct{}{}
+	now := time.Now()
+	c.stale[call.key] = now
+	c.mayAskUntil(call.link, now.Add(lateDropped))
 	return true
+}
+
+// How long a shared child may still ask something for a call that is over: one
+// that was given up may go on for a while, one that it answered is done but for
+// what stands in its pipe.
+const (
+	lateDropped  = 30 * time.Second
+	lateAnswered = time.Second
+	staleFor     = 10 * time.Minute // most children never answer what was cancelled
+)
+
+// mayAskUntil keeps the later of two times. The lock is held.
+func (c *Conn) mayAskUntil(l *Link, t time.Time) {
+	if c.shared && t.After(c.late[l]) {
+		c.late[l] = t
+	}
+}
+
+// mayBeAnothers tells whether a message of a shared child may be for a call of
+// another client that is over. The lock is held.
+func (c *Conn) mayBeAnothers(l *Link) bool {
+	now := time.Now()
+	for other, until := range c.late {
+		if other != l && now.Before(until) {
+			return true
+		}
+	}
+	return false
 }
 
 // forget is drop for a call that the child has answered. The lock is held.
@@ -274,6 +306,8 @@ func (c *Conn) sweep(now time.Time) {
 			late = append(late, call)
 		}
 	}
+	maps.DeleteFunc(c.stale, func(_ string, since time.Time) bool { return now.Sub(since) > staleFor })
+	maps.DeleteFunc(c.late, func(_ *Link, until time.Time) bool { return now.After(until) })
 	c.mu.Unlock()
 	for _, call := range late {
 		if c.drop(call) {

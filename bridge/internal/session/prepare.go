@@ -74,15 +74,15 @@ func (l *Link) probe(ctx context.Context) ([]byte, error) {
 	return result, nil
 }
 
-// Ask makes a call of the bridge's own and returns its raw result. No Guard is
-// asked where the link has no Caller.
+// ask makes a call of the bridge's own, about which no Guard is asked, and
+// returns its raw result.
 func (l *Link) ask(ctx context.Context, line []byte) ([]byte, error) {
 	m, err := rpc.Parse(line)
 	if err != nil {
 		return nil, err
 	}
 	q := NewQueue(l.conn.server.limits.Queue)
-	call, err := l.Call(ctx, &m, q)
+	call, err := l.callAs(ctx, nil, &m, q)
 	if err != nil {
 		return nil, err
 	}

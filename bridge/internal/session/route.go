@@ -28,9 +28,22 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 		return
 	}
 	c.forget(call)
+	if mayCause(call.Method) {
+		c.mayAskUntil(call.link, time.Now().Add(lateAnswered))
+	}
 	call.link.note(call, m.Failed)
 	c.mu.Unlock()
 	call.finish(m)
+}
+
+// mayCause tells whether a server may ask its client something in order to
+// answer this method.
+func mayCause(method string) bool {
+	switch method {
+	case "tools/call", "prompts/get", "resources/read", "completion/complete":
+		return true
+	}
+	return false
 }
 
 // routeRequest passes a request of the child to the client that caused it.
@@ -75,7 +88,8 @@ func (c *Conn) refuse(id []byte, why string) {
 }
 
 // cause finds the client that a message without an address belongs to: the
-// only one there is, or the only one with calls in flight. A request goes with
+// only one there is, or the only one with calls in flight; on a shared child
+// nobody while it may still be about another's call that is over. A request goes with
 // the newest call, where one is open; the rest to the standing stream while
 // somebody reads it. The lock is held.
 func (c *Conn) cause(request bool) (*Link, Sink) {
@@ -89,7 +103,7 @@ func (c *Conn) cause(request bool) (*Link, Sink) {
 		}
 		one = l
 	}
-	if one == nil {
+	if one == nil || c.mayBeAnothers(one) {
 		return nil, nil
 	}
 	open := one.listening == nil || one.listening()

@@ -35,6 +35,7 @@ type ServerConfig struct {
 	Starter   *child.Starter
 	Guard     Guard          // may be nil
 	Adapt     func() Adapter // for the child of a session; nil means none
+	Warm      int            // children started ahead for sessions; not where a child learns its user
 	Log       zerolog.Logger
 
 	SessionEnded func(era string, took time.Duration) // told of each session that ended; may be nil
@@ -54,6 +55,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[*Conn]struct{}
+	spare  chan *Conn // started ahead
 	closed bool
 	alive  sync.WaitGroup
 }
@@ -72,7 +74,7 @@ type Stats struct {
 // NewServer starts nothing yet.
 func NewServer(cfg ServerConfig) *Server {
 	cfg.Child.MaxLine = cfg.Limits.Line
-	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, Guard: cfg.Guard, cfg: cfg, limits: cfg.Limits, conns: map[*Conn]struct{}{}}
+	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, Guard: cfg.Guard, cfg: cfg, limits: cfg.Limits, conns: map[*Conn]struct{}{}, spare: make(chan *Conn, cfg.Warm)}
 	s.pool = newPool(s)
 	return s
 }

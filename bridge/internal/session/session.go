@@ -30,6 +30,7 @@ type Session struct {
 	lease    *Lease
 	starting chan struct{} // closed when a start under way is over
 	init     []byte        // the client's initialize, for a child that is started anew
+	kept     settings      // what a new child must be told beside it
 	restart  breaker
 	stream   *Stream
 	used     time.Time
@@ -88,6 +89,7 @@ func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Messa
 			return nil, s.answerInitialize(link.conn, m, sink)
 		}
 	}
+	s.note(m)
 	return link.callAs(ctx, s.as(who), m, sink)
 }
 
@@ -197,15 +199,21 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 	if replay != nil && !first {
 		s.server.Stats.Restarted.Add(1)
 	}
-	if replay != nil && !first && !conn.shared {
-		return link, s.replay(conn, replay)
+	if replay == nil || first {
+		return link, nil
 	}
+	if !conn.shared {
+		if err := s.replay(conn, replay); err != nil {
+			return link, err
+		}
+	}
+	s.restore(link)
 	return link, nil
 }
 
 func (s *Session) child(ctx context.Context) (*Conn, *Lease, error) {
 	if s.server.Isolation == PerSession {
-		conn, err := s.server.start(&s.Owner, s.ID.Label(), false)
+		conn, err := s.server.forSession(&s.Owner, s.ID.Label())
 		return conn, nil, err
 	}
 	lease, err := s.server.pool.Acquire(ctx, s.Owner)

@@ -10,6 +10,7 @@ const (
 	methodSubscribe   = "resources/subscribe"
 	methodUnsubscribe = "resources/unsubscribe"
 	methodListen      = "subscriptions/listen"
+	methodSetLevel    = "logging/setLevel"
 )
 
 // answersAlone answers an unsubscribe that other links stand against. The lock

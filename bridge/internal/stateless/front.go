@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
@@ -41,6 +42,8 @@ type Front struct {
 	suspended *suspended
 	tools     *toolCache
 
+	refuse atomic.Pointer[session.Refusal] // nil while requests are served
+
 	stop  chan struct{} // closed when subscriptions must end
 	drain sync.Once
 
@@ -59,6 +62,9 @@ func New(pool Pool, opts Options) *Front {
 // Drain ends the subscriptions gracefully: they have no end of their own that
 // a stopping bridge could wait for. Calls go on.
 func (f *Front) Drain() { f.drain.Do(func() { close(f.stop) }) }
+
+// Refuse makes Serve refuse with the reason; nil lets it serve again.
+func (f *Front) Refuse(r *session.Refusal) { f.refuse.Store(r) }
 
 // Close gives up every call that waits for input.
 func (f *Front) Close() { f.suspended.closeIf(func(*waiting) bool { return true }) }
@@ -98,6 +104,10 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 	}
 	if bad != nil {
 		writeError(w, max(translate.Status(bad.Code), http.StatusBadRequest), req.ID, bad)
+		return
+	}
+	if no := f.refuse.Load(); no != nil {
+		writeFailure(w, req.ID, no)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())

@@ -26,7 +26,7 @@ func (f *Front) Handler(server string, maxBody int, who func(context.Context) *c
 			refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(maxBody)))
+		body, err := read(http.MaxBytesReader(w, r.Body, int64(maxBody)), r.ContentLength, maxBody)
 		var tooLarge *http.MaxBytesError
 		switch {
 		case errors.As(err, &tooLarge):
@@ -38,6 +38,16 @@ func (f *Front) Handler(server string, maxBody int, who func(context.Context) *c
 		}
 		f.Serve(w, r, &session.Caller{Identity: *who(r.Context()), Server: server, Era: "stateless"}, body)
 	})
+}
+
+// read takes the memory for a body once where its length is known.
+func read(body io.Reader, length int64, most int) ([]byte, error) {
+	if length < 0 || length > int64(most) {
+		return io.ReadAll(body)
+	}
+	all := make([]byte, length)
+	_, err := io.ReadFull(body, all)
+	return all, err
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {

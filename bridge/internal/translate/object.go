@@ -22,6 +22,8 @@ type field struct {
 	from       int // of the key's opening quote
 }
 
+const usualFields = 6 // of a message; more make the list grow
+
 // Parse finds the fields of the outermost object of raw, which must be valid
 // JSON. It keeps raw and reads it once.
 func Parse(raw []byte) (Object, error) {
@@ -29,7 +31,7 @@ func Parse(raw []byte) (Object, error) {
 	if i == len(raw) || raw[i] != '{' {
 		return Object{}, ErrObject
 	}
-	o := Object{raw: raw}
+	o := Object{raw: raw, fields: make([]field, 0, usualFields)}
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] == '"' {
 		f, next, err := readField(raw, i)
@@ -56,8 +58,8 @@ func readField(raw []byte, i int) (field, int, error) {
 	if keyEnd < 0 {
 		return field{}, 0, ErrObject
 	}
-	var key string
-	if err := json.Unmarshal(raw[i:keyEnd], &key); err != nil {
+	key, ok := unquote(raw[i:keyEnd])
+	if !ok {
 		return field{}, 0, ErrObject
 	}
 	colon := skipSpace(raw, keyEnd)
@@ -98,8 +100,19 @@ func (o Object) Text(key string) (string, bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
 	}
-	var s string
-	return s, json.Unmarshal(raw, &s) == nil
+	return unquote(raw)
+}
+
+// unquote decodes a string; most are plain and need no decoder.
+func unquote(raw []byte) (string, bool) {
+	for _, c := range raw {
+		if c < ' ' || c == '\\' || c >= 0x80 {
+			var s string
+			err := json.Unmarshal(raw, &s)
+			return s, err == nil
+		}
+	}
+	return string(raw[1 : len(raw)-1]), true
 }
 
 // Object returns the value where it is an object; a missing one is empty.
