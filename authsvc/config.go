@@ -33,6 +33,7 @@ type config struct {
 
 	RedisURL     string `name:"redis-url" help:"redis://, rediss:// or unix://, with +sentinel or +cluster; or memory." default:"memory"`
 	RedisURLFile string `name:"redis-url-file" help:"File that holds the Redis URL, when it has a password."`
+	RedisCA      string `name:"redis-ca" help:"File with the authority that signed Redis's certificate, if the system does not know it."`
 
 	SessionAge      time.Duration `help:"A session ends so long after sign-in." default:"12h"`
 	SessionIdle     time.Duration `help:"A session ends so long after its last request." default:"1h"`

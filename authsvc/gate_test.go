@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type gate struct {
 	svc      *service
 	public   *http.Client
 	internal *http.Client
+	stop     func() // as SIGTERM would; also at the test's end
 }
 
 // start runs the whole program on two sockets until the test ends.
@@ -60,7 +62,7 @@ func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...f
 	done := make(chan error, 1)
 	go func() { done <- svc.serve(ctx) }()
 	g := &gate{t: t, svc: svc, public: socketClient(cfg.Listen), internal: socketClient(cfg.InternalListen)}
-	t.Cleanup(func() {
+	g.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serve: %v", err)
@@ -69,6 +71,7 @@ func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...f
 		g.internal.CloseIdleConnections()
 		_ = os.RemoveAll(dir)
 	})
+	t.Cleanup(g.stop)
 	return g
 }
 

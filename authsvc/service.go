@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -91,7 +92,14 @@ func (s *service) openStore() error {
 		s.ping = func(context.Context) error { return nil }
 		return nil
 	}
-	store, err := redisstore.Open(s.cfg.RedisURL)
+	var ca []byte
+	if s.cfg.RedisCA != "" {
+		var err error
+		if ca, err = os.ReadFile(s.cfg.RedisCA); err != nil {
+			return fmt.Errorf("--redis-ca: %w", err)
+		}
+	}
+	store, err := redisstore.Open(s.cfg.RedisURL, ca)
 	if err != nil {
 		return err
 	}

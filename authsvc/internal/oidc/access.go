@@ -67,6 +67,7 @@ func (p *Provider) VerifyAccess(ctx context.Context, token string) (Access, erro
 	if !slices.Contains(c.Audience, p.cfg.Audience) {
 		return Access{}, fmt.Errorf("%w: its audience is not this resource", ErrToken)
 	}
+	a.Identity.Expires = a.Identity.Expires.Add(p.cfg.Leeway) // as the issuer's clock may be behind
 	return a, nil
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -31,6 +32,6 @@ type Store interface {
 // nobody can tell now; ErrNoSession means that it has, or never was.
 var (
 	ErrUnavailable = errors.New("session store is out of reach")
-	ErrFull        = errors.New("session store is full")
+	ErrFull        = fmt.Errorf("%w: it is full", ErrUnavailable)
 	ErrNoSession   = errors.New("no such session")
 )

@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -50,57 +48,6 @@ type Store struct {
 	hangsTo atomic.Int64 // until then callers are refused at once, unix ns
 }
 
-// Open reads a URL: redis://, rediss:// (TLS), unix://, and with +sentinel
-// (parameter master_name) or +cluster for the other kinds. It does not connect.
-func Open(rawURL string) (*Store, error) {
-	client, err := open(rawURL)
-	if err != nil {
-		return nil, fmt.Errorf("redis URL: %w", hideURL(err))
-	}
-	return &Store{client: client}, nil
-}
-
-// hideURL drops the URL, and the password in it, from a parser's error.
-func hideURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-func open(rawURL string) (redis.UniversalClient, error) {
-	scheme, rest, _ := strings.Cut(rawURL, "://")
-	base, kind, _ := strings.Cut(scheme, "+")
-	switch kind {
-	case "sentinel":
-		o, err := redis.ParseFailoverURL(base + "://" + rest)
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = opLimit, opLimit, opLimit, opLimit
-		o.ContextTimeoutEnabled, o.MaxRetries = true, 1
-		return redis.NewFailoverClient(o), nil
-	case "cluster":
-		o, err := redis.ParseClusterURL(base + "://" + rest)
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = opLimit, opLimit, opLimit, opLimit
-		o.ContextTimeoutEnabled = true
-		return redis.NewClusterClient(o), nil
-	case "":
-		o, err := redis.ParseURL(rawURL)
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = opLimit, opLimit, opLimit, opLimit
-		o.ContextTimeoutEnabled, o.MaxRetries = true, 1
-		return redis.NewClient(o), nil
-	}
-	return nil, fmt.Errorf("scheme %q: want redis, rediss or unix, with +sentinel or +cluster", scheme)
-}
-
 // Close ends the connections.
 func (s *Store) Close() error { return s.client.Close() }
 
@@ -122,6 +69,9 @@ func (s *Store) do(ctx context.Context, op func(context.Context) error) error {
 	}
 	if opCtx.Err() != nil && ctx.Err() == nil {
 		s.hangsTo.Store(time.Now().Add(coolDown).UnixNano())
+	}
+	if redis.HasErrorPrefix(err, "OOM") { // maxmemory is reached, and the policy is noeviction
+		return fmt.Errorf("%w: %w", session.ErrFull, err)
 	}
 	return fmt.Errorf("%w: %w", session.ErrUnavailable, err)
 }
@@ -197,7 +147,9 @@ func (s *Store) Publish(ctx context.Context, message []byte) error {
 // Subscribe implements session.Store.
 func (s *Store) Subscribe(ctx context.Context, fn func([]byte)) error {
 	sub := s.client.Subscribe(ctx, channel)
-	defer sub.Close() //nolint:errcheck // the connection is done with either way
+	hangUp := func() { _ = sub.Close() } // a read under way knows no context
+	defer hangUp()
+	defer context.AfterFunc(ctx, hangUp)()
 	for waiting := false; ; {
 		m, err := sub.ReceiveTimeout(ctx, pingEvery)
 		switch m := m.(type) {

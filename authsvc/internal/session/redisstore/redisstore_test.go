@@ -16,9 +16,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, url string) *redisstore.Store {
+func open(t *testing.T, url string) *redisstore.Store { t.Helper(); return openTLS(t, url, nil) }
+
+func openTLS(t *testing.T, url string, ca []byte) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.Open(url)
+	s, err := redisstore.Open(url, ca)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,9 +29,73 @@ func open(t *testing.T, url string) *redisstore.Store {
 }
 
 func TestStore(t *testing.T) {
-	sessiontest.Run(t,
-		func(t *testing.T) session.Store { return open(t, redistest.Start(t).URL) },
-		func(d time.Duration) { <-time.After(d) }) // Redis keeps its own clock
+	for name, start := range map[string]func(t *testing.T) (url string, ca []byte){
+		"single":   func(t *testing.T) (string, []byte) { return redistest.Start(t).URL, nil },
+		"acl":      func(t *testing.T) (string, []byte) { return redistest.StartACL(t).URL, nil },
+		"tls":      func(t *testing.T) (string, []byte) { s := redistest.StartTLS(t); return s.URL, s.CA },
+		"sentinel": func(t *testing.T) (string, []byte) { return redistest.StartSentinel(t).URL, nil },
+		"cluster":  func(t *testing.T) (string, []byte) { return redistest.StartCluster(t), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, ca := start(t) // one for the suite: its tests share no key
+			sessiontest.Run(t,
+				func(t *testing.T) session.Store { return openTLS(t, url, ca) },
+				func(d time.Duration) { <-time.After(d) }) // Redis keeps its own clock
+		})
+	}
+}
+
+func TestUnknownAuthorityIsRefused(t *testing.T) {
+	s := open(t, redistest.StartTLS(t).URL)
+	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, session.ErrUnavailable) || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("Get = %v, want the certificate refused", err)
+	}
+}
+
+// The master dies; the sentinel makes the replica the master.
+func TestFailover(t *testing.T) {
+	servers := redistest.StartSentinel(t)
+	s := open(t, servers.URL)
+	if ok, err := s.Swap(t.Context(), "k", nil, []byte("one"), time.Minute); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	waitValue(t, open(t, servers.Replica.URL), "one") // it has the value before the master is lost
+	servers.Master.Stop()
+	begin := time.Now()
+	for end := begin.Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		ok, err := s.Swap(t.Context(), "k", []byte("one"), []byte("two"), time.Minute)
+		if ok && err == nil {
+			break
+		}
+		if err == nil {
+			t.Fatal("the value was lost in the failover")
+		}
+		if !errors.Is(err, session.ErrUnavailable) || time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("writable again %s after the master's death", time.Since(begin).Round(10*time.Millisecond))
+}
+
+func TestFullRedis(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, server.URL)
+	if err := s.Put(t.Context(), "k", []byte("one"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	server.Fill()
+	if err := s.Put(t.Context(), "other", []byte("x"), time.Minute); !errors.Is(err, session.ErrFull) {
+		t.Errorf("Put = %v, want ErrFull", err)
+	}
+	if _, err := s.Swap(t.Context(), "third", nil, []byte("x"), time.Minute); !errors.Is(err, session.ErrFull) {
+		t.Errorf("Swap = %v, want ErrFull", err)
+	}
+	waitValue(t, s, "one")
+	server.Drain()
+	if err := s.Put(t.Context(), "other", []byte("x"), time.Minute); err != nil {
+		t.Errorf("Put = %v with room again", err)
+	}
 }
 
 func TestHungRedisCostsAtMostASecond(t *testing.T) {
@@ -72,7 +138,7 @@ func waitValue(t *testing.T, s *redisstore.Store, want string) {
 
 func TestBadURLs(t *testing.T) {
 	for _, url := range []string{"", "localhost:6379", "http://x", "redis+magic://x", "redis://:hunter2@[bad"} {
-		s, err := redisstore.Open(url)
+		s, err := redisstore.Open(url, nil)
 		if err == nil {
 			_ = s.Close()
 			t.Errorf("%q was accepted", url)

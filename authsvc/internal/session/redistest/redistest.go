@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -17,25 +18,36 @@ const startLimit = 10 * time.Second
 // Server is one redis-server.
 type Server struct {
 	URL string
+	CA  []byte // of a server with TLS
 
 	t      testing.TB
-	socket string
+	listen [2]string // network, address
+	argv   []string
 	cmd    *exec.Cmd
 }
 
 // Start starts a server that ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redis") // t.TempDir can be too long for a socket
+	socket := filepath.Join(dir(t), "s")
+	return run(t, &Server{URL: "unix://" + socket, listen: [2]string{"unix", socket}, argv: []string{"--port", "0", "--unixsocket", socket}})
+}
+
+// dir is a folder whose name is short enough for a socket; t.TempDir's is not.
+func dir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, socket: filepath.Join(dir, "s")}
-	s.URL = "unix://" + s.socket
-	t.Cleanup(func() {
-		s.Stop()
-		_ = os.RemoveAll(dir)
-	})
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func run(t testing.TB, s *Server) *Server {
+	t.Helper()
+	s.t = t
+	t.Cleanup(s.Stop)
 	s.Start()
 	return s
 }
@@ -43,20 +55,31 @@ func Start(t testing.TB) *Server {
 // Start starts it, again after Stop: empty.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", "no")
+	s.cmd = exec.Command("redis-server", append(s.argv, "--save", "", "--appendonly", "no")...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("redis-server: %v", err)
 	}
-	for end := time.Now().Add(startLimit); ; {
-		conn, err := net.Dial("unix", s.socket)
+	await(s.t, "redis-server takes connections", func() error {
+		conn, err := net.Dial(s.listen[0], s.listen[1])
 		if err == nil {
 			_ = conn.Close()
+		}
+		return err
+	})
+}
+
+// await polls a condition until it holds.
+func await(t testing.TB, what string, holds func() error) {
+	t.Helper()
+	for end := time.Now().Add(startLimit); ; {
+		err := holds()
+		if err == nil {
 			return
 		}
 		if time.Now().After(end) {
-			s.t.Fatalf("redis-server does not answer: %v", err)
+			t.Fatalf("%s: not within %s: %v", what, startLimit, err)
 		}
-		time.Sleep(10 * time.Millisecond) // polling a condition, with a deadline
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -75,3 +98,25 @@ func (s *Server) Freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Thaw lets it go on.
 func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Fill leaves no room for another value (maxmemory with noeviction), until
+// Drain.
+func (s *Server) Fill() { s.limit("1") }
+
+// Drain ends Fill.
+func (s *Server) Drain() { s.limit("0") }
+
+func (s *Server) limit(bytes string) {
+	s.t.Helper()
+	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "config", "set", "maxmemory", bytes).CombinedOutput(); err != nil {
+		s.t.Fatalf("redis-cli: %v\n%s", err, out)
+	}
+}
+
+// Pause holds every answer back for a while.
+func (s *Server) Pause(d time.Duration) {
+	s.t.Helper()
+	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "client", "pause", strconv.FormatInt(d.Milliseconds(), 10), "all").CombinedOutput(); err != nil {
+		s.t.Fatalf("redis-cli: %v\n%s", err, out)
+	}
+}

@@ -15,7 +15,7 @@ import (
 
 const patience = 5 * time.Second
 
-// Run checks a store. newStore makes an empty one, pass lets time pass for it.
+// Run checks a store. newStore makes one that holds none of its keys, pass lets time pass for it.
 func Run(t *testing.T, newStore func(t *testing.T) session.Store, pass func(time.Duration)) {
 	for name, test := range map[string]func(*testing.T, session.Store){
 		"get": testGet, "swap": testSwap, "oneWinner": testOneWinner, "publish": testPublish,

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/authsvc/internal/session/redistest"
+)
+
+// With Redis hung, callers are answered within a second, none piles up, and
+// what they asked for meanwhile undoes nothing after the thaw.
+func TestHungRedisPilesNothing(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	g := start(t, issuer, redis.URL).ready()
+	cookie := g.login(issuer)
+	g.wantVerdict("200", "Cookie", cookie)
+	redis.Freeze()
+	eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
+	before, most := runtime.NumGoroutine(), 0
+	var asked sync.WaitGroup
+	for range 400 {
+		other := session.CookieName + "=" + session.NewSecret().Encode()
+		asked.Go(func() {
+			begin := time.Now()
+			g.wantVerdict("503", "Cookie", other)
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("a caller waited %s", took)
+			}
+		})
+		<-time.After(5 * time.Millisecond) // new ones come while others wait
+		most = max(most, runtime.NumGoroutine()-before)
+	}
+	if res := g.do(g.public, http.MethodPost, "/logout", "", "Cookie", cookie, "Sec-Fetch-Site", "same-origin"); res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) != 0 {
+		t.Errorf("a logout that cannot be done answered %d, cookies %v", res.StatusCode, res.Cookies())
+	}
+	asked.Wait()
+	took := eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() < before+20 || g.idle() })
+	t.Logf("at most %d goroutines more with 200 callers a second; gone after %s", most, took)
+	redis.Thaw()
+	eventually(t, "in again", func() bool { return verdict(g.auth("Cookie", cookie)) == "200" })
+	<-time.After(session.Recheck + 100*time.Millisecond) // nothing remembered answers now
+	g.wantVerdict("200", "Cookie", cookie)
+}
+
+// idle closes the connections that only wait, which have goroutines too.
+func (g *gate) idle() bool { g.public.CloseIdleConnections(); return false }
+
+func TestStoppedRedis(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	g := start(t, issuer, redis.URL).ready()
+	cookie := g.login(issuer)
+	g.wantVerdict("200", "Cookie", cookie)
+	redis.Stop()
+	took := eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
+	begin := time.Now()
+	res := g.wantVerdict("503", "Cookie", cookie)
+	if took := time.Since(begin); took > time.Second || res.Header.Get("Retry-After") == "" || len(res.Cookies()) != 0 {
+		t.Errorf("after %s: %v", took, res.Header)
+	}
+	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("login answered %d, %v", res.StatusCode, res.Header)
+	}
+	redis.Start()
+	back := eventually(t, "a login", func() bool { return g.do(g.public, http.MethodGet, "/login", "").StatusCode == http.StatusFound })
+	g.wantVerdict("200", "Cookie", g.login(issuer))
+	t.Logf("503 after %s, a new login %s after the start", took, back)
+}
+
+func TestSlowRedis(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	g := start(t, issuer, redis.URL).ready()
+	cookie := g.login(issuer)
+	<-time.After(session.Recheck) // nothing is remembered
+	redis.Pause(500 * time.Millisecond)
+	begin := time.Now()
+	g.wantVerdict("200", "Cookie", cookie)
+	if took := time.Since(begin); took < 200*time.Millisecond || took > time.Second {
+		t.Errorf("a verdict from a slow Redis took %s", took)
+	}
+}
+
+func TestFullRedis(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	g := start(t, issuer, redis.URL).ready()
+	cookie := g.login(issuer)
+	redis.Fill()
+	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("login at a full store answered %d, %v", res.StatusCode, res.Header)
+	}
+	for range 3 { // past what is remembered
+		g.wantVerdict("200", "Cookie", cookie)
+		<-time.After(session.Recheck / 2)
+	}
+	redis.Drain()
+	g.wantVerdict("200", "Cookie", g.login(issuer))
+}
+
+// Two replicas are replaced in turn, as a rolling update does. Like nginx, the
+// caller goes to the other where one takes no connection.
+func TestRollingRestart(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	var gates [2]atomic.Pointer[gate]
+	for i := range gates {
+		gates[i].Store(start(t, issuer, redis.URL).ready())
+	}
+	cookie, token := gates[0].Load().login(issuer), issuer.Sign(issuer.Access())
+	stop, done := make(chan struct{}), make(chan int)
+	for _, caller := range [][]string{{"Cookie", cookie}, bearer(token)} {
+		go func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					done <- n
+					return
+				default:
+				}
+				if !gates[n%2].Load().lets(caller) && !gates[(n+1)%2].Load().lets(caller) {
+					t.Errorf("request %d with %s was not let in by either", n, caller[0])
+				}
+			}
+		}()
+	}
+	for i := range gates {
+		old := gates[i].Load()
+		old.stop()
+		gates[i].Store(start(t, issuer, redis.URL).ready())
+	}
+	close(stop)
+	t.Logf("%d and %d requests, every one let in", <-done, <-done)
+}
+
+// lets reports whether the gate answers 200 to one request; a replica that
+// takes no connection does not.
+func (g *gate) lets(header []string) bool {
+	req, err := http.NewRequest(http.MethodGet, "http://gate.example.com/auth", nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set(header[0], header[1])
+	res, err := g.public.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+func TestClockSkew(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory", func(c *config) { c.Leeway = 30 * time.Second }).ready()
+	now := time.Now().Unix()
+	for skew, want := range map[int64]string{0: "200", 25: "200", -25: "200", 40: "401", -40: "401"} {
+		// The issuer's clock is off by skew; the token lives for 5 s there.
+		token := issuer.Sign(issuer.Access().With(claims{"iat": now + skew, "nbf": now + skew, "exp": now + skew + 5}))
+		if got := verdict(g.auth(bearer(token)...)); got != want {
+			t.Errorf("an issuer's clock %+d s off: %s, want %s", skew, got, want)
+		}
+		logout := issuer.Sign(issuer.Logout().With(claims{"sid": "other", "sub": nil, "iat": now + skew, "exp": now + skew + 5}))
+		if got := g.backchannel(logout); (got == http.StatusOK) != (want == "200") {
+			t.Errorf("an issuer's clock %+d s off: the logout token was answered %d", skew, got)
+		}
+	}
+}
