@@ -57,6 +57,12 @@ func serveChild() {
 // start runs the program on a free port until the test ends.
 func start(t *testing.T, args ...string) (base string) {
 	t.Helper()
+	return startBefore(t, os.Args[0], args...)
+}
+
+// startBefore is start with another stdio server.
+func startBefore(t *testing.T, server string, args ...string) (base string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +73,7 @@ func start(t *testing.T, args ...string) (base string) {
 	ctx, stop := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	code := make(chan int, 1)
-	all := append(append([]string{"--listen", addr}, args...), "--", os.Args[0])
+	all := append(append([]string{"--listen", addr}, args...), "--", server)
 	go func() { code <- run(ctx, all, io.Discard, &log) }()
 	t.Cleanup(func() {
 		stop()

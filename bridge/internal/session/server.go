@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,8 +86,14 @@ func (s *Server) Limits() Limits { return s.limits }
 // Pool holds the children that the bridge initialised itself.
 func (s *Server) Pool() *Pool { return s.pool }
 
-// Health tells why no child can be started now, or nil.
+// Health tells why no child can be started now, or nil. A command that is not
+// there is known before anybody has asked for a child.
 func (s *Server) Health() error {
+	if argv := s.cfg.Spec.Argv; len(argv) > 0 {
+		if _, err := exec.LookPath(argv[0]); err != nil {
+			return err
+		}
+	}
 	if r := s.breaker.refusal(time.Now()); r != nil {
 		return r
 	}
