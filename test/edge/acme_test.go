@@ -28,25 +28,7 @@ const acmeName = "mcp.example.com"
 func TestCertbotIssuesAndRenewsUnderOpenStreams(t *testing.T) {
 	g := start(t, options{
 		limits: unlimited,
-		bridge: func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/sse" {
-				_, _ = io.WriteString(w, "ok")
-				return
-			}
-			w.Header().Set("Content-Type", "text/event-stream")
-			for tick := time.NewTicker(50 * time.Millisecond); ; {
-				if _, err := io.WriteString(w, ": alive\n\n"); err != nil {
-					return
-				}
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-r.Context().Done():
-					tick.Stop()
-					return
-				case <-tick.C:
-				}
-			}
-		},
+		bridge: alive,
 		edit: func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "site", "names.conf"), "server_name localhost 127.0.0.1 "+acmeName+";\n")
 		},
