@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 )
 
@@ -41,6 +42,13 @@ func (s *scanner) expect(c byte) error {
 
 // object walks one object and notes the values of the wanted members.
 func (s *scanner) object(keys []member) error {
+	return s.members(func(key, value Span) error {
+		return find(keys, s.b[key.Start+1:key.End-1], value)
+	})
+}
+
+// members walks one object. key is the place of the name with its quotes.
+func (s *scanner) members(visit func(key, value Span) error) error {
 	if err := s.expect('{'); err != nil {
 		return err
 	}
@@ -51,11 +59,11 @@ func (s *scanner) object(keys []member) error {
 	}
 	for {
 		s.space()
-		start := s.i
+		key := Span{Start: s.i}
 		if err := s.str(); err != nil {
 			return err
 		}
-		key := s.b[start+1 : s.i-1]
+		key.End = s.i
 		if err := s.expect(':'); err != nil {
 			return err
 		}
@@ -63,20 +71,51 @@ func (s *scanner) object(keys []member) error {
 		if err != nil {
 			return err
 		}
-		if err := find(keys, key, value); err != nil {
+		if err := visit(key, value); err != nil {
 			return err
 		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.i++
-		case '}':
-			s.i++
-			return nil
-		default:
-			return fmt.Errorf("%w: want ',' or '}' at byte %d", ErrMessage, s.i)
+		if more, err := s.more('}'); !more || err != nil {
+			return err
 		}
 	}
+}
+
+// items walks one array.
+func (s *scanner) items(visit func(Span) error) error {
+	if err := s.expect('['); err != nil {
+		return err
+	}
+	s.space()
+	if s.peek() == ']' {
+		s.i++
+		return nil
+	}
+	for {
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		if err := visit(value); err != nil {
+			return err
+		}
+		if more, err := s.more(']'); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// more goes over the comma, or over the end.
+func (s *scanner) more(end byte) (bool, error) {
+	s.space()
+	switch s.peek() {
+	case ',':
+		s.i++
+		return true, nil
+	case end:
+		s.i++
+		return false, nil
+	}
+	return false, fmt.Errorf("%w: want ',' or %q at byte %d", ErrMessage, end, s.i)
 }
 
 // value skips one value and returns where it stands.
@@ -169,24 +208,58 @@ func Split(body []byte, max int) (parts [][]byte, batch bool, err error) {
 	if s.peek() != '[' {
 		return [][]byte{body}, false, nil
 	}
-	s.i++
-	for {
-		v, err := s.value()
-		if err != nil {
-			return nil, true, err
-		}
+	err = s.items(func(at Span) error {
 		if len(parts) == max {
-			return nil, true, fmt.Errorf("%w: more than %d messages in one batch", ErrMessage, max)
+			return fmt.Errorf("%w: more than %d messages in one batch", ErrMessage, max)
 		}
-		parts = append(parts, body[v.Start:v.End])
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.i++
-		case ']':
-			return parts, true, nil
-		default:
-			return nil, true, fmt.Errorf("%w: want ',' or ']' at byte %d", ErrMessage, s.i)
+		parts = append(parts, body[at.Start:at.End])
+		return nil
+	})
+	if err != nil {
+		return nil, true, err
+	}
+	return parts, true, nil
+}
+
+// EachMember walks the object that raw holds, in order, without decoding. key
+// is the place of the name with its quotes. What lies inside a value is
+// skipped, not checked.
+func EachMember(raw []byte, visit func(key, value Span) error) error {
+	s := scanner{b: raw}
+	if err := s.members(visit); err != nil {
+		return err
+	}
+	return s.over()
+}
+
+// EachItem walks the array that raw holds.
+func EachItem(raw []byte, visit func(Span) error) error {
+	s := scanner{b: raw}
+	if err := s.items(visit); err != nil {
+		return err
+	}
+	return s.over()
+}
+
+func (s *scanner) over() error {
+	if s.space(); s.i != len(s.b) {
+		return fmt.Errorf("%w: bytes after its end", ErrMessage)
+	}
+	return nil
+}
+
+// Unquote decodes a JSON string; false for anything else. Most are plain and
+// need no decoder.
+func Unquote(raw []byte) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+		return "", false
+	}
+	for _, c := range raw[1 : len(raw)-1] {
+		if c < ' ' || c == '\\' || c >= 0x80 {
+			var s string
+			err := json.Unmarshal(raw, &s)
+			return s, err == nil
 		}
 	}
+	return string(raw[1 : len(raw)-1]), true
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"gatehouse/bridge/internal/rpc"
 )
 
 // ErrObject says that bytes are not one JSON object with keys that occur once.
@@ -17,9 +19,8 @@ type Object struct {
 }
 
 type field struct {
-	key        string
-	start, end int // of the value in raw
-	from       int // of the key's opening quote
+	key       string
+	at, value rpc.Span // of the key with its quotes, and of the value
 }
 
 const usualFields = 6 // of a message; more make the list grow
@@ -27,51 +28,25 @@ const usualFields = 6 // of a message; more make the list grow
 // Parse finds the fields of the outermost object of raw, which must be valid
 // JSON. It keeps raw and reads it once.
 func Parse(raw []byte) (Object, error) {
-	i := skipSpace(raw, 0)
-	if i == len(raw) || raw[i] != '{' {
-		return Object{}, ErrObject
-	}
 	o := Object{raw: raw, fields: make([]field, 0, usualFields)}
-	i = skipSpace(raw, i+1)
-	for i < len(raw) && raw[i] == '"' {
-		f, next, err := readField(raw, i)
-		if err != nil {
-			return Object{}, err
+	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
+		name, ok := rpc.Unquote(raw[key.Start:key.End])
+		if !ok {
+			return ErrObject
 		}
-		if o.find(f.key) >= 0 {
-			return Object{}, fmt.Errorf("%w: %q occurs twice", ErrObject, f.key)
+		if o.find(name) >= 0 {
+			return fmt.Errorf("%w: %q occurs twice", ErrObject, name)
 		}
-		o.fields = append(o.fields, f)
-		i = skipSpace(raw, next)
-		if i < len(raw) && raw[i] == ',' {
-			i = skipSpace(raw, i+1)
-		}
+		o.fields = append(o.fields, field{key: name, at: key, value: value})
+		return nil
+	})
+	if errors.Is(err, rpc.ErrMessage) {
+		err = ErrObject
 	}
-	if i >= len(raw) || raw[i] != '}' || skipSpace(raw, i+1) != len(raw) {
-		return Object{}, ErrObject
+	if err != nil {
+		return Object{}, err
 	}
 	return o, nil
-}
-
-func readField(raw []byte, i int) (field, int, error) {
-	keyEnd := skipString(raw, i)
-	if keyEnd < 0 {
-		return field{}, 0, ErrObject
-	}
-	key, ok := unquote(raw[i:keyEnd])
-	if !ok {
-		return field{}, 0, ErrObject
-	}
-	colon := skipSpace(raw, keyEnd)
-	if colon >= len(raw) || raw[colon] != ':' {
-		return field{}, 0, ErrObject
-	}
-	start := skipSpace(raw, colon+1)
-	end := skipValue(raw, start)
-	if end <= start {
-		return field{}, 0, ErrObject
-	}
-	return field{key: key, start: start, end: end, from: i}, end, nil
 }
 
 func (o Object) find(key string) int {
@@ -89,30 +64,15 @@ func (o Object) Has(key string) bool { return o.find(key) >= 0 }
 // Get returns the undecoded value, or nil.
 func (o Object) Get(key string) json.RawMessage {
 	if i := o.find(key); i >= 0 {
-		return o.raw[o.fields[i].start:o.fields[i].end:o.fields[i].end]
+		at := o.fields[i].value
+		return o.raw[at.Start:at.End:at.End]
 	}
 	return nil
 }
 
 // Text returns the value where it is a string.
 func (o Object) Text(key string) (string, bool) {
-	raw := o.Get(key)
-	if len(raw) == 0 || raw[0] != '"' {
-		return "", false
-	}
-	return unquote(raw)
-}
-
-// unquote decodes a string; most are plain and need no decoder.
-func unquote(raw []byte) (string, bool) {
-	for _, c := range raw {
-		if c < ' ' || c == '\\' || c >= 0x80 {
-			var s string
-			err := json.Unmarshal(raw, &s)
-			return s, err == nil
-		}
-	}
-	return string(raw[1 : len(raw)-1]), true
+	return rpc.Unquote(o.Get(key))
 }
 
 // Object returns the value where it is an object; a missing one is empty.
@@ -150,14 +110,14 @@ func (o Object) With(edits ...Edit) json.RawMessage {
 	}
 	out := append(make([]byte, 0, size), '{')
 	for _, f := range o.fields {
-		value := json.RawMessage(o.raw[f.start:f.end])
+		value := json.RawMessage(o.raw[f.value.Start:f.value.End])
 		for _, e := range edits {
 			if e.Key == f.key {
 				value = e.Value
 			}
 		}
 		if value != nil {
-			out = appendField(out, o.raw[f.from:skipString(o.raw, f.from)], value)
+			out = appendField(out, o.raw[f.at.Start:f.at.End], value)
 		}
 	}
 	for _, e := range edits {
@@ -183,57 +143,4 @@ func quote(s string) json.RawMessage {
 		return json.RawMessage(`""`) // a string always marshals
 	}
 	return raw
-}
-
-func skipSpace(raw []byte, i int) int {
-	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\t' || raw[i] == '\n' || raw[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// skipString returns the index after the closing quote, or -1.
-func skipString(raw []byte, i int) int {
-	for i++; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return -1
-}
-
-// skipValue returns the index after the value that starts at i, or -1. It
-// counts brackets and does not check what lies between them.
-func skipValue(raw []byte, i int) int {
-	depth := 0
-	for i >= 0 && i < len(raw) {
-		switch raw[i] {
-		case '"':
-			if i = skipString(raw, i); depth == 0 || i < 0 {
-				return i
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth < 0 {
-				return i
-			}
-			if depth == 0 {
-				return i + 1
-			}
-		case ',', ' ', '\t', '\n', '\r':
-			if depth == 0 {
-				return i
-			}
-		}
-		i++
-	}
-	if depth == 0 {
-		return i
-	}
-	return -1
 }
