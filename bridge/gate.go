@@ -40,7 +40,8 @@ type gate struct {
 	end     func()         // of the workers
 }
 
-func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
+// newGate wires the program; env is added to every child's environment.
+func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (*gate, error) {
 	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
 	commands, err := f.servers()
 	if err != nil {
@@ -53,7 +54,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger) (*gate, error) {
 	for _, c := range commands {
 		server := session.NewServer(session.ServerConfig{
 			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
-			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: environ(c.Env)},
+			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: append(environ(c.Env), env...)},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
 			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(c.Name), Log: log,
 			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.Warm,

@@ -13,13 +13,18 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/guard"
 	"gatehouse/internal/httpkit"
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == child.GuardianCommand {
+		child.Guard(os.Stdin, os.Args[2])
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := bridge(ctx, os.Args[1:], os.Stdout, os.Stderr, child.StartGuardian)
 	stop()
 	os.Exit(code)
 }
@@ -30,7 +35,13 @@ const (
 	exitUsage
 )
 
+// run is the bridge without the process that guards its children's children:
+// in a test the program is not the bridge.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return bridge(ctx, args, stdout, stderr, nil)
+}
+
+func bridge(ctx context.Context, args []string, stdout, stderr io.Writer, guard func() (*child.Guardian, error)) int {
 	switch {
 	case len(args) == 2 && args[0] == "health":
 		return report(stderr, httpkit.Probe(ctx, args[1]))
@@ -45,7 +56,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return report(stderr, fmt.Errorf("%w: --log-level: %w", errUsage, err))
 	}
-	g, err := newGate(ctx, &f, log)
+	var marks []string
+	if guard != nil {
+		guardian, err := guard()
+		if err != nil {
+			return report(stderr, err)
+		}
+		defer guardian.Close()
+		marks = []string{guardian.Mark}
+	}
+	g, err := newGate(ctx, &f, log, marks...)
 	if err != nil {
 		return report(stderr, err)
 	}
