@@ -22,7 +22,12 @@ import (
 	"gatehouse/internal/contract"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(programMode) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 10 * time.Second
 
