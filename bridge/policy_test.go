@@ -31,6 +31,7 @@ func TestNothingRefusedIsShownOrReached(t *testing.T) {
 	open := g.signers.assertion(t, user)
 	eras := map[string]peer{
 		"sse": newSSEPeer(t, g.base, open), "streamable": &streamablePeer{base: g.base}, "stateless": modernPeer{g.base},
+		"batch": &batchPeer{base: g.base},
 	}
 	seed := rand.IntN(1 << 30)
 	calls := 0
@@ -45,7 +46,7 @@ func TestNothingRefusedIsShownOrReached(t *testing.T) {
 				for _, name := range policytest.Names() {
 					calls++
 					want, mark := c.Allows(kind, name), fmt.Sprintf("mark-%d-", calls)
-					refused := reach(t, p, assertion, kind, name, mark)
+					refused := reach(t, p, assertion, question(era, kind, calls), name, mark)
 					if reached := len(g.seen.lines(t, mark)) > 0; shown[name] != want || refused == want || reached != want {
 						t.Errorf("%s, %s %q: shown %v, refused %v, reached the child %v; the model allows %v (seed %d)\nuser %+v\n%s",
 							era, kind, name, shown[name], refused, reached, want, seed+i, c.User, c.YAML())
@@ -82,20 +83,34 @@ func list(t *testing.T, p peer, assertion, kind string) map[string]bool {
 	return shown
 }
 
-// reach calls one thing with a mark in its params, and tells whether that was
-// refused.
-func reach(t *testing.T, p peer, assertion, kind, name, mark string) bool {
-	t.Helper()
-	method, field := "tools/call", "name"
-	switch kind {
-	case "prompts":
-		method = "prompts/get"
-	case "resources":
-		method, field, name = "resources/read", "uri", "x://"+name
+// question is one of the methods by which a thing of the kind is governed.
+func question(era, kind string, n int) string {
+	methods := map[string][]string{
+		"tools": {"tools/call"}, "prompts": {"prompts/get", "completion/complete prompt"},
+		"resources": {"resources/read", "completion/complete resource", "resources/subscribe"},
+	}[kind]
+	if era == "stateless" && kind == "resources" {
+		methods = methods[:2] // 2026-07-28 has no subscribe
 	}
-	a := p.call(t, assertion, method, name, fmt.Sprintf(`{%q:%q,"arguments":{"mark":%q},"mark":%q}`, field, name, mark, mark))
+	return methods[n%len(methods)]
+}
+
+// reach asks for one thing with a mark in its params, and tells whether that
+// was refused.
+func reach(t *testing.T, p peer, assertion, question, name, mark string) bool {
+	t.Helper()
+	method, ref, _ := strings.Cut(question, " ")
+	about := fmt.Sprintf(`"name":%q`, name)
+	if ref == "resource" || strings.HasPrefix(method, "resources/") {
+		name = "x://" + name
+		about = fmt.Sprintf(`"uri":%q`, name)
+	}
+	if ref != "" {
+		about, name = fmt.Sprintf(`"ref":{"type":"ref/%s",%s},"argument":{"name":"a","value":"b"}`, ref, about), ""
+	}
+	a := p.call(t, assertion, method, name, fmt.Sprintf(`{%s,"arguments":{"mark":%q},"mark":%q}`, about, mark, mark))
 	if a.Error != nil && a.Error.Code != -32003 {
-		t.Fatalf("%s %s: %+v", method, name, a.Error)
+		t.Fatalf("%s %s: %+v", question, name, a.Error)
 	}
 	if a.Status == http.StatusForbidden && !strings.Contains(a.Challenge, `error="insufficient_scope"`) {
 		t.Errorf("403 with the challenge %q", a.Challenge)

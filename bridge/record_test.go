@@ -39,15 +39,16 @@ func recordChild(path string) {
 		var m struct {
 			ID     json.RawMessage
 			Method string
+			Params struct{ ProtocolVersion string }
 		}
 		if json.Unmarshal(in.Bytes(), &m) != nil || m.ID == nil {
 			continue
 		}
-		fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", m.ID, recordAnswer(m.Method))
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", m.ID, recordAnswer(m.Method, m.Params.ProtocolVersion))
 	}
 }
 
-func recordAnswer(method string) string {
+func recordAnswer(method, version string) string {
 	list := func(field, format string) string {
 		var items []string
 		for _, name := range recordNames {
@@ -57,7 +58,7 @@ func recordAnswer(method string) string {
 	}
 	switch method {
 	case "initialize":
-		return `"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{},"resources":{}},"serverInfo":{"name":"t","version":"1"}}`
+		return `"result":{"protocolVersion":"` + version + `","capabilities":{"tools":{},"prompts":{},"resources":{}},"serverInfo":{"name":"t","version":"1"}}`
 	case "tools/list":
 		return list("tools", `{"name":"%s","inputSchema":{"type":"object"}}`)
 	case "prompts/list":
@@ -228,17 +229,37 @@ type streamablePeer struct {
 	session string
 }
 
+func (p *streamablePeer) open(t testing.TB, assertion, params string) {
+	t.Helper()
+	if p.session != "" {
+		return
+	}
+	res, body := post(t, p.base+"/mcp", assertion, stateful("initialize", params))
+	if p.session = res.Header.Get("Mcp-Session-Id"); p.session == "" {
+		t.Fatalf("no session: %s %s", res.Status, body)
+	}
+	post(t, p.base+"/mcp", assertion, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Mcp-Session-Id", p.session)
+}
+
 func (p *streamablePeer) call(t testing.TB, assertion, method, _, params string) reply {
 	t.Helper()
-	if p.session == "" {
-		res, body := post(t, p.base+"/mcp", assertion, stateful("initialize", initParams))
-		if p.session = res.Header.Get("Mcp-Session-Id"); p.session == "" {
-			t.Fatalf("no session: %s %s", res.Status, body)
-		}
-		post(t, p.base+"/mcp", assertion, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Mcp-Session-Id", p.session)
-	}
+	p.open(t, assertion, initParams)
 	res, body := post(t, p.base+"/mcp", assertion, stateful(method, params), "Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18")
 	return read(t, res, body)
+}
+
+// batchPeer puts each call into a batch, which only 2025-03-26 knows.
+type batchPeer struct {
+	base string
+	streamablePeer
+}
+
+func (p *batchPeer) call(t testing.TB, assertion, method, _, params string) reply {
+	t.Helper()
+	p.streamablePeer.base = p.base
+	p.open(t, assertion, strings.Replace(initParams, "2025-06-18", "2025-03-26", 1))
+	res, body := post(t, p.base+"/mcp", assertion, "["+stateful(method, params)+"]", "Mcp-Session-Id", p.session)
+	return read(t, res, bytes.Trim(bytes.TrimSpace(body), "[]"))
 }
 
 // ssePeer has one stream on which all answers come.

@@ -8,6 +8,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,6 +78,9 @@ type watch struct {
 	start  time.Time
 	done   []func() // limits taken
 	once   sync.Once
+
+	toolFailed bool // says the tool itself
+
 	span   *tracing.Span // nil without a Tracer
 	record audit.Record
 }
@@ -166,6 +170,7 @@ func challenge(id *contract.Identity, need []string, metadata string) string {
 // Result filters the answers to list methods. A list that cannot be read
 // becomes an empty one: better nothing than what the caller may not see.
 func (w *watch) Result(raw []byte) []byte {
+	w.toolFailed = w.method == "tools/call" && isError(raw)
 	if !policy.Filters(w.method) {
 		return raw
 	}
@@ -186,8 +191,31 @@ func (w *watch) Result(raw []byte) []byte {
 	return kept
 }
 
-// End gives back what the limits took and writes the call down.
-func (w *watch) End(o session.Outcome) { w.finish(o.Status, o.Bytes) }
+// isError reports whether a tool says of itself that it failed: such an answer
+// is a success of JSON-RPC (2025-11-25, server/tools, "Error Handling").
+func isError(result []byte) bool {
+	name := []byte(`"isError"`)
+	if !bytes.Contains(result, name) {
+		return false
+	}
+	failed := false
+	_ = rpc.EachMember(result, func(key, value rpc.Span) error { // what cannot be read says nothing
+		if bytes.Equal(result[key.Start:key.End], name) {
+			failed = string(result[value.Start:value.End]) == "true"
+		}
+		return nil
+	})
+	return failed
+}
+
+// End gives back what the limits took and writes the call down. A tool's own
+// failure has the word that the OpenTelemetry conventions for MCP give it.
+func (w *watch) End(o session.Outcome) {
+	if o.Status == "ok" && w.toolFailed {
+		o.Status = "tool_error"
+	}
+	w.finish(o.Status, o.Bytes)
+}
 
 func (w *watch) finish(outcome string, bytes int) {
 	w.once.Do(func() {

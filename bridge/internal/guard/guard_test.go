@@ -105,8 +105,15 @@ func TestGuardDecidesAndTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.End(session.Outcome{Status: "error"})
+	for _, answer := range []string{`{"content":[],"isError":true}`, `{"isError":false,"content":[{"isError":true}]}`, `{"content":[{"text":"\"isError\":true"}]}`} {
+		if w, err = begin(t, g, "slack.write", call("send")); err != nil {
+			t.Fatal(err)
+		}
+		w.Result([]byte(answer))
+		w.End(session.Outcome{Status: "ok"})
+	}
 	g.Audit.Close()
-	checkLog(t, log, []string{"limited read", "ok read", "missing_scope write", "denied default", "error write"})
+	checkLog(t, log, []string{"limited read", "ok read", "missing_scope write", "denied default", "error write", "tool_error write", "ok write", "ok write"})
 }
 
 // checkLog holds outcome and rule of each line against want; only rule write
@@ -124,7 +131,7 @@ func checkLog(t *testing.T, log string, want []string) {
 			t.Fatal(err)
 		}
 		got = append(got, r.Outcome+" "+r.Rule)
-		if strings.Contains(line, "secret") != (r.Outcome == "error") {
+		if strings.Contains(line, "secret") != (r.Rule == "write" && r.Outcome != "missing_scope") {
 			t.Errorf("arguments: %s", line)
 		}
 	}
