@@ -26,6 +26,7 @@ const acmeName = "mcp.example.com"
 // Let's Encrypt's own test server and certbot as production runs it: a first
 // certificate by webroot, then a renewal while a stream is open and calls run.
 func TestCertbotIssuesAndRenewsUnderOpenStreams(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{
 		limits: unlimited,
 		bridge: alive,

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"gatehouse/test/stack"
 )
 
 // fleet is three real bridges, each a node with the demo server, behind one nginx.
@@ -52,22 +54,7 @@ func startFleet(t *testing.T) *fleet {
 			return res.StatusCode == http.StatusOK
 		})
 	}
-	f.gate = start(t, options{limits: unlimited, edit: func(t *testing.T, dir string) {
-		nodes(addrs)(t, dir)
-		file := filepath.Join(dir, "site", "upstreams.conf")
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		group := "upstream gatehouse_bridge { server " + addrs["a"] + " max_fails=0; server " + addrs["b"] + " max_fails=0; server " + addrs["c"] + " max_fails=0; keepalive 64; }\n"
-		lines := strings.SplitAfter(string(text), "\n")
-		for i, line := range lines {
-			if strings.HasPrefix(line, "upstream gatehouse_bridge {") {
-				lines[i] = group
-			}
-		}
-		write(t, file, strings.Join(lines, ""))
-	}})
+	f.gate = start(t, options{limits: unlimited, values: stack.NginxValues{Nodes: addrs}})
 	return f
 }
 

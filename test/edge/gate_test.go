@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,16 +29,24 @@ const wait = 10 * time.Second
 type gate struct {
 	dir, url, plain string
 	client          *http.Client
+	transport       *http.Transport
+	ports           [2]int       // https, http
 	asked           atomic.Int64 // questions to authsvc
+	conns           atomic.Int64 // connections to the bridges
+	authConns       atomic.Int64
+	nginx           *exec.Cmd
 	lastAuth        atomic.Pointer[http.Request]
 	lastBridge      atomic.Pointer[http.Request]
 }
 
 type options struct {
-	auth   http.HandlerFunc
-	bridge http.HandlerFunc
-	limits string
-	edit   func(t *testing.T, dir string) // after rendering
+	auth    http.HandlerFunc
+	bridge  http.HandlerFunc
+	limits  string
+	addrs   []string // bridges that run already
+	bridges int      // how many, named a, b, c; 0 is one without a name
+	values  stack.NginxValues
+	edit    func(t *testing.T, dir string) // after rendering
 }
 
 func limits(rate, burst, ttl int) string {
@@ -72,7 +81,30 @@ func refuse(status int, header ...string) http.HandlerFunc {
 
 func start(t *testing.T, o options) *gate {
 	t.Helper()
-	g := &gate{dir: t.TempDir()}
+	g, auth, bridges := behind(t, &o)
+	v := o.values
+	v.HTTPS, v.HTTP, v.Cert, v.Key = g.ports[0], g.ports[1], g.dir+"/cert.pem", g.dir+"/key.pem"
+	v.Bridge, v.BridgeAdmin, v.Authsvc, v.Limits = bridges[0], auth, auth, o.limits
+	if len(bridges) > 1 {
+		v.Nodes = map[string]string{}
+		for i, addr := range bridges {
+			v.Nodes[string(rune('a'+i))] = addr
+		}
+	}
+	if err := stack.RenderNginx(filepath.Join("..", ".."), g.dir, v); err != nil {
+		t.Fatal(err)
+	}
+	if o.edit != nil {
+		o.edit(t, g.dir)
+	}
+	g.launch(t, fmt.Sprintf("127.0.0.1:%d", g.ports[0]))
+	return g
+}
+
+// behind starts what stands behind nginx, and makes a certificate.
+func behind(t *testing.T, o *options) (g *gate, auth string, bridges []string) {
+	t.Helper()
+	g = &gate{dir: t.TempDir(), ports: [2]int{freePort(t), freePort(t)}}
 	if o.auth == nil {
 		o.auth = allow
 	}
@@ -82,38 +114,30 @@ func start(t *testing.T, o options) *gate {
 	if o.limits == "" {
 		o.limits = limits(1000, 1000, 2)
 	}
-	auth := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	auth = serveCounted(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth" {
 			g.asked.Add(1)
 			g.lastAuth.Store(r.Clone(context.Background()))
 		}
 		o.auth(w, r)
-	})
-	bridge := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		g.lastBridge.Store(r.Clone(context.Background()))
-		o.bridge(w, r)
-	})
-	cert := filepath.Join(g.dir, "cert.pem")
-	key := filepath.Join(g.dir, "key.pem")
+	}, counting(&g.authConns))
+	if o.addrs != nil {
+		bridges = o.addrs
+	}
+	for i := range max(o.bridges, 1) - len(o.addrs) {
+		bridges = append(bridges, serveCounted(t, func(w http.ResponseWriter, r *http.Request) {
+			g.lastBridge.Store(r.Clone(context.Background()))
+			w.Header().Set("X-Bridge", string(rune('a'+i)))
+			o.bridge(w, r)
+		}, counting(&g.conns)))
+	}
 	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-		"-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost")
-	https, plain := freePort(t), freePort(t)
-	err := stack.RenderNginx(filepath.Join("..", ".."), g.dir, stack.NginxValues{
-		HTTPS: https, HTTP: plain, Cert: cert, Key: key,
-		Bridge: bridge, BridgeAdmin: bridge, Authsvc: auth, Limits: o.limits,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.edit != nil {
-		o.edit(t, g.dir)
-	}
-	g.url, g.plain = fmt.Sprintf("https://localhost:%d", https), fmt.Sprintf("http://localhost:%d", plain)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is a test's own
-	t.Cleanup(transport.CloseIdleConnections)
-	g.client = &http.Client{Transport: transport, Timeout: wait, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	g.launch(t, fmt.Sprintf("127.0.0.1:%d", https))
-	return g
+		"-keyout", g.dir+"/key.pem", "-out", g.dir+"/cert.pem", "-days", "1", "-subj", "/CN=localhost")
+	g.url, g.plain = fmt.Sprintf("https://localhost:%d", g.ports[0]), fmt.Sprintf("http://localhost:%d", g.ports[1])
+	g.transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is a test's own
+	t.Cleanup(g.transport.CloseIdleConnections)
+	g.client = &http.Client{Transport: g.transport, Timeout: wait, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return g, auth, bridges
 }
 
 // launch checks the configuration, starts nginx and waits until it listens.
@@ -122,6 +146,7 @@ func (g *gate) launch(t *testing.T, addr string) {
 	args := []string{"-p", g.dir, "-c", filepath.Join(g.dir, "nginx.conf"), "-g", "daemon off;"}
 	run(t, "nginx", append([]string{"-t", "-q"}, args[:4]...)...)
 	cmd := exec.Command("nginx", args...)
+	g.nginx = cmd
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +154,8 @@ func (g *gate) launch(t *testing.T, addr string) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(g.dir, "error.log"))
-			t.Logf("error.log:\n%s", log)
+			text, _ := os.ReadFile(filepath.Join(g.dir, "error.log"))
+			t.Logf("error.log:\n%s", text)
 		}
 	})
 	for end := time.Now().Add(wait); ; time.Sleep(5 * time.Millisecond) {
@@ -147,9 +172,25 @@ func (g *gate) launch(t *testing.T, addr string) {
 
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
-	s := httptest.NewServer(h)
+	return serveCounted(t, h, nil)
+}
+
+func serveCounted(t *testing.T, h http.HandlerFunc, watch func(net.Conn, http.ConnState)) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ConnState = watch // httptest calls it after its own
+	s.Start()
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func counting(n *atomic.Int64) func(net.Conn, http.ConnState) {
+	return func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			n.Add(1)
+		}
+	}
 }
 
 func freePort(t *testing.T) int {
@@ -192,4 +233,34 @@ func (g *gate) do(t *testing.T, method, target string, body string, header ...st
 		t.Fatal(err)
 	}
 	return res, string(text)
+}
+
+// raw sends bytes through TLS as they are, and returns all that comes back.
+func (g *gate) raw(t *testing.T, request string) string {
+	t.Helper()
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), g.transport.TLSClientConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(wait))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil && len(answer) == 0 {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// statusOf is the status of a raw answer, 0 where it is none.
+func statusOf(answer string) (status int) {
+	_, _ = fmt.Sscanf(answer, "HTTP/1.1 %d", &status)
+	return status
+}
+
+func (g *gate) reload(t *testing.T) {
+	t.Helper()
+	run(t, "nginx", "-s", "reload", "-p", g.dir, "-c", filepath.Join(g.dir, "nginx.conf"))
 }

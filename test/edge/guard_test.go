@@ -18,6 +18,7 @@ var securityHeaders = []string{
 }
 
 func TestEveryAnswerCarriesTheSecurityHeadersOnce(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{auth: refuse(401)})
 	for _, path := range []string{"/mcp", "/sse", "/health", "/metrics", "/nothing", "/", "/login"} {
 		res, _ := g.do(t, "GET", path, "")
@@ -30,6 +31,7 @@ func TestEveryAnswerCarriesTheSecurityHeadersOnce(t *testing.T) {
 }
 
 func TestPlainHTTPRedirectsToTheSameHost(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	res, _ := g.do(t, "GET", g.plain+"/mcp?a=b", "")
 	if want := g.url + "/mcp?a=b"; res.StatusCode != 301 || res.Header.Get("Location") != want {
@@ -38,6 +40,7 @@ func TestPlainHTTPRedirectsToTheSameHost(t *testing.T) {
 }
 
 func TestClientsIdentityHeadersNeverArrive(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	for range 2 { // the second is answered from memory
 		g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "Cookie", "a=b", "X-User-Id", "root", "X-User-Email", "root@example.com",
@@ -56,6 +59,7 @@ func TestClientsIdentityHeadersNeverArrive(t *testing.T) {
 }
 
 func TestAVerdictIsRememberedAndOnlyAGoodOne(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	for range 5 {
 		g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
@@ -82,6 +86,7 @@ func TestAVerdictIsRememberedAndOnlyAGoodOne(t *testing.T) {
 }
 
 func TestNothingOutsideReachesTheLocationBehindTheGuard(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{auth: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Accel-Redirect", "@known")
 		refuse(401)(w, r)
@@ -95,6 +100,7 @@ func TestNothingOutsideReachesTheLocationBehindTheGuard(t *testing.T) {
 }
 
 func TestRefusalsHaveTheirTrueStatus(t *testing.T) {
+	t.Parallel()
 	const challenge = `Bearer error="invalid_token", resource_metadata="https://x/.well-known/oauth-protected-resource/mcp"`
 	cases := map[string]struct {
 		auth       http.HandlerFunc
@@ -129,6 +135,7 @@ func TestRefusalsHaveTheirTrueStatus(t *testing.T) {
 }
 
 func TestOnlyABrowsersNavigationIsSentToLogin(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{auth: refuse(401)})
 	res, _ := g.do(t, "GET", "/mcp?x=1", "", "Accept", "text/html")
 	if res.StatusCode != 302 || !strings.HasSuffix(res.Header.Get("Location"), "/login?return_to=/mcp?x=1") {
@@ -142,6 +149,7 @@ func TestOnlyABrowsersNavigationIsSentToLogin(t *testing.T) {
 }
 
 func TestUserLimitIsKeyedOnTheVerifiedUser(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{limits: limits(1, 3, 2)})
 	refused := 0
 	for i := range 20 {
@@ -159,6 +167,7 @@ func TestUserLimitIsKeyedOnTheVerifiedUser(t *testing.T) {
 }
 
 func TestAddressLimitAnswersJSON(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{limits: strings.ReplaceAll(strings.ReplaceAll(limits(1000, 1000, 2), "rate=1000r/s", "rate=1r/s"), "burst=1000 nodelay", "burst=2 nodelay")})
 	for range 10 {
 		if res, body := g.do(t, "GET", "/mcp", "", "Authorization", bearer); res.StatusCode == 429 {
@@ -172,6 +181,7 @@ func TestAddressLimitAnswersJSON(t *testing.T) {
 }
 
 func TestAPostPassesAuthWithItsBodyAndJSONRPCErrorsStay(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{bridge: func(w http.ResponseWriter, r *http.Request) {
 		body := new(bytes.Buffer)
 		_, _ = body.ReadFrom(r.Body)
@@ -188,6 +198,7 @@ func TestAPostPassesAuthWithItsBodyAndJSONRPCErrorsStay(t *testing.T) {
 }
 
 func TestASessionOfAnUnknownNodeIsGone(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "Mcp-Session-Id", "gone.abcdefgh."+strings.Repeat("a", 26))
 	if res.StatusCode != 404 || g.lastBridge.Load() != nil {
@@ -196,6 +207,7 @@ func TestASessionOfAnUnknownNodeIsGone(t *testing.T) {
 }
 
 func TestPublicPathsAreExact(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	for _, path := range []string{"/healthz", "/metricsx", "/mcpx", "/.well-known/other", "/servers/x/other"} {
 		if res, body := g.do(t, "GET", path, ""); res.StatusCode != 404 || !json.Valid([]byte(body)) {
@@ -214,6 +226,7 @@ func TestPublicPathsAreExact(t *testing.T) {
 }
 
 func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	secret := strings.Repeat("s", 26)
 	agents := []string{"plain", "\"quote\\", "caf\u00e9", "bad\xff\xfe", "\xc3", "tab\there", "\xed\xa0\x80", "\xf4\x90\x80\x80", strings.Repeat("é", 3000)}
@@ -244,6 +257,7 @@ func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
 }
 
 func TestABrokenHookFailsClosed(t *testing.T) {
+	t.Parallel()
 	for _, hook := range []string{"recall", "admit"} {
 		g := start(t, options{edit: func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "lua", "gatehouse", "guard.lua")

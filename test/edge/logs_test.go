@@ -13,6 +13,7 @@ import (
 
 // The recipes of nginx/logs on a recorded log, at noon of its day.
 func TestRecipesReadTheAuditLog(t *testing.T) {
+	t.Parallel()
 	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for recipe, want := range map[string]string{
 		"last-hour": "20:50:00  200  2.5 s  bob@example.com  POST /mcp  203.0.113.9\n" +
@@ -64,6 +65,7 @@ func usage(t *testing.T, file string) string {
 // The file that operators install, with this test's paths in it, by logrotate
 // itself: nginx goes on in a new file.
 func TestLogrotateReopensTheLog(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "User-Agent", "before")
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "logrotate", "gatehouse"))

@@ -34,6 +34,7 @@ func replace(t *testing.T, file, before, after string) {
 
 // The guide's first form: nobody signs in. One include differs.
 func TestWithoutSignIn(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{auth: refuse(401), edit: func(t *testing.T, dir string) {
 		replace(t, filepath.Join(dir, "conf.d", "gatehouse.conf"), "location/protect.conf", "location/open.conf")
 	}})
@@ -54,11 +55,9 @@ func TestWithoutSignIn(t *testing.T) {
 
 // Behind a load balancer that speaks the PROXY protocol: its word counts.
 func TestPROXYProtocol(t *testing.T) {
-	g := start(t, options{edit: func(t *testing.T, dir string) {
-		for _, name := range []string{"listen_http", "listen_http_default", "listen_https", "listen_https_default"} {
-			replace(t, filepath.Join(dir, "site", name+".conf"), ";", " proxy_protocol;")
-		}
-		write(t, filepath.Join(dir, "site", "trusted_proxies.conf"), "set_real_ip_from 127.0.0.1;\nreal_ip_header proxy_protocol;\n")
+	t.Parallel()
+	g := start(t, options{values: stack.NginxValues{
+		Listen: "proxy_protocol", Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header proxy_protocol;\n",
 	}})
 	addr := strings.TrimPrefix(g.url, "https://")
 	g.client.Transport.(*http.Transport).DialTLS = func(string, string) (net.Conn, error) { //nolint:staticcheck // one connection of a test
@@ -82,9 +81,9 @@ func TestPROXYProtocol(t *testing.T) {
 
 // Behind another nginx that mounts the gate at /team-a/ and strips the prefix.
 func TestBehindAnotherProxyAtASubPath(t *testing.T) {
-	g := start(t, options{auth: refuse(401), edit: func(t *testing.T, dir string) {
-		replace(t, filepath.Join(dir, "site", "public.conf"), `$gatehouse_prefix { default ""; }`, `$gatehouse_prefix { default "/team-a"; }`)
-		write(t, filepath.Join(dir, "site", "trusted_proxies.conf"), "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n")
+	t.Parallel()
+	g := start(t, options{auth: refuse(401), values: stack.NginxValues{
+		Prefix: "/team-a", Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n",
 	}})
 	outer, dir := freePort(t), t.TempDir()
 	write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`worker_processes 1; pid %[1]s/nginx.pid; error_log %[1]s/error.log; events { }
@@ -112,9 +111,7 @@ http {
 	if uri, ip := auth.Get("X-Original-Uri"), auth.Get("X-Real-Ip"); uri != "/team-a/mcp" || ip != "198.51.100.7" {
 		t.Errorf("authsvc was told %s from %s", uri, ip)
 	}
-	open := start(t, options{edit: func(t *testing.T, dir string) {
-		replace(t, filepath.Join(dir, "site", "public.conf"), `$gatehouse_prefix { default ""; }`, `$gatehouse_prefix { default "/team-a"; }`)
-	}})
+	open := start(t, options{values: stack.NginxValues{Prefix: "/team-a"}})
 	open.do(t, "GET", "/sse", "", "Authorization", bearer)
 	if got := open.lastBridge.Load().Header.Get("X-Forwarded-Prefix"); got != "/team-a" {
 		t.Errorf("the bridge was told the prefix %q", got)
@@ -122,8 +119,9 @@ http {
 }
 
 func TestPreflightIsAnsweredBeforeSignInForListedOriginsOnly(t *testing.T) {
-	g := start(t, options{auth: refuse(401), edit: func(t *testing.T, dir string) {
-		replace(t, filepath.Join(dir, "site", "origins.conf"), `default "";`, `default ""; "https://app.example.com" $http_origin;`)
+	t.Parallel()
+	g := start(t, options{auth: refuse(401), values: stack.NginxValues{
+		Origins: `map $http_origin $gatehouse_origin { default ""; "https://app.example.com" $http_origin; }`,
 	}})
 	res, _ := g.do(t, "OPTIONS", "/mcp", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST")
 	if res.StatusCode != http.StatusNoContent || res.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
@@ -141,6 +139,7 @@ func TestPreflightIsAnsweredBeforeSignInForListedOriginsOnly(t *testing.T) {
 }
 
 func TestTLS11IsRefused(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}) //nolint:gosec // to be refused
 	if err == nil {
@@ -150,6 +149,7 @@ func TestTLS11IsRefused(t *testing.T) {
 }
 
 func TestAHeaderWithUnderscoresIsDropped(t *testing.T) {
+	t.Parallel()
 	g := start(t, options{})
 	g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "X_User_Email", "root@example.com")
 	for name := range g.lastBridge.Load().Header {
@@ -162,6 +162,7 @@ func TestAHeaderWithUnderscoresIsDropped(t *testing.T) {
 // Requests that two servers could read differently: the bridge must see no
 // second one, whatever the first becomes (RFC 9112, 11.2).
 func TestSmugglingShapesReachNobody(t *testing.T) {
+	t.Parallel()
 	const inner = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Smuggled: 1\r\nContent-Length: 2\r\n\r\n{}"
 	head := "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + bearer + "\r\n"
 	for name, raw := range map[string]string{
@@ -210,6 +211,7 @@ func TestSmugglingShapesReachNobody(t *testing.T) {
 
 // gixy reads the configuration for known faults.
 func TestGixyFindsNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	err := stack.RenderNginx(filepath.Join("..", ".."), dir, stack.NginxValues{
 		HTTPS: 8443, HTTP: 8080, Cert: filepath.Join(dir, "c"), Key: filepath.Join(dir, "k"), Bridge: "127.0.0.1:3000", BridgeAdmin: "127.0.0.1:3001", Authsvc: "127.0.0.1:4180",

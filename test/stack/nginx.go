@@ -2,8 +2,10 @@ package stack
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // NginxValues is what differs between machines: the content of nginx/site.
@@ -13,9 +15,16 @@ type NginxValues struct {
 	Bridge      string // host:port
 	BridgeAdmin string
 	Authsvc     string
-	Limits      string // of site/limits.conf, "" keeps the file
-	ServerNames string // "" is localhost and 127.0.0.1
-	ModulesPath string // folder of dynamic modules, "" is Debian's
+	Nodes       map[string]string // further: each node's name (bridge --node) and host:port
+	Limits      string            // of site/limits.conf, "" keeps the file
+	Proxies     string            // of site/trusted_proxies.conf, "" keeps the file
+	Origins     string            // of site/origins.conf, "" keeps the file
+	Listen      string            // added to every listen, as "proxy_protocol"
+	Prefix      string            // "/team-a"
+	Port        string            // of the public URL, "" is that of HTTPS
+	Resolver    string            // host:port of a DNS server: Bridge is then looked up as nginx runs
+	ServerNames string            // "" is localhost and 127.0.0.1
+	ModulesPath string            // folder of dynamic modules, "" is Debian's
 }
 
 // RenderNginx copies the repository's nginx/ and lua/ into dir and writes only
@@ -33,24 +42,14 @@ func RenderNginx(root, dir string, v NginxValues) error {
 	if v.ModulesPath == "" {
 		v.ModulesPath = "/usr/lib/nginx/modules"
 	}
-	files := map[string]string{
-		"process.conf":              user() + fmt.Sprintf("pid %s/nginx.pid;\nerror_log %s/error.log warn;\n", dir, dir),
-		"listen_http.conf":          fmt.Sprintf("listen 127.0.0.1:%d;\n", v.HTTP),
-		"listen_http_default.conf":  fmt.Sprintf("listen 127.0.0.1:%d default_server;\n", v.HTTP),
-		"listen_https.conf":         fmt.Sprintf("listen 127.0.0.1:%d ssl http2;\n", v.HTTPS),
-		"listen_https_default.conf": fmt.Sprintf("listen 127.0.0.1:%d ssl http2 default_server;\n", v.HTTPS),
-		"names.conf":                fmt.Sprintf("server_name %s;\n", v.ServerNames),
-		"certificate.conf":          fmt.Sprintf("ssl_certificate %s;\nssl_certificate_key %s;\n", v.Cert, v.Key),
-		"public.conf":               fmt.Sprintf("map \"\" $gatehouse_port { default \":%d\"; }\nmap \"\" $gatehouse_prefix { default \"\"; }\n", v.HTTPS),
-		"acme.conf":                 fmt.Sprintf("root %s/acme;\n", dir),
-		"paths.conf": fmt.Sprintf("lua_package_path \"%s/lua/?.lua;/usr/share/lua/5.1/?.lua;;\";\naccess_log %s/access.log mcp_json;\n", dir, dir) +
-			tempPaths(dir),
-		"upstreams.conf": v.upstreams(),
+	if v.Port == "" {
+		v.Port = fmt.Sprintf(":%d", v.HTTPS)
 	}
-	if v.Limits != "" {
-		files["limits.conf"] = v.Limits
-	}
+	files := v.site(dir)
 	for name, text := range files {
+		if text == "" {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(dir, "site", name), []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -65,6 +64,30 @@ func RenderNginx(root, dir string, v NginxValues) error {
 		return err
 	}
 	return nil
+}
+
+// site is the text of each file of nginx/site, "" where the file stays.
+func (v NginxValues) site(dir string) map[string]string {
+	listen := func(port int, flags string) string {
+		return fmt.Sprintf("listen 127.0.0.1:%d %s %s;\n", port, flags, v.Listen)
+	}
+	return map[string]string{
+		"process.conf":              user() + fmt.Sprintf("pid %s/nginx.pid;\nerror_log %s/error.log warn;\n", dir, dir),
+		"listen_http.conf":          listen(v.HTTP, ""),
+		"listen_http_default.conf":  listen(v.HTTP, "default_server"),
+		"listen_https.conf":         listen(v.HTTPS, "ssl http2"),
+		"listen_https_default.conf": listen(v.HTTPS, "ssl http2 default_server"),
+		"names.conf":                fmt.Sprintf("server_name %s;\n", v.ServerNames),
+		"certificate.conf":          fmt.Sprintf("ssl_certificate %s;\nssl_certificate_key %s;\n", v.Cert, v.Key),
+		"public.conf":               fmt.Sprintf("map \"\" $gatehouse_port { default \"%s\"; }\nmap \"\" $gatehouse_prefix { default \"%s\"; }\n", v.Port, v.Prefix),
+		"acme.conf":                 fmt.Sprintf("root %s/acme;\n", dir),
+		"paths.conf": fmt.Sprintf("lua_package_path \"%s/lua/?.lua;/usr/share/lua/5.1/?.lua;;\";\naccess_log %s/access.log mcp_json;\n", dir, dir) +
+			tempPaths(dir) + v.resolver(),
+		"upstreams.conf":       v.upstreams(),
+		"limits.conf":          v.Limits,
+		"trusted_proxies.conf": v.Proxies,
+		"origins.conf":         v.Origins,
+	}
 }
 
 // user lets the workers into the run directory where root starts nginx; for
@@ -83,13 +106,36 @@ func tempPaths(dir string) (text string) {
 	return text
 }
 
+func (v NginxValues) resolver() string {
+	if v.Resolver == "" {
+		return ""
+	}
+	return fmt.Sprintf("resolver %s valid=1s ipv6=off;\n", v.Resolver)
+}
+
+// upstreams is one group of all bridges, and one for each node by itself.
 func (v NginxValues) upstreams() string {
-	const group = "upstream %s { server %s max_fails=0; keepalive 64; }\n"
-	return fmt.Sprintf(group, "gatehouse_bridge", v.Bridge) +
-		fmt.Sprintf(group, "gatehouse_bridge_admin", v.BridgeAdmin) +
-		fmt.Sprintf(group, "gatehouse_authsvc", v.Authsvc) +
-		"map $gatehouse_node $gatehouse_bridge { \"\" gatehouse_bridge; default \"\"; }\n" +
+	const group = "upstream %s { %s keepalive 64; }\n"
+	server := func(addr string) string { return "server " + addr + " max_fails=0;" }
+	anyBridge, all, nodes, groups := "gatehouse_bridge", "", "", ""
+	for _, name := range slices.Sorted(maps.Keys(v.Nodes)) {
+		all += server(v.Nodes[name])
+		nodes += fmt.Sprintf("%s gatehouse_node_%s; ", name, name)
+		groups += fmt.Sprintf(group, "gatehouse_node_"+name, server(v.Nodes[name]))
+	}
+	switch {
+	case v.Resolver != "":
+		anyBridge = v.Bridge
+	case all == "":
+		all = server(v.Bridge)
+	}
+	if all != "" {
+		groups += fmt.Sprintf(group, "gatehouse_bridge", all)
+	}
+	return groups + fmt.Sprintf(group, "gatehouse_bridge_admin", server(v.BridgeAdmin)) +
+		fmt.Sprintf(group, "gatehouse_authsvc", server(v.Authsvc)) +
+		fmt.Sprintf("map $gatehouse_node $gatehouse_bridge { \"\" %s; %sdefault \"\"; }\n", anyBridge, nodes) +
 		"map \"\" $gatehouse_authsvc { default gatehouse_authsvc; }\n" +
-		"map \"\" $gatehouse_health { default gatehouse_bridge; }\n" +
+		fmt.Sprintf("map \"\" $gatehouse_health { default %s; }\n", anyBridge) +
 		"map \"\" $gatehouse_metrics { default gatehouse_bridge_admin; }\n"
 }
