@@ -151,8 +151,10 @@ func TestRevocation(t *testing.T) {
 	}
 	g.wantVerdict("401", "Cookie", cookie)
 	g.wantVerdict("401", bearer(token)...)
+	g.wantEnded(issuertest.SID) // of the token: its open streams end
 	later := issuer.Access().With(claims{"iat": time.Now().Unix() + 1})
-	g.wantVerdict("200", bearer(issuer.Sign(later))...)
+	g.wantVerdict("401", bearer(issuer.Sign(later))...)
+	g.wantVerdict("200", bearer(issuer.Sign(later.With(claims{"sid": "another login"})))...)
 }
 
 // One user signs in a hundred times at once, at two replicas.

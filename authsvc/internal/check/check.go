@@ -22,9 +22,11 @@ const (
 	slowLimit      = 1900 * time.Millisecond // nobody waits 2 s for a verdict
 )
 
-// Sessions opens the session behind a cookie.
+// Sessions opens the session behind a cookie, and notes the provider's session
+// behind a token.
 type Sessions interface {
 	Lookup(ctx context.Context, secret session.Secret) (session.Session, error)
+	Note(ctx context.Context, subject, sid string, until time.Time) error
 }
 
 // Tokens verifies access tokens and proofs.

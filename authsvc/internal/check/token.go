@@ -93,6 +93,9 @@ func (h *Handler) verify(ctx context.Context, k key, token string, before *verdi
 			h.cache.drop(k)
 			return nil, session.ErrNoSession
 		}
+		if before == nil {
+			h.note(ctx, v)
+		}
 		v.until = earlier(now.Add(session.Recheck), v.id.Expires)
 		if err := h.seal(v, before, now); err != nil {
 			return nil, err
@@ -131,6 +134,19 @@ func (h *Handler) ended(ctx context.Context, v *verdict) bool {
 	}
 	at, ok := ended[user]
 	return ok && !v.issued.After(at)
+}
+
+// note makes a token's session known to whoever ends all of its user's. Where
+// the store is out of reach the token goes on, as it does in ended.
+func (h *Handler) note(ctx context.Context, v *verdict) {
+	if v.id.SessionID == "" {
+		return // a machine's: it ends with its token
+	}
+	ctx, cancel := context.WithTimeout(ctx, endedLimit)
+	defer cancel()
+	if err := h.Sessions.Note(ctx, v.id.Subject, v.id.SessionID, v.id.Expires); err != nil {
+		h.Log.Warn().Err(err).Msg("a token's session was not noted: ending its user will not close its streams")
+	}
 }
 
 // prove checks the DPoP proof of one request, and that it is its first use.

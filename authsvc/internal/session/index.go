@@ -193,11 +193,13 @@ func (s *Sessions) EndOne(ctx context.Context, subject, sid string) error {
 	return s.endWhere(ctx, subject, func(e Entry) bool { return e.SID == sid })
 }
 
-// EndUser ends all that a user has, tokens included.
+// EndUser ends all that a user has: sessions here, the tokens issued until now,
+// and the provider's sessions that those came from.
 func (s *Sessions) EndUser(ctx context.Context, subject string) error {
 	return errors.Join(
 		s.endWhere(ctx, subject, func(Entry) bool { return true }),
 		s.Endings.End(ctx, UserEnding(subject)),
+		s.endNoted(ctx, subject),
 	)
 }
 

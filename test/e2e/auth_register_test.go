@@ -1,0 +1,78 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// The realm's registration policies let the common MCP clients in, by what
+// they register as, and strangers out.
+func TestRegistration(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		redirects []string
+		scope     string
+		uri       string
+		want      int
+	}{
+		"mcp-remote":        {[]string{"http://127.0.0.1:3334/oauth/callback"}, "", "https://github.com/geelen/mcp-remote", http.StatusCreated},
+		"MCP Inspector":     {[]string{"http://localhost:6274/oauth/callback", "http://localhost:6274/oauth/callback/debug"}, "openid mcp.access", "", http.StatusCreated},
+		"Claude Code":       {[]string{"http://localhost:54545/callback"}, "mcp.access", "", http.StatusCreated},
+		"Claude":            {[]string{"https://claude.ai/api/mcp/auth_callback"}, "mcp.access offline_access", "", http.StatusCreated},
+		"VS Code":           {[]string{"http://127.0.0.1:33418/", "https://vscode.dev/redirect"}, "mcp.access", "https://code.visualstudio.com", http.StatusCreated},
+		"ChatGPT":           {[]string{"https://chatgpt.com/connector_platform_oauth_redirect"}, "mcp.access", "", http.StatusCreated},
+		"Cursor":            {[]string{"cursor://anysphere.cursor-mcp/oauth/callback"}, "mcp.access", "", http.StatusCreated},
+		"a stranger's site": {[]string{"https://evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
+		"a site beside":     {[]string{"http://localhost/cb", "https://evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
+		"a scope of others": {[]string{"http://localhost:1234/cb"}, "mcp.access service_account", "", http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, body := register(t, map[string]any{
+				"client_name": name, "redirect_uris": c.redirects, "scope": c.scope, "client_uri": c.uri, "token_endpoint_auth_method": "none",
+				"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+			})
+			if got != c.want {
+				t.Errorf("answered %d, want %d: %s", got, c.want, body)
+			}
+		})
+	}
+}
+
+// register asks as a client does that nobody knows, and removes what it made.
+func register(t *testing.T, metadata map[string]any) (int, string) {
+	t.Helper()
+	for name, value := range metadata {
+		if value == "" {
+			delete(metadata, name)
+		}
+	}
+	text, err := json.Marshal(metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, gate.Issuer+"/clients-registrations/openid-connect", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := gate.HTTPClient().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := read(t, res)
+	var made struct {
+		ID string `json:"client_id"`
+	}
+	if json.Unmarshal([]byte(body), &made) == nil && made.ID != "" {
+		admin(t, http.MethodDelete, "/clients/"+idOf(t, "/clients?clientId="+made.ID), nil, nil)
+	}
+	return res.StatusCode, body
+}
