@@ -117,15 +117,18 @@ func TestExpensiveConditionRefuses(t *testing.T) {
 	}
 }
 
-func TestFaultsSayWhere(t *testing.T) {
+// faultyFile is a file with one fault, and what is to be said of it.
+type faultyFile struct {
+	text         string
+	line, column int
+	field, says  string
+}
+
+func faultyFiles() map[string]faultyFile {
 	rule := func(field string) string {
 		return "default: deny\nrules:\n  - name: a\n    tools: [x]\n    " + field + "\n"
 	}
-	cases := map[string]struct {
-		text         string
-		line, column int
-		field, says  string
-	}{
+	return map[string]faultyFile{
 		"unknown key":       {rule("role: [x]"), 5, 5, "", `unknown field "role"`},
 		"key twice":         {rule("tools: [y]"), 5, 5, "", "already defined"},
 		"wrong type":        {rule("deny: [1]"), 5, 11, "", ""},
@@ -146,7 +149,10 @@ func TestFaultsSayWhere(t *testing.T) {
 		"two documents":     {"default: deny\n---\ndefault: allow\n", 0, 0, "", "one YAML document"},
 		"empty":             {"", 0, 0, "", "one YAML document"},
 	}
-	for name, tc := range cases {
+}
+
+func TestFaultsSayWhere(t *testing.T) {
+	for name, tc := range faultyFiles() {
 		t.Run(name, func(t *testing.T) {
 			_, err := policy.Parse([]byte(tc.text))
 			var fault *policy.Error
@@ -169,6 +175,9 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(sample)
+	for _, bad := range faultyFiles() {
+		f.Add(bad.text)
+	}
 	f.Add("default: allow")
 	f.Add("default: deny\nrules:\n- {name: a, tools: ['*'], when: 'args.x in [1]'}")
 	f.Add("a: &a [*a]")
