@@ -4,7 +4,7 @@ GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq curl maven
+RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server openjdk-17-jre-headless jq curl unzip maven
 TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
 .PHONY: run deps deps-run deps-test e2e programs
@@ -38,6 +38,6 @@ $(KEYCLOAK)/.unpacked: | deps-run
 	mvn -q dependency:get -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip -Dtransitive=false
 	mkdir -p $(GATEHOUSE_CACHE)
 	cd $(GATEHOUSE_CACHE) && rm -rf keycloak-$(KEYCLOAK_VERSION) && \
-	  python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall()' $(HOME)/.m2/repository/org/keycloak/keycloak-quarkus-dist/$(KEYCLOAK_VERSION)/keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip && \
+	  unzip -q $(HOME)/.m2/repository/org/keycloak/keycloak-quarkus-dist/$(KEYCLOAK_VERSION)/keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip && \
 	  chmod +x keycloak-$(KEYCLOAK_VERSION)/bin/*.sh
 	touch $@
