@@ -1,0 +1,141 @@
+#!/bin/sh
+# apply.sh: bring a running Keycloak to deploy/keycloak/gatehouse-realm.json,
+# as often as you like: what is there already is left, what differs is changed,
+# nothing is deleted, no user is touched. Says what it changed. Needs curl, jq.
+#
+#   KEYCLOAK_URL                     https://auth.example.com (with its relative path, if any)
+#   KEYCLOAK_ADMIN                   admin (of the realm master)
+#   KEYCLOAK_ADMIN_PASSWORD_FILE     file with the admin's password
+#   GATEHOUSE_PUBLIC_URL             https://mcp.example.com
+#   GATEHOUSE_BACKCHANNEL_URL        where Keycloak reaches authsvc (default PUBLIC_URL/backchannel-logout)
+#   GATEHOUSE_CLIENT_SECRET_FILE     file with mcp-gateway's secret
+#   GATEHOUSE_REALM                  name of the realm (default gatehouse)
+set -eu
+umask 077
+: "${KEYCLOAK_URL:?}" "${KEYCLOAK_ADMIN_PASSWORD_FILE:?}" "${GATEHOUSE_PUBLIC_URL:?}" "${GATEHOUSE_CLIENT_SECRET_FILE:?}"
+realm=${GATEHOUSE_REALM:-gatehouse}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+changed=0
+
+# The file with its values filled in; by jq, so that no value is read as code.
+jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_FILE" --arg realm "$realm" \
+	--arg back "${GATEHOUSE_BACKCHANNEL_URL:-$GATEHOUSE_PUBLIC_URL/backchannel-logout}" '
+	walk(if type == "string" then
+		gsub("\\$\\{GATEHOUSE_PUBLIC_URL\\}"; $url) | gsub("\\$\\{GATEHOUSE_BACKCHANNEL_URL\\}"; $back)
+		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n")) else . end)
+	| .realm = $realm' "$(dirname "$0")/gatehouse-realm.json" >"$work/want"
+
+# Secrets go by file and header file: an argument would show them in ps.
+jq -rn --arg user "${KEYCLOAK_ADMIN:-admin}" --rawfile password "$KEYCLOAK_ADMIN_PASSWORD_FILE" \
+	'"grant_type=password&client_id=admin-cli&username=\($user | @uri)&password=\($password | rtrimstr("\n") | @uri)"' >"$work/login"
+curl -sS --fail-with-body "$KEYCLOAK_URL/realms/master/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
+	{ echo "apply: no admin token from $KEYCLOAK_URL: check KEYCLOAK_ADMIN and its password" >&2; exit 1; }
+jq -r '"Authorization: Bearer \(.access_token)"' "$work/token" >"$work/header"
+
+api() { # api METHOD PATH [FILE]: one call of the admin API
+	curl -sS --fail-with-body -X "$1" "$KEYCLOAK_URL/admin/realms$2" -H "@$work/header" -H 'Content-Type: application/json' \
+		${3:+--data "@$3"} >"$work/answer" || { echo "apply: $1 $2: $(head -c 300 "$work/answer")" >&2; exit 1; }
+}
+want() { jq -c "$1" "$work/want" >"$work/one"; }
+tell() { changed=$((changed + 1)); echo "apply: $*"; }
+
+# upsert WHAT LIST MATCH: make $work/one be in the list at a path; MATCH is a
+# jq condition on a present one, with $one. $id is then its id.
+upsert() {
+	api GET "$2"
+	jq -c --slurpfile one "$work/one" "\$one[0] as \$one | map(select($3)) | .[0] // empty" "$work/answer" >"$work/have"
+	if [ ! -s "$work/have" ]; then
+		api POST "${2%%\?*}" "$work/one"
+		tell "$1: made"
+		api GET "$2"
+		jq -c --slurpfile one "$work/one" "\$one[0] as \$one | map(select($3)) | .[0]" "$work/answer" >"$work/have"
+	elif jq -ce --slurpfile one "$work/one" "$merge" "$work/have" >"$work/merged"; then
+		api PUT "${2%%\?*}/$(jq -r "$key" "$work/have")" "$work/merged"
+		tell "$1: changed"
+	fi
+	id=$(jq -r .id "$work/have")
+}
+# What differs, or nothing. The order in a list has no meaning to Keycloak.
+merge='def sorted: walk(if type == "array" then sort else . end);
+	. as $have | ($have * $one[0]) as $new | if ($new | sorted) == ($have | sorted) then empty else $new end'
+
+# 1. The realm: its own values only.
+scalars='with_entries(select(.value | type != "array" and type != "object"))'
+want "$scalars"
+if curl -sS -o /dev/null --fail "$KEYCLOAK_URL/admin/realms/$realm" -H "@$work/header" 2>/dev/null; then
+	api GET "/$realm"
+	mv "$work/answer" "$work/have"
+	if jq -ce --slurpfile one "$work/one" "$merge" "$work/have" >"$work/merged"; then
+		api PUT "/$realm" "$work/one"
+		tell "realm $realm: changed"
+	fi
+else
+	api POST "" "$work/one"
+	tell "realm $realm: made"
+fi
+
+# 2. Roles, scopes with their mappers, the clients.
+key=.name # the path of a role ends in its name, of all else in its id
+for name in $(jq -r '.roles.realm[].name' "$work/want"); do
+	want ".roles.realm[] | select(.name == \"$name\")"
+	upsert "role $name" "/$realm/roles" '.name == $one.name'
+done
+key=.id
+for scope in $(jq -r '.clientScopes[].name' "$work/want"); do
+	want ".clientScopes[] | select(.name == \"$scope\") | del(.protocolMappers)"
+	upsert "scope $scope" "/$realm/client-scopes" '.name == $one.name'
+	scope_id=$id
+	n=$(jq ".clientScopes[] | select(.name == \"$scope\") | .protocolMappers | length" "$work/want")
+	i=0
+	while [ $i -lt "$n" ]; do
+		want ".clientScopes[] | select(.name == \"$scope\") | .protocolMappers[$i]"
+		upsert "scope $scope, mapper $(jq -r .name "$work/one")" "/$realm/client-scopes/$scope_id/protocol-mappers/models" '.name == $one.name'
+		i=$((i + 1))
+	done
+done
+for client in $(jq -r '.clients[].clientId' "$work/want"); do
+	want ".clients[] | select(.clientId == \"$client\") | del(.defaultClientScopes, .optionalClientScopes)"
+	upsert "client $client" "/$realm/clients?clientId=$client" '.clientId == $one.clientId'
+	client_id=$id
+	api GET "/$realm/client-scopes"
+	cp "$work/answer" "$work/scopes"
+	for kind in default optional; do
+		api GET "/$realm/clients/$client_id/$kind-client-scopes"
+		cp "$work/answer" "$work/have"
+		for scope in $(jq -r ".clients[] | select(.clientId == \"$client\") | .${kind}ClientScopes[]" "$work/want"); do
+			jq -e --arg s "$scope" 'any(.[]; .name == $s)' "$work/have" >/dev/null && continue
+			api PUT "/$realm/clients/$client_id/$kind-client-scopes/$(jq -r --arg s "$scope" '.[] | select(.name == $s) | .id' "$work/scopes")"
+			tell "client $client: scope $scope given"
+		done
+	done
+done
+
+# 3. What a client that registers itself gets, and the roles that a scope shows.
+for scope in $(jq -r '.defaultDefaultClientScopes[]' "$work/want"); do
+	api GET "/$realm/default-default-client-scopes"
+	jq -e --arg s "$scope" 'any(.[]; .name == $s)' "$work/answer" >/dev/null && continue
+	api PUT "/$realm/default-default-client-scopes/$(jq -r --arg s "$scope" '.[] | select(.name == $s) | .id' "$work/scopes")"
+	tell "realm $realm: scope $scope by default"
+done
+for scope in $(jq -r '.scopeMappings[].clientScope' "$work/want"); do
+	scope_id=$(jq -r --arg s "$scope" '.[] | select(.name == $s) | .id' "$work/scopes")
+	api GET "/$realm/roles"
+	jq -c --slurpfile want "$work/want" --arg s "$scope" \
+		'($want[0].scopeMappings[] | select(.clientScope == $s) | .roles) as $roles | map(select(.name | IN($roles[])))' "$work/answer" >"$work/one"
+	api GET "/$realm/client-scopes/$scope_id/scope-mappings/realm"
+	jq -ce --slurpfile one "$work/one" '[$one[0][].id] - [.[].id] | if length > 0 then . else empty end' "$work/answer" >/dev/null || continue
+	api POST "/$realm/client-scopes/$scope_id/scope-mappings/realm" "$work/one"
+	tell "scope $scope: roles given"
+done
+api GET "/$realm"
+realm_id=$(jq -r .id "$work/answer")
+type=$(jq -r '.components | keys[0]' "$work/want")
+n=$(jq '.components[] | length' "$work/want")
+i=0
+while [ $i -lt "$n" ]; do
+	jq -c --arg type "$type" --arg parent "$realm_id" ".components[\$type][$i] + {providerType: \$type, parentId: \$parent}" "$work/want" >"$work/one"
+	upsert "registration policy $(jq -r '"\(.name) (\(.subType))"' "$work/one")" "/$realm/components?type=$type" '.name == $one.name and .subType == $one.subType'
+	i=$((i + 1))
+done
+echo "apply: realm $realm at $KEYCLOAK_URL: $changed changed"
