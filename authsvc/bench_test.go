@@ -30,7 +30,7 @@ func (d *discard) WriteHeader(code int)        { d.code = code }
 func BenchmarkVerdict(b *testing.B) {
 	issuer := issuertest.Start(b)
 	svc, err := newService(config{
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
 		Audience: issuertest.Audience, Scopes: []string{"mcp.access"}, RedisURL: "memory", SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {

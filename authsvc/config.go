@@ -33,6 +33,8 @@ type config struct {
 
 	RedisURL     string `name:"redis-url" help:"redis://, rediss:// or unix://, with +sentinel or +cluster; or memory." default:"memory"`
 	RedisURLFile string `name:"redis-url-file" help:"File that holds the Redis URL, when it has a password."`
+	StoreKey     string `name:"store-key" help:"Seals what lies in the store beside the sessions (default: the client secret). Prefer the file."`
+	StoreKeyFile string `name:"store-key-file" help:"File that holds it; of its own, so that the client secret can change while sessions go on."`
 	RedisCA      string `name:"redis-ca" help:"File with the authority that signed Redis's certificate, if the system does not know it."`
 
 	SessionAge      time.Duration `help:"A session ends so long after sign-in." default:"12h"`
@@ -53,15 +55,18 @@ func (c *config) complete() error {
 	if c.Audience == "" {
 		c.Audience = c.PublicURL + "/mcp"
 	}
-	var secretErr, redisErr error
+	var secretErr, redisErr, keyErr error
 	c.ClientSecret, secretErr = httpkit.Secret("AUTHSVC_CLIENT_SECRET", c.ClientSecret, c.ClientSecretFile)
 	if secretErr == nil && c.ClientSecret == "" {
 		secretErr = errors.New("--client-secret-file: no client secret; name the file that holds it")
 	}
+	if c.StoreKey, keyErr = httpkit.Secret("AUTHSVC_STORE_KEY", c.StoreKey, c.StoreKeyFile); c.StoreKey == "" {
+		c.StoreKey = c.ClientSecret
+	}
 	if c.RedisURLFile != "" {
 		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", "", c.RedisURLFile)
 	}
-	return errors.Join(secretErr, redisErr, c.check())
+	return errors.Join(secretErr, redisErr, keyErr, c.check())
 }
 
 func (c *config) check() error {

@@ -187,3 +187,17 @@ func TestParallelLoginsOfOneUser(t *testing.T) {
 		gates[1].wantVerdict("401", "Cookie", cookie)
 	}
 }
+
+// The client secret changes, as a rotation does: with a store key of its own
+// authsvc still finds the sessions, and can still end them.
+func TestClientSecretChanges(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	key := func(c *config) { c.StoreKey = "of the store alone" }
+	cookie := start(t, issuer, redis.URL, key).ready().login(issuer)
+	after := start(t, issuer, redis.URL, key, func(c *config) { c.ClientSecret = "another secret" }).ready()
+	after.identity(after.wantVerdict("200", "Cookie", cookie))
+	if got := after.backchannel(issuer.Sign(issuer.Logout())); got != http.StatusOK {
+		t.Fatalf("logout answered %d", got)
+	}
+	eventually(t, "the session's end", func() bool { return verdict(after.auth("Cookie", cookie)) == "401" })
+}

@@ -75,7 +75,7 @@ func startProcess(t *testing.T, issuer *issuertest.Issuer, redisURL string) proc
 		t.Fatal(err)
 	}
 	svc, err := newService(config{
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
 		RedisURL: redisURL, SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {

@@ -74,7 +74,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 		LoginScopes: cfg.LoginScopes, Audience: cfg.Audience, LogoutClients: cfg.LogoutClient,
 		Leeway: cfg.Leeway, Now: time.Now, Log: log,
 	})
-	secret := []byte(cfg.ClientSecret)
+	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
 	s.sessions = &session.Sessions{
@@ -122,7 +122,7 @@ func (t tokens) Generation() uint64 { return t.Keys().Generation() }
 
 // once marks an id as used, for all replicas.
 func (s *service) once(ctx context.Context, id string, until time.Time) (bool, error) {
-	box := session.NewBox([]byte(s.cfg.ClientSecret), "once")
+	box := session.NewBox([]byte(s.cfg.StoreKey), "once")
 	return s.store.Swap(ctx, box.Name("once", id), nil, []byte("1"), time.Until(until))
 }
 

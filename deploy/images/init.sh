@@ -19,6 +19,7 @@ secret() { # secret NAME: 256 random bits
 }
 secret redis-password
 secret client-secret
+secret store-key
 secret keycloak-admin-password
 printf 'redis://:%s@redis:6379/0\n' "$(cat redis-password)" >redis-url
 
@@ -41,7 +42,7 @@ printf 'map "" $gatehouse_port   { default "%s"; }\nmap "" $gatehouse_prefix { d
 # what is its own, and all the certificates.
 chmod 755 . site
 chmod 644 ca.crt tls.crt site/*
-chown 65532 tls.key client-secret redis-url
+chown 65532 tls.key client-secret store-key redis-url
 chown 999 redis-password
 chown 1000 keycloak-admin-password
 install -o 1000 -m 400 client-secret keycloak-client-secret
