@@ -36,6 +36,7 @@ type Session struct {
 	used     time.Time
 	readers  int
 	ended    error
+	end      time.Time // of the right to it; zero for none
 }
 
 // Done is closed when the session has ended; Err tells why.
@@ -102,8 +103,19 @@ func (s *Session) as(who *contract.Identity) *Caller {
 		caller.Identity = *who
 		now = &shown{who, &caller}
 		s.now.Store(now)
+		s.extend(who)
 	}
 	return now.caller
+}
+
+// extend moves the session's end with the token: a client that comes with a
+// new one of the same login has the right to go on.
+func (s *Session) extend(who *contract.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if who.SessionID == s.Owner.SessionID && !s.end.IsZero() && who.Expires.After(s.end) {
+		s.end = who.Expires
+	}
 }
 
 // shown is an identity and the caller that it makes.
@@ -291,7 +303,7 @@ func (s *Session) over(now time.Time) error {
 	defer s.mu.Unlock()
 	limits := s.server.limits
 	switch {
-	case !s.Owner.Expires.IsZero() && now.After(s.Owner.Expires):
+	case !s.end.IsZero() && now.After(s.end):
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge

@@ -57,7 +57,7 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 	}
 	now := time.Now()
 	s := &Session{
-		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now,
+		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
 		Standing: NewQueue(t.limits.Queue), Streams: newStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing)

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"gatehouse/internal/contract"
+)
+
+// TestASessionGoesOnWithANewToken: a session opened with a token ends with it,
+// unless its client comes with a new token of the same login.
+func TestASessionGoesOnWithANewToken(t *testing.T) {
+	g := startGoverned(t, "default: allow\n")
+	soon := time.Now().Add(3 * time.Second)
+	id := contract.Identity{Subject: "u", SessionID: "login-1", Expires: soon}
+	first := g.signers.assertion(t, id)
+	renewed, left := &streamablePeer{base: g.base}, &streamablePeer{base: g.base}
+	other := id
+	other.SessionID, other.Expires = "login-2", time.Time{}
+	id.Expires = time.Time{}
+	next, foreign := g.signers.assertion(t, id), g.signers.assertion(t, other)
+	for peer, later := range map[*streamablePeer]string{renewed: next, left: foreign} {
+		peer.call(t, first, "tools/list", "", `{}`)
+		peer.call(t, later, "tools/list", "", `{}`)
+	}
+	ask := func(p *streamablePeer, assertion string) int {
+		res, _ := post(t, g.base+"/mcp", assertion, stateful("tools/list", `{}`), "Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18")
+		return res.StatusCode
+	}
+	for deadline := soon.Add(10 * time.Second); ask(left, foreign) != http.StatusNotFound; <-time.After(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the session outlives the login that opened it")
+		}
+	}
+	if time.Now().Before(soon) {
+		t.Error("it ended before its token")
+	}
+	if status := ask(renewed, next); status != http.StatusOK {
+		t.Errorf("the session with the new token answers %d", status)
+	}
+}
