@@ -78,6 +78,8 @@ type Endpoint struct {
 	Server   *http.Server
 }
 
+const lastWords = time.Second // for answers, when the grace is over
+
 // Serve runs the endpoints until ctx ends or one of them fails, then drains:
 // it calls drain (which may end open streams; it may be nil), stops taking
 // connections and waits at most grace for the requests under way. The service
@@ -115,13 +117,17 @@ func Serve(ctx context.Context, grace time.Duration, drain func(context.Context)
 		left--
 	}
 	_ = manager.Stopping()
-	graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	deadline := time.Now().Add(grace)
+	graceCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	if drain != nil {
 		drain(graceCtx)
 	}
+	// What the drain ended has still to be told to those who wait for it.
+	endCtx, end := context.WithTimeout(context.WithoutCancel(ctx), time.Until(deadline)+lastWords)
+	defer end()
 	for _, e := range endpoints {
-		if err := e.Server.Shutdown(graceCtx); err != nil {
+		if err := e.Server.Shutdown(endCtx); err != nil {
 			_ = e.Server.Close() // the grace is over: what is still open is cut
 		}
 	}

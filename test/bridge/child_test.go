@@ -160,7 +160,11 @@ func (s *childServer) call(r *childRequest) {
 		}
 		s.text(r.ID, "flooded")
 	case "big":
-		s.say(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, r.ID, strings.Repeat("b", a.N))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, _ = fmt.Fprintf(os.Stdout, `{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"`, r.ID)
+		_, _ = os.Stdout.WriteString(strings.Repeat("b", a.N))
+		_, _ = os.Stdout.WriteString(`"}]}}` + "\n")
 	case "endless":
 		s.mu.Lock()
 		for {

@@ -91,7 +91,7 @@ func startArgs(t *testing.T, args ...string) *bridge {
 	addr := freeAddr(t)
 	b := &bridge{base: "http://" + addr, log: &logBuffer{}, ended: make(chan struct{})}
 	b.cmd = exec.Command(program, append([]string{"--listen", addr}, args...)...)
-	b.cmd.Env = append(os.Environ(), childMode+"=1")
+	b.cmd.Env = append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")
 	b.cmd.Stderr = b.log
 	if err := b.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package answer
 import (
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"gatehouse/bridge/internal/session"
@@ -19,6 +20,10 @@ type Stream struct {
 	out  outlet
 	gone <-chan struct{}
 	tick *time.Ticker
+
+	mu     sync.Mutex
+	cut    bool
+	closed bool // the connection may be another answer's now
 }
 
 // outlet is what a stream writes to.
@@ -55,6 +60,12 @@ func StreamHeader(w http.ResponseWriter) {
 // Close ends what the stream holds.
 func (s *Stream) Close() {
 	s.tick.Stop()
+	s.mu.Lock()
+	if !s.cut {
+		_ = s.out.SetWriteDeadline(time.Time{}) // the next answer on the connection has none
+	}
+	s.closed = true
+	s.mu.Unlock()
 	if c, ok := s.out.(io.Closer); ok {
 		_ = c.Close()
 	}
@@ -98,4 +109,22 @@ func (s *Stream) Event(id string, e session.Event) error {
 	return s.out.Flush()
 }
 
-func (s *Stream) hurry() { _ = s.out.SetWriteDeadline(time.Now().Add(writeWait)) }
+// Break ends a write that the client does not take, and every one after it.
+func (s *Stream) Break() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.cut = true
+		_ = s.out.SetWriteDeadline(past)
+	}
+}
+
+func (s *Stream) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.cut {
+		_ = s.out.SetWriteDeadline(time.Now().Add(writeWait))
+	}
+}
+
+var past = time.Unix(1, 0)

@@ -84,6 +84,7 @@ type Queue struct {
 	events []Event
 	bytes  int
 	err    error
+	slow   func() // called when the reader was too slow; may be nil
 }
 
 // NewQueue holds at most max bytes, or one message.
@@ -94,18 +95,35 @@ func NewQueue(max int) *Queue {
 // Push implements Sink. Past the bound the queue ends with ErrSlow.
 func (q *Queue) Push(e Event) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.err != nil {
+	if q.err == nil && q.bytes > 0 && q.bytes+e.Size() > q.max {
+		q.fail(ErrSlow)
+		slow := q.slow
+		q.mu.Unlock()
+		if slow != nil {
+			slow()
+		}
 		return false
 	}
-	if q.bytes > 0 && q.bytes+e.Size() > q.max {
-		q.fail(ErrSlow)
+	defer q.mu.Unlock()
+	if q.err != nil {
 		return false
 	}
 	q.bytes += e.Size()
 	q.events = append(q.events, e)
 	q.signal()
 	return true
+}
+
+// OnSlow sets what is called when the queue ends with ErrSlow: its reader may
+// be stuck in a write and look at no queue. It must not block.
+func (q *Queue) OnSlow(slow func()) {
+	q.mu.Lock()
+	q.slow = slow
+	over := q.err == ErrSlow //nolint:errorlint // the queue keeps this very value
+	q.mu.Unlock()
+	if over {
+		slow()
+	}
 }
 
 // Close ends the queue: its reader still gets what waits, then err.

@@ -68,6 +68,7 @@ func relay(s *session.Session, out *answer.Stream, endpoint string) {
 	defer s.End(session.ErrDeleted)
 	defer s.Reading()()
 	defer out.Close()
+	s.Standing.OnSlow(out.Break)
 	if out.Raw(endpoint) != nil {
 		return
 	}

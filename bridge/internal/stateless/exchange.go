@@ -92,6 +92,7 @@ func (x *exchange) begin(ctx context.Context, conn *session.Conn, line []byte) e
 // run hands on what the child says until the answer, the client's end or a
 // question. The client's end is the cancellation of the call.
 func (x *exchange) run(ctx context.Context) {
+	x.queue.OnSlow(x.out.cutOff)
 	tick := time.NewTicker(x.front.opts.KeepAlive)
 	defer tick.Stop()
 	for {

@@ -123,6 +123,7 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 		return
 	}
 	x := &exchange{front: f, caller: caller, req: &req, lease: lease, out: &writer{w: w, r: r}}
+	defer x.out.close()
 	f.track(x, cancel)
 	defer f.untrack(x)
 	x.serve(ctx, r.Header)

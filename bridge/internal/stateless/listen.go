@@ -25,6 +25,7 @@ func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
 		return
 	}
 	x.queue = session.NewQueue(x.front.opts.Queue)
+	x.queue.OnSlow(x.out.cutOff)
 	link, err := conn.Link(session.LinkOptions{Caller: x.caller, Standing: x.queue})
 	if err != nil {
 		writeFailure(x.out.w, x.req.ID, err)

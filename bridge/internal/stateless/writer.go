@@ -3,6 +3,8 @@ package stateless
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 )
 
 // writer answers one POST: with one JSON object where the answer comes first,
@@ -11,6 +13,43 @@ type writer struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	started bool
+
+	mu     sync.Mutex
+	cut    bool
+	closed bool // the connection may be another answer's now
+}
+
+// writeWait is how long a client may take no byte of a stream.
+const writeWait = 60 * time.Second
+
+var past = time.Unix(1, 0)
+
+// cutOff ends a write that the client does not take, and every one after it.
+func (o *writer) cutOff() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.cut = true
+		_ = http.NewResponseController(o.w).SetWriteDeadline(past)
+	}
+}
+
+func (o *writer) hurry() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.cut {
+		_ = http.NewResponseController(o.w).SetWriteDeadline(time.Now().Add(writeWait)) // a recorder in a test has none
+	}
+}
+
+// close comes when the handler returns.
+func (o *writer) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.started && !o.cut {
+		_ = http.NewResponseController(o.w).SetWriteDeadline(time.Time{}) // the next answer on the connection has none
+	}
+	o.closed = true
 }
 
 func (o *writer) canStream() bool {
@@ -38,6 +77,7 @@ func (o *writer) event(message []byte) error {
 			return err
 		}
 	}
+	o.hurry()
 	for _, part := range [][]byte{[]byte("data: "), message, []byte("\n\n")} {
 		if _, err := o.w.Write(part); err != nil {
 			return err
@@ -50,6 +90,7 @@ func (o *writer) comment() error {
 	if err := o.start(); err != nil {
 		return err
 	}
+	o.hurry()
 	if _, err := o.w.Write([]byte(": \n\n")); err != nil {
 		return err
 	}

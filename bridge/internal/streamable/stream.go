@@ -18,6 +18,7 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	st.Want(finals)
 	out := answer.NewStream(w, r)
 	defer out.Close()
+	st.Queue.OnSlow(out.Break)
 	for _, e := range before {
 		if !tell(out, st, e) {
 			return
@@ -114,6 +115,7 @@ func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.St
 		if st == s.StandingStream() {
 			defer s.Reading()()
 		}
+		st.Queue.OnSlow(out.Break)
 		ids, events := st.Missed(after)
 		for i, e := range events {
 			if out.Event(ids[i], e) != nil {
