@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"os"
@@ -60,4 +60,21 @@ func text(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return strings.ReplaceAll(string(raw), "\r", "")
+}
+
+// Each direct dependency is named in docs/dependencies.md, and none that is gone.
+func TestDependenciesAreNamed(t *testing.T) {
+	page := text(t, filepath.Join("..", "..", "docs", "dependencies.md"))
+	direct := map[string]bool{}
+	for _, line := range list(t, "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all") {
+		direct[line] = true
+		if !regexp.MustCompile(regexp.QuoteMeta(line) + `[ ,|]`).MatchString(page) {
+			t.Errorf("docs/dependencies.md does not name %s", line)
+		}
+	}
+	for _, named := range regexp.MustCompile(`[a-z]+\.[a-z]+/[A-Za-z0-9./_-]+`).FindAllString(page, -1) {
+		if !direct[named] {
+			t.Errorf("docs/dependencies.md names %s, which go.mod does not require directly", named)
+		}
+	}
 }
