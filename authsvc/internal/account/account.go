@@ -101,7 +101,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 
 func rowOf(e session.Entry, own session.Session) row {
 	return row{
-		SID: e.SID, RemoteIP: e.RemoteIP, Agent: e.Agent, Current: e.SID == own.Identity.SessionID,
+		SID: e.SID, RemoteIP: e.RemoteIP, Agent: agentName(e.Agent), Current: e.SID == own.Identity.SessionID,
 		Created: human(e.Created), CreatedISO: e.Created.Format(time.RFC3339),
 		Seen: human(e.Seen), SeenISO: e.Seen.Format(time.RFC3339),
 	}
@@ -138,9 +138,11 @@ func clients(origin string) []client {
 	mcp, sse := origin+"/mcp", origin+"/sse"
 	return []client{
 		{"Claude Code", "Run this once; it signs you in with your browser.", "claude mcp add --transport http gatehouse " + mcp},
+		{"Claude, ChatGPT", "Add a custom connector with this address.", mcp},
 		{"Claude Desktop", "Add this to claude_desktop_config.json.", `{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`},
 		{"Cursor", "Add this to ~/.cursor/mcp.json.", `{"mcpServers": {"gatehouse": {"url": "` + mcp + `"}}}`},
 		{"VS Code", "Add this to .vscode/mcp.json.", `{"servers": {"gatehouse": {"type": "http", "url": "` + mcp + `"}}}`},
+		{"MCP Inspector", "Run this, choose Streamable HTTP and connect.", "npx @modelcontextprotocol/inspector --transport http --server-url " + mcp},
 		{"A client that speaks only stdio", "With an access token in the variable TOKEN.", `npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`},
 	}
 }

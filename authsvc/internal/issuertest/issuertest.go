@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +63,8 @@ func Start(t testing.TB) *Issuer {
 	i.URL = server.URL
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
 	mux.HandleFunc("GET /keys", i.keys)
+	mux.HandleFunc("GET /authorize", i.authorize)
+	mux.HandleFunc("GET /link", link)
 	mux.HandleFunc("POST /token", i.token)
 	return i
 }
@@ -160,6 +163,20 @@ func (i *Issuer) Expect(nonce string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.nonce = nonce
+}
+
+// link is a page of another site that leads somewhere.
+func link(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html")
+	fmt.Fprintf(w, `<a id="link" href=%q>go</a>`, r.URL.Query().Get("to"))
+}
+
+// authorize signs everybody in at once, where a browser comes by.
+func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	i.Expect(q.Get("nonce"))
+	back := url.Values{"code": {"good"}, "state": {q.Get("state")}, "iss": {i.URL}}
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
 }
 
 func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
