@@ -101,6 +101,29 @@ func TestFullRedis(t *testing.T) {
 	g.wantVerdict("200", "Cookie", g.login(issuer))
 }
 
+// The message of an ending is lost on its way to the other replica: that one
+// learns of it at its next look.
+func TestLostMessage(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	one, two := start(t, issuer, redis.URL).ready(), start(t, issuer, redis.URL).ready()
+	cookie, token := one.login(issuer), issuer.Sign(issuer.Access())
+	redis.Deafen()
+	for _, caller := range [][]string{{"Cookie", cookie}, bearer(token)} {
+		two.wantVerdict("200", caller...)
+	}
+	begin := time.Now()
+	if err := one.svc.sessions.EndUser(t.Context(), issuertest.Subject); err != nil {
+		t.Fatal(err)
+	}
+	for _, caller := range [][]string{{"Cookie", cookie}, bearer(token)} {
+		eventually(t, "the other replica", func() bool { return verdict(two.auth(caller...)) == "401" })
+		if took := time.Since(begin); took > session.Recheck+time.Second/2 {
+			t.Errorf("%s: refused after %s", caller[0], took)
+		}
+	}
+	t.Logf("with the message lost the other replica refused after %s", time.Since(begin))
+}
+
 // Two replicas are replaced in turn, as a rolling update does. Like nginx, the
 // caller goes to the other where one takes no connection.
 func TestRollingRestart(t *testing.T) {

@@ -92,6 +92,7 @@ func (s *service) openStore() error {
 		s.ping = func(context.Context) error { return nil }
 		return nil
 	}
+	redisstore.Log(func(text string) { s.log.Debug().Msg(text) })
 	var ca []byte
 	if s.cfg.RedisCA != "" {
 		var err error

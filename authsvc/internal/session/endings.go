@@ -34,8 +34,10 @@ type Endings struct {
 	fns   []func(id string)
 }
 
-// Recheck is the age at which what is remembered of a session is stale.
-const Recheck = 2 * time.Second
+// Recheck is the age at which what is remembered of a session is stale. nginx
+// remembers a verdict for as long again, so that an ending whose message was
+// lost bites within two of them.
+const Recheck = time.Second
 
 // NewEndings makes the service; Run must run for it to hear other replicas.
 func NewEndings(store Store, life time.Duration, now func() time.Time, log zerolog.Logger) *Endings {

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -22,6 +23,14 @@ func Open(rawURL string, ca []byte) (*Store, error) {
 	}
 	return &Store{client: client}, nil
 }
+
+// Log hands what the client library says of its connections to fn. It is one
+// for the whole process.
+func Log(fn func(text string)) { redis.SetLogger(logger(fn)) }
+
+type logger func(string)
+
+func (l logger) Printf(_ context.Context, format string, v ...any) { l(fmt.Sprintf(format, v...)) }
 
 // hideURL drops the URL, and the password in it, from a parser's error.
 func hideURL(err error) error {

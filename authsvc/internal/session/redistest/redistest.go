@@ -101,22 +101,23 @@ func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Fill leaves no room for another value (maxmemory with noeviction), until
 // Drain.
-func (s *Server) Fill() { s.limit("1") }
+func (s *Server) Fill() { s.order("config", "set", "maxmemory", "1") }
 
 // Drain ends Fill.
-func (s *Server) Drain() { s.limit("0") }
+func (s *Server) Drain() { s.order("config", "set", "maxmemory", "0") }
 
-func (s *Server) limit(bytes string) {
-	s.t.Helper()
-	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "config", "set", "maxmemory", bytes).CombinedOutput(); err != nil {
-		s.t.Fatalf("redis-cli: %v\n%s", err, out)
-	}
-}
+// Deafen cuts every subscription: what is published before the next is lost.
+func (s *Server) Deafen() { s.order("client", "kill", "type", "pubsub") }
 
 // Pause holds every answer back for a while.
 func (s *Server) Pause(d time.Duration) {
 	s.t.Helper()
-	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "client", "pause", strconv.FormatInt(d.Milliseconds(), 10), "all").CombinedOutput(); err != nil {
+	s.order("client", "pause", strconv.FormatInt(d.Milliseconds(), 10), "all")
+}
+
+func (s *Server) order(args ...string) {
+	s.t.Helper()
+	if out, err := exec.Command("redis-cli", append([]string{"-s", s.listen[1]}, args...)...).CombinedOutput(); err != nil {
 		s.t.Fatalf("redis-cli: %v\n%s", err, out)
 	}
 }
