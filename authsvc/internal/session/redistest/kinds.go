@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// ACL is what the store's user may do and no more, as docs/authsvc.md says it.
+// ACL is what the store's user needs and no more; deploy/redis/users.acl gives
+// it these.
 const ACL = "resetchannels &gatehouse:* ~gatehouse:* -@all +get +set +del +eval +evalsha +publish +subscribe +unsubscribe +ping +hello"
 
 func freePort(t testing.TB) string {
