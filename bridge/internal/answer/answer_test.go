@@ -1,0 +1,142 @@
+package answer
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestErrorSaysHowToGoOn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err           error
+		status        int
+		header, value string
+	}{
+		"too much":       {&session.Refusal{Full: true, Retry: 1500 * time.Millisecond}, 429, "Retry-After", "2"},
+		"not now":        {&session.Refusal{Retry: time.Millisecond}, 503, "Retry-After", "1"},
+		"a scope":        {&session.ScopeError{RPC: &rpc.Error{Code: -32003}, Challenge: "Bearer x"}, 403, "Www-Authenticate", "Bearer x"},
+		"something else": {errors.New("it is so"), 400, "Retry-After", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			Error(w, http.StatusBadRequest, []byte(`"id"`), tc.err)
+			if w.Code != tc.status || w.Header().Get(tc.header) != tc.value || !strings.HasPrefix(w.Body.String(), `{"jsonrpc":"2.0","id":"id","error":`) {
+				t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+			}
+		})
+	}
+}
+
+func TestBodyIsBoundedWithAndWithoutALength(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body   io.Reader
+		length int64
+		status int
+	}{
+		"fits":                   {strings.NewReader("12345678"), 8, 200},
+		"fits, no length":        {strings.NewReader("12345678"), -1, 200},
+		"too long":               {strings.NewReader("123456789"), 9, 413},
+		"too long, no length":    {strings.NewReader("123456789"), -1, 413},
+		"ends before its length": {strings.NewReader("1234"), 8, 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", tc.body)
+			r.ContentLength = tc.length
+			body, ok := Body(w, r, 8)
+			if ok != (tc.status == 200) || w.Code != tc.status || ok && len(body) != 8 {
+				t.Errorf("%v, status %d, %q", ok, w.Code, body)
+			}
+		})
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	local := Origins{LocalOnly: true, Hosts: []string{"box.lan"}}
+	public := Origins{Allowed: []string{"https://app.example.com"}}
+	for name, tc := range map[string]struct {
+		o       Origins
+		host    string
+		origins []string
+		ok      bool
+	}{
+		"no origin":               {local, "127.0.0.1:3000", nil, true},
+		"a local page":            {local, "localhost:3000", []string{"http://localhost:6274"}, true},
+		"IPv6":                    {local, "[::1]:3000", nil, true},
+		"a further name":          {local, "box.lan:3000", nil, true},
+		"a rebound name":          {local, "evil.example:3000", nil, false},
+		"a name like a local one": {local, "localhost.evil.example", nil, false},
+		"a foreign page":          {local, "localhost", []string{"https://evil.example"}, false},
+		"null":                    {local, "localhost", []string{"null"}, false},
+		"two":                     {public, "mcp.example.com", []string{"https://app.example.com", "https://evil.example"}, false},
+		"the allowed page":        {public, "mcp.example.com", []string{"https://app.example.com"}, true},
+		"localhost on the public": {public, "mcp.example.com", []string{"http://localhost"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			r.Host, r.Header["Origin"] = tc.host, tc.origins
+			tc.o.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+			if (w.Code == 200) != tc.ok || !tc.ok && w.Code != http.StatusForbidden {
+				t.Errorf("status %d", w.Code)
+			}
+		})
+	}
+}
+
+// memory is an outlet that keeps what is written.
+type memory struct{ bytes.Buffer }
+
+func (*memory) Flush() error                     { return nil }
+func (*memory) SetWriteDeadline(time.Time) error { return nil }
+
+// FuzzEvent: whatever a line of a child holds, a reader of the stream as HTML
+// (section 9.2.6) describes it gets one event with exactly that line.
+func FuzzEvent(f *testing.F) {
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":{}}`), "3-1")
+	f.Add([]byte("{\r\n\"a\": \"\\n\\ndata: x\"}"), "")
+	f.Add([]byte(": comment\nevent: endpoint\ndata: x\n\n"), "0-9")
+	f.Add([]byte("\xef\xbb\xbf{}\u2028"), "1-1")
+	f.Fuzz(func(t *testing.T, line []byte, id string) {
+		if strings.ContainsAny(id, "\r\n\x00") {
+			return // ids are the bridge's own
+		}
+		rpc.OneLine(line) // as the wire reader leaves it
+		out := &memory{}
+		s := &Stream{out: out, tick: time.NewTicker(time.Hour)}
+		defer s.tick.Stop()
+		if err := s.Event(id, session.Message(rpc.Notification, line)); err != nil {
+			t.Fatal(err)
+		}
+		text, whole := strings.CutSuffix(out.String(), "\n\n")
+		var data []string
+		var name, last string
+		for field := range strings.SplitSeq(text, "\n") {
+			key, value, _ := strings.Cut(field, ":")
+			value = strings.TrimPrefix(value, " ")
+			switch key {
+			case "data":
+				data = append(data, value)
+			case "event":
+				name = value
+			case "id":
+				last = value
+			default:
+				t.Fatalf("a field %q of the line's own making", key)
+			}
+		}
+		if !whole || name != "message" || last != id || len(data) != 1 || data[0] != string(line) || strings.Contains(out.String(), "\r") {
+			t.Errorf("event %q, id %q, data %q; want the one line %q", name, last, data, line)
+		}
+	})
+}

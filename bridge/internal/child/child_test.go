@@ -1,0 +1,162 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func options() Options {
+	return Options{MaxLine: 1 << 20, WriteWait: 300 * time.Millisecond, StdinGrace: 200 * time.Millisecond, TermGrace: 200 * time.Millisecond}
+}
+
+// run starts a shell script; the package itself never uses a shell.
+func run(t *testing.T, script string, opts Options) *Process {
+	t.Helper()
+	s := NewStarter()
+	p, err := s.Start(Spec{Argv: []string{"sh", "-c", script}, Env: os.Environ()}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		wait(t, p)
+		p.Close()
+		s.Close()
+	})
+	return p
+}
+
+func wait(t *testing.T, p *Process) {
+	t.Helper()
+	select {
+	case <-p.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the child does not end")
+	}
+}
+
+func TestLinesGoThereAndBack(t *testing.T) {
+	p := run(t, "cat", options())
+	for _, line := range []string{"one", strings.Repeat("x", 300_000), "three"} {
+		written := make(chan error, 1)
+		go func() { written <- p.Write([]byte(line)) }() // more than a pipe holds
+		if got, err := p.Next(); err != nil || string(got) != line {
+			t.Errorf("%d bytes of %d came back (%v)", len(got), len(line), err)
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestExitTellsStatusAndLastLines(t *testing.T) {
+	p := run(t, "for i in 1 2 3 4 5 6 7; do echo line $i >&2; done; echo last words; exit 3", options())
+	if got, err := p.Next(); err != nil || string(got) != "last words" {
+		t.Errorf("what it wrote before its end: %q, %v", got, err)
+	}
+	if _, err := p.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after its end: %v", err)
+	}
+	wait(t, p)
+	status, stderr := p.Exit()
+	if status != "exit status 3" || !strings.HasPrefix(stderr, "line 3\n") || !strings.HasSuffix(stderr, "line 7") {
+		t.Errorf("%q, %q", status, stderr)
+	}
+}
+
+// TestLadder: each child ends by the step that it does not ignore.
+func TestLadder(t *testing.T) {
+	for name, tc := range map[string]struct{ script, status string }{
+		"the end of standard input": {"cat >/dev/null; exit 0", "exit status 0"},
+		"TERM":                      {"while :; do sleep 0.05; done", "signal: terminated"},
+		"KILL":                      {"trap '' TERM; while :; do sleep 0.05; done", "signal: killed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := run(t, "echo up; "+tc.script, options())
+			if _, err := p.Next(); err != nil {
+				t.Fatal(err)
+			}
+			p.Stop()
+			wait(t, p)
+			if status, _ := p.Exit(); status != tc.status {
+				t.Errorf("it ended by %q, want %q", status, tc.status)
+			}
+		})
+	}
+}
+
+func TestTheWholeGroupEnds(t *testing.T) {
+	p := run(t, "sleep 600 & echo $!; wait", options())
+	line, err := p.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var grandchild int
+	if _, err := fmt.Sscan(string(line), &grandchild); err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	wait(t, p)
+	for end := time.Now().Add(5 * time.Second); syscall.Kill(grandchild, 0) == nil && !zombie(grandchild); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the grandchild lives on")
+		}
+	}
+}
+
+func zombie(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(raw), ") Z ")
+}
+
+func TestAChildThatDoesNotReadIsStuck(t *testing.T) {
+	p := run(t, "sleep 600", options())
+	begin := time.Now()
+	var err error
+	for range 100 {
+		if err = p.Write(make([]byte, 64<<10)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrStuck) || time.Since(begin) > 5*time.Second {
+		t.Errorf("after %s: %v", time.Since(begin), err)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	s := NewStarter()
+	defer s.Close()
+	for name, argv := range map[string][]string{"no command": nil, "no such file": {"/nonexistent/server"}, "no program": {os.TempDir()}} {
+		if _, err := s.Start(Spec{Argv: argv}, options()); err == nil {
+			t.Errorf("%s: it started", name)
+		}
+	}
+	s.Close()
+	if _, err := s.Start(Spec{Argv: []string{"true"}}, options()); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestArgumentsAreNeverAShells(t *testing.T) {
+	s := NewStarter()
+	defer s.Close()
+	p, err := s.Start(Spec{Argv: []string{"echo", "$HOME; `id` | x > y"}, Env: os.Environ()}, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got, err := p.Next(); err != nil || string(got) != "$HOME; `id` | x > y" {
+		t.Errorf("%q, %v", got, err)
+	}
+	wait(t, p)
+}
