@@ -17,5 +17,5 @@ TEST_PARTS += observe-check
 
 .PHONY: observe-check
 observe-check: ## Prometheus configuration, alert rules and their tests, by promtool
-	promtool check config deploy/prometheus/prometheus.yml
+	promtool check config deploy/prometheus/prometheus.yml deploy/prometheus/compose.yml
 	cd deploy/prometheus && promtool test rules rules_test.yml

@@ -21,6 +21,7 @@ secret redis-password
 secret client-secret
 secret store-key
 secret keycloak-admin-password
+secret grafana-admin-password
 printf 'redis://:%s@redis:6379/0\n' "$(cat redis-password)" >redis-url
 
 # Expires soon or is for another name: issue again.
@@ -38,11 +39,12 @@ mkdir -p site
 echo "server_name $host;" >site/names.conf
 printf 'map "" $gatehouse_port   { default "%s"; }\nmap "" $gatehouse_prefix { default ""; }\n' "$port" >site/public.conf
 
-# Keycloak's image runs as 1000, Redis as 999, ours as 65532: each may read
+# Keycloak's image runs as 1000, Grafana's as 472, Redis as 999, ours as 65532: each may read
 # what is its own, and all the certificates.
 chmod 755 . site
 chmod 644 ca.crt tls.crt site/*
 chown 65532 tls.key client-secret store-key redis-url
 chown 999 redis-password
 chown 1000 keycloak-admin-password
+chown 472 grafana-admin-password
 install -o 1000 -m 400 client-secret keycloak-client-secret

@@ -32,5 +32,6 @@ build golang:1.26-bookworm golang "$(go env GOROOT)" & pids="$pids $!"
 	build redis:7.0-bookworm redis "$here"
 	build python:3.11-slim-bookworm python "$here"
 	build openresty/openresty:bookworm openresty "$here"
+	build prom/prometheus:v3.5.0 prometheus "$here"
 ) & pids="$pids $!"
 for pid in $pids; do wait "$pid"; done

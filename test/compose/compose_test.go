@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -255,6 +256,81 @@ func whoami(t *testing.T, s *mcp.ClientSession) {
 	if text, ok := res.Content[0].(*mcp.TextContent); !ok || !strings.Contains(text.Text, "alice@example.com") {
 		t.Fatalf("whoami = %+v", res.Content[0])
 	}
+}
+
+// The realm is applied to a server that has it: what is whole is left, what
+// somebody broke is mended, and nothing else is touched.
+func TestRealmApply(t *testing.T) {
+	gate, apply := attach(t), applier(t)
+	if said := apply(); !strings.Contains(said, " 0 changed") {
+		t.Errorf("on the realm that was imported:\n%s", said)
+	}
+	var clients []map[string]any
+	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId=mcp-gateway", nil, &clients); err != nil || len(clients) != 1 {
+		t.Fatalf("%v, %v", clients, err)
+	}
+	clients[0]["redirectUris"] = []string{"https://evil.example/*"}
+	if err := gate.Admin(t.Context(), http.MethodPut, fmt.Sprint("/clients/", clients[0]["id"]), clients[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	if said := apply(); !strings.Contains(said, "client mcp-gateway: changed") || !strings.Contains(said, " 1 changed") {
+		t.Errorf("after its redirects were broken:\n%s", said)
+	}
+	t.Setenv("GATEHOUSE_REALM", "another")
+	if said := apply(); !strings.Contains(said, "realm another: made") {
+		t.Errorf("on a server without the realm:\n%s", said)
+	}
+	if said := apply(); !strings.Contains(said, " 0 changed") {
+		t.Errorf("again:\n%s", said)
+	}
+	session(t, gate)
+}
+
+// applier returns a run of deploy/keycloak/apply.sh against the gate's server.
+func applier(t *testing.T) func() string {
+	t.Helper()
+	dir, url := t.TempDir(), os.Getenv("GATEHOUSE_URL")
+	secret := docker(t, "run", "--rm", "--network", "none", "--user", "0:0", "-v", os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
+		"gatehouse/nginx", "cat", "/gate/client-secret")
+	for name, text := range map[string]string{"admin": os.Getenv("GATEHOUSE_ADMIN_PASSWORD"), "client": secret} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() string {
+		cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(root, "deploy/keycloak/apply.sh"))
+		cmd.Env = append(os.Environ(), "CURL_CA_BUNDLE="+os.Getenv("GATEHOUSE_CA"), "KEYCLOAK_URL="+url+"/auth",
+			"KEYCLOAK_ADMIN_PASSWORD_FILE="+filepath.Join(dir, "admin"), "GATEHOUSE_CLIENT_SECRET_FILE="+filepath.Join(dir, "client"),
+			"GATEHOUSE_PUBLIC_URL="+url, "GATEHOUSE_BACKCHANNEL_URL=http://authsvcs:4180/backchannel-logout")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("apply: %v\n%s", err, out)
+		}
+		return string(out)
+	}
+}
+
+// Prometheus finds both programs by name and has the rules; Grafana's image
+// has no stand-in.
+func TestObserve(t *testing.T) {
+	compose(t, "--profile", "observe", "up", "--detach", "prometheus")
+	address := docker(t, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", os.Getenv("COMPOSE_PROJECT_NAME")+"-prometheus-1")
+	ask := func(path string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		out, _ := exec.CommandContext(ctx, "curl", "-s", "http://"+address+":9090/api/v1/"+path).Output() // away at first
+		return string(out)
+	}
+	for begin := time.Now(); strings.Count(ask("query?query=up==1"), `"instance"`) != 2; {
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("not two targets up: %s", ask("targets"))
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+	if rules := ask("rules"); !strings.Contains(rules, `"type":"alerting"`) {
+		t.Errorf("rules: %.300s", rules)
+	}
+	compose(t, "--profile", "observe", "rm", "--stop", "--force", "prometheus")
 }
 
 // Two authsvc and two bridges behind the same nginx: sessions are on both

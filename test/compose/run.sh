@@ -45,10 +45,19 @@ HTTPS_PORT=$(free_port) HTTP_PORT=$(free_port)
 export HTTPS_PORT HTTP_PORT
 echo "compose: stand-ins: $(standins)"
 step "docker compose build" "$COMPOSE" build
-step "docker compose up, to ready" "$COMPOSE" up --detach --wait --wait-timeout 300
+# The README's own lines, the last of which takes all away.
+mapfile -t lines < <(sed -n 's/^docker compose //p' README.md | sed 's/ *#.*//')
+[ ${#lines[@]} = 3 ] || fail "README.md has ${#lines[@]} lines of docker compose; want up, cp, down"
+readme() { # readme N: run one of them
+	local words
+	read -ra words <<<"${lines[$1]}"
+	step "docker compose ${lines[$1]}" "$COMPOSE" "${words[@]}"
+}
+readme 0
+readme 1
+mv ca.crt "$dir/ca.crt"
 
 secret() { docker run --rm --network none --user 0:0 -v "${COMPOSE_PROJECT_NAME}_gate:/gate:ro" gatehouse/nginx cat "/gate/$1"; }
-secret ca.crt >"$dir/ca.crt"
 export GATEHOUSE_URL=https://localhost:$HTTPS_PORT GATEHOUSE_HTTP_URL=http://localhost:$HTTP_PORT GATEHOUSE_CA=$dir/ca.crt
 export GATEHOUSE_ISSUER=$GATEHOUSE_URL/auth/realms/gatehouse GATEHOUSE_PARTS=$COMPOSE
 GATEHOUSE_ADMIN_PASSWORD=$(secret keycloak-admin-password)
@@ -59,7 +68,7 @@ step "what only Compose has" go test -tags compose -count=1 -timeout 8m -v ./tes
 grep -h 'compose_test.go.*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /compose:   /'
 docker image ls --format '{{.Repository}} {{.Size}}' gatehouse/* | sort -u | sed 's/^/compose: image /'
 
-step "docker compose down" down
+readme 2
 remains=$(left)
 [ -z "$remains" ] || fail "down left: $remains"
 engine stop

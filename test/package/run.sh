@@ -27,6 +27,7 @@ tree=$(sh test/debian.sh)
 cp -a "$tree" "$work/tree"
 deploy/package/deb.sh "$work/gatehouse.deb" >/dev/null
 cp "$work/gatehouse.deb" "$work/tree/tmp/"
+cp test/package/execstart.sh "$work/tree/tmp/"
 find "$work/tree" -xdev | sort >"$work/before"
 in_tree() { chroot "$work/tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
 in_tree dpkg -i /tmp/gatehouse.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; fail "dpkg -i failed"; }
@@ -34,6 +35,10 @@ in_tree bridge --help >/dev/null || fail "the packaged bridge does not start"
 in_tree authsvc --help >/dev/null || fail "the packaged authsvc does not start"
 [ "$(stat -c %a "$work/tree/etc/gatehouse/authsvc.env")" = 600 ] || fail "authsvc.env is not mode 600"
 [ "$(stat -c %a "$work/tree/etc/gatehouse/credentials")" = 700 ] || fail "credentials/ is not mode 700"
+# A network of its own: the units' ports are fixed.
+unshare --net --mount sh -c 'ip link set lo up && mount -t proc proc "$0/proc" && chroot "$0" /bin/sh /tmp/execstart.sh' "$work/tree" >"$work/exec.log" 2>&1 ||
+	{ cat "$work/exec.log" >&2; fail "an ExecStart line does not run"; }
+grep '^package: ' "$work/exec.log"
 in_tree dpkg --verify gatehouse || fail "dpkg --verify found a difference"
 in_tree dpkg --purge gatehouse >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; fail "dpkg --purge failed"; }
 find "$work/tree" -xdev | sort >"$work/after"
