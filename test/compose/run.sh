@@ -69,6 +69,7 @@ grep -h 'compose_test.go.*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /compo
 docker image ls --format '{{.Repository}} {{.Size}}' gatehouse/* | sort -u | sed 's/^/compose: image /'
 
 readme 2
+docker image prune --force >/dev/null # what a build has replaced
 remains=$(left)
 [ -z "$remains" ] || fail "down left: $remains"
 engine stop
