@@ -10,20 +10,19 @@ import (
 // it runs once a call.
 func (r *Record) append(b []byte) []byte {
 	b = r.Time.UTC().AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
-	b = append(b, '"')
-	for _, f := range [...]struct {
-		name, value string
-		always      bool
-	}{
-		{"program", r.Program, true}, {"request_id", r.RequestID, false}, {"session", r.Session, false},
-		{"user", r.User, false}, {"user_email", r.UserEmail, false}, {"server", r.Server, true},
-		{"method", r.Method, true}, {"kind", r.Kind, false}, {"tool", r.Tool, false}, {"era", r.Era, false},
-		{"outcome", r.Outcome, true}, {"rule", r.Rule, false}, {"args_hash", r.ArgsHash, false},
-	} {
-		if f.always || f.value != "" {
-			b = appendText(append(append(append(b, `,"`...), f.name...), `":`...), f.value)
-		}
-	}
+	b = appendText(append(b, `","program":`...), r.Program)
+	b = optional(b, `,"request_id":`, r.RequestID)
+	b = optional(b, `,"session":`, r.Session)
+	b = optional(b, `,"user":`, r.User)
+	b = optional(b, `,"user_email":`, r.UserEmail)
+	b = appendText(append(b, `,"server":`...), r.Server)
+	b = appendText(append(b, `,"method":`...), r.Method)
+	b = optional(b, `,"kind":`, r.Kind)
+	b = optional(b, `,"tool":`, r.Tool)
+	b = optional(b, `,"era":`, r.Era)
+	b = appendText(append(b, `,"outcome":`...), r.Outcome)
+	b = optional(b, `,"rule":`, r.Rule)
+	b = optional(b, `,"args_hash":`, r.ArgsHash)
 	b = strconv.AppendFloat(append(b, `,"ms":`...), r.Millis, 'f', -1, 64)
 	b = strconv.AppendInt(append(b, `,"bytes_in":`...), int64(r.BytesIn), 10)
 	b = strconv.AppendInt(append(b, `,"bytes_out":`...), int64(r.BytesOut), 10)
@@ -31,6 +30,14 @@ func (r *Record) append(b []byte) []byte {
 		b = append(append(b, `,"args":`...), r.Args...)
 	}
 	return append(b, '}')
+}
+
+// optional leaves out what is empty.
+func optional(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendText(append(b, name...), value)
 }
 
 // appendText quotes a string. Most need nothing but the quotes.

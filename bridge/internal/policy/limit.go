@@ -45,10 +45,11 @@ func NewLimits(now func() time.Time) *Limits {
 
 // Take counts an allowed call. It returns the decision, now Limited where the
 // limit is used up, how long to wait before another try (0: until a call in
-// flight ends), and what must be called once when the call has ended.
+// flight ends), and what must be called once when the call has ended; nil where
+// nothing was counted.
 func (l *Limits) Take(d Decision, user, server string, kind Kind, name string) (Decision, time.Duration, func()) {
 	if d.Outcome != Allowed || d.limit == nil {
-		return d, 0, func() {}
+		return d, 0, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

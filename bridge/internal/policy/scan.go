@@ -10,43 +10,50 @@ import (
 
 var errJSON = errors.New("not the JSON that was expected")
 
-// member is one name and value of a JSON object, as they stand in the text.
+// member is the value of one member of a JSON object, as it stands in the text.
 type member struct {
-	name  string
 	value []byte
 	start int // of the value in the object's text
 }
 
-// eachMember calls visit for the members of an object in order. raw must be
-// valid JSON: values are skipped, not checked.
-func eachMember(raw []byte, visit func(member) error) error {
-	return rpc.EachMember(raw, func(key, value rpc.Span) error {
-		name, ok := rpc.Unquote(raw[key.Start:key.End])
-		if !ok {
-			return errJSON
-		}
-		return visit(member{name: name, value: raw[value.Start:value.End], start: value.Start})
-	})
-}
-
 // pick returns the members of an object that names lists, in that order; a
 // missing one is nil. A name that stands there twice, or once more in other
-// case, is refused: two parsers could read two different calls.
+// case, is refused: two parsers could read two different calls. raw must be
+// valid JSON: values are skipped, not checked.
 func pick(raw []byte, names ...string) ([]member, error) {
 	found := make([]member, len(names))
-	err := eachMember(raw, func(m member) error {
-		for i, name := range names {
-			if m.name != name && !strings.EqualFold(m.name, name) {
-				continue
-			}
-			if m.name != name || found[i].value != nil {
-				return fmt.Errorf("%w: %q stands there twice or in other case", errJSON, name)
-			}
-			found[i] = m
+	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
+		i, exact, err := match(raw[key.Start:key.End], names)
+		if i < 0 || err != nil {
+			return err
 		}
+		if !exact || found[i].value != nil {
+			return fmt.Errorf("%w: %q stands there twice or in other case", errJSON, names[i])
+		}
+		found[i] = member{value: raw[value.Start:value.End], start: value.Start}
 		return nil
 	})
 	return found, err
+}
+
+// match finds the name that a key stands for, in whatever case, or -1. A plain
+// key, which most are, makes nothing.
+func match(key []byte, names []string) (i int, exact bool, err error) {
+	for i, name := range names {
+		if string(key[1:len(key)-1]) == name {
+			return i, true, nil
+		}
+	}
+	text, ok := rpc.Unquote(key)
+	if !ok {
+		return -1, false, errJSON
+	}
+	for i, name := range names {
+		if strings.EqualFold(text, name) {
+			return i, text == name, nil
+		}
+	}
+	return -1, false, nil
 }
 
 // eachItem calls visit with the start and end of every item of an array.

@@ -7,6 +7,7 @@
 package telemetry
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -33,9 +34,14 @@ type Metrics struct {
 	refusals  *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
 
-	mu    sync.RWMutex
-	tools map[string]map[string]bool // server -> names that it listed
+	mu     sync.RWMutex
+	tools  map[string]map[string]bool // server -> names that it listed
+	series map[series]prometheus.Observer
 }
+
+// series is an operation's labels; those in the map have no _OTHER in the
+// place of a name, so that there are no more of them than there may be.
+type series struct{ server, era, method, tool, errorType string }
 
 // New registers the metrics.
 func New(reg prometheus.Registerer) *Metrics {
@@ -55,7 +61,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_policy_reloads_total", Help: "Reads of the policy file, by result.",
 		}, []string{"result"}),
-		tools: map[string]map[string]bool{},
+		tools: map[string]map[string]bool{}, series: map[series]prometheus.Observer{},
 	}
 	reg.MustRegister(m.operation, m.session, m.refusals, m.reloads)
 	return m
@@ -63,13 +69,33 @@ func New(reg prometheus.Registerer) *Metrics {
 
 // Operation records a call that has ended. errorType is "" for a success.
 func (m *Metrics) Operation(server, era, method, tool, errorType string, took time.Duration) {
-	if !methods[method] {
-		method = other
+	key := series{server, era, method, tool, errorType}
+	m.mu.RLock()
+	observer := m.series[key]
+	m.mu.RUnlock()
+	if observer == nil {
+		observer = m.observer(key)
 	}
-	if tool != "" && !m.listed(server, tool) {
-		tool = other
+	observer.Observe(took.Seconds())
+}
+
+// observer finds the histogram of an operation, and remembers it where its
+// names are known ones.
+func (m *Metrics) observer(key series) prometheus.Observer {
+	known := key
+	if !methods[key.method] {
+		known.method = other
 	}
-	m.operation.WithLabelValues(method, tool, errorType, server, era).Observe(took.Seconds())
+	if key.tool != "" && !m.listed(key.server, key.tool) {
+		known.tool = other
+	}
+	o := m.operation.WithLabelValues(known.method, known.tool, known.errorType, known.server, known.era)
+	if known == key {
+		m.mu.Lock()
+		m.series[series{known.server, known.era, known.method, strings.Clone(known.tool), known.errorType}] = o
+		m.mu.Unlock()
+	}
+	return o
 }
 
 // Session records a session that has ended.
