@@ -73,7 +73,8 @@ func describe(ready session.Ready) translate.Server {
 // begin gives the call to the child on a link of its own, so that ids of
 // different clients never meet.
 func (x *exchange) begin(ctx context.Context, conn *session.Conn, line []byte) error {
-	m, err := rpc.ParseClient(line)
+	rpc.OneLine(line) // the whole of it was found to be JSON when its envelope was read
+	m, err := rpc.Parse(line)
 	if err != nil {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
 	}

@@ -110,13 +110,8 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 		writeFailure(w, req.ID, no)
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := within(r.Context(), caller.Identity.Expires)
 	defer cancel()
-	if end := caller.Identity.Expires; !end.IsZero() {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, end)
-		defer stop()
-	}
 	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
 	if err != nil {
 		writeFailure(w, req.ID, err)
@@ -130,6 +125,14 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 	if !x.waits {
 		lease.Release()
 	}
+}
+
+// within is a context that ends with the login, where that has an end.
+func within(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
+	if end.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end)
 }
 
 func (f *Front) track(x *exchange, cancel context.CancelFunc) {
