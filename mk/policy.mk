@@ -1,5 +1,3 @@
-TEST_PARTS += policy-test
-
 .PHONY: policy-test policy-bench policy-fuzz
 policy-test: ## Policy, audit log, metrics and the guard that joins them
 	go test -race -timeout 5m ./bridge/internal/policy ./bridge/internal/audit ./bridge/internal/telemetry ./bridge/internal/guard

@@ -38,6 +38,7 @@ func StartGuardian() (*Guardian, error) {
 		return nil, fmt.Errorf("guardian: %w", err)
 	}
 	mark := markName + "=" + rand.Text()
+	//nolint:noctx // it outlives whoever starts it, and ends by its pipe
 	cmd := exec.Command("/proc/self/exe", GuardianCommand, mark)
 	cmd.Stdin, cmd.Env = theirs, []string{"GOMAXPROCS=1"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C is not for it
