@@ -8,7 +8,7 @@ include $(sort $(wildcard mk/*.mk))
 .PHONY: help build lint unit test clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort
 
 build: ## Build the programs into bin/
 	@mkdir -p bin
