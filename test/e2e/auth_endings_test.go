@@ -13,7 +13,7 @@ import (
 
 const (
 	streamPromise = 5 * time.Second // from an ending to a closed stream
-	shortTokens   = "8"             // seconds that an access token lives
+	shortTokens   = "6"             // seconds that an access token lives
 )
 
 // An administrator ends all of a user's sessions in Keycloak's console ("Sign
@@ -104,7 +104,7 @@ func TestNativeRevocation(t *testing.T) {
 	}
 }
 
-// With tokens of eight seconds the session is renewed again and again, nobody
+// With tokens of six seconds the session is renewed again and again, nobody
 // is asked to sign in, and a new role is seen at the next renewal.
 func TestRefreshAcrossExpiry(t *testing.T) {
 	changed(t, "mcp-gateway", map[string]string{"access.token.lifespan": shortTokens})
@@ -112,7 +112,7 @@ func TestRefreshAcrossExpiry(t *testing.T) {
 	c := signIn(t, who.name)
 	who.grant(t, "mcp-admin")
 	granted, seen := time.Now(), time.Duration(0)
-	for end := granted.Add(20 * time.Second); time.Now().Before(end); <-time.After(250 * time.Millisecond) {
+	for end := granted.Add(14 * time.Second); time.Now().Before(end); <-time.After(250 * time.Millisecond) {
 		res, page := send(t, c, http.MethodGet, gate.URL+"/account")
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, who.name) {
 			t.Fatalf("after %s: %s", time.Since(granted), res.Status)
@@ -121,10 +121,10 @@ func TestRefreshAcrossExpiry(t *testing.T) {
 			seen = time.Since(granted)
 		}
 	}
-	if seen == 0 || seen > 12*time.Second {
+	if seen == 0 || seen > 10*time.Second {
 		t.Errorf("the new role was seen after %s, tokens live %s s", seen, shortTokens)
 	}
-	t.Logf("20 s with tokens of %s s and no login; a new role was seen after %.1f s", shortTokens, seen.Seconds())
+	t.Logf("14 s with tokens of %s s and no login; a new role was seen after %.1f s", shortTokens, seen.Seconds())
 }
 
 // A disabled user is out when the token that the session holds has lapsed.

@@ -25,17 +25,17 @@ const (
 	rowFloor  = "floor: auth_request to a bare 200"
 	authIntro = "## Part two: authsvc behind nginx\n\nnginx with TLS 1.3, keepalive, two workers, an upstream that answers `ok`. " +
 		"The sign-in is a real one, against a provider in the load program that makes tokens as Keycloak does (RS256). " +
-		"The ratio is to the floor. CPU is of nginx, the authoriser and Redis; at the largest number of connections.\n\n"
+		"Each authoriser is a process of its own, the floor's bare handler too, and credentials end at nginx. The ratio is to the floor. CPU is of nginx, the authoriser and Redis; at the largest number of connections.\n\n"
 	loginWorkers = 8
 )
 
 // gates are the programs of part two.
 type gates struct {
-	issuer                                *issuer.Issuer
-	redis, limit, authsvc, foreign, nginx *proc.Proc
-	internal                              string // authsvc's own listener
-	url                                   string
-	tls                                   *tls.Config
+	issuer                                       *issuer.Issuer
+	redis, limit, floor, authsvc, foreign, nginx *proc.Proc
+	internal                                     string // authsvc's own listener
+	url                                          string
+	tls                                          *tls.Config
 }
 
 func partAuth(ctx context.Context, b *bench) error {
@@ -82,6 +82,7 @@ func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.
 	}
 	start(&g.redis, "redis", "redis-server", "--bind", "127.0.0.1", "--port", "%PORT%", "--save", "", "--dir", b.dir)
 	start(&g.limit, rowLimit, filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child())
+	start(&g.floor, "floor", filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child())
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.
 	if err != nil {
 		return err
 	}
-	v := front.Values{Dir: b.dir, Addr: addr, Limit: g.limit.Addr, Authsvc: g.authsvc.Addr, Foreign: g.foreign.Addr}
+	v := front.Values{Dir: b.dir, Addr: addr, Limit: g.limit.Addr, Floor: g.floor.Addr, Authsvc: g.authsvc.Addr, Foreign: g.foreign.Addr}
 	if sites != nil {
 		if v.Sites, err = sites(); err != nil {
 			return err
@@ -132,7 +133,7 @@ func (g *gates) cells(ctx context.Context) ([]*measure.Cell, error) {
 		}
 	}
 	add("no auth", "/open", nil)
-	add(rowFloor, "/floor", nil, g.limit)
+	add(rowFloor, "/floor", nil, g.floor)
 	add("authsvc, cookie (Redis)", "/gate", map[string]string{"Cookie": own}, g.authsvc, g.redis)
 	add("authsvc, Bearer", "/gate", bearer, g.authsvc, g.redis)
 	add("oauth2-proxy 7.15.4, cookie (Redis)", "/other", map[string]string{"Cookie": foreign}, g.foreign, g.redis)

@@ -97,7 +97,7 @@ func (b *bench) ways(ctx context.Context, g *gates) ([]*way, error) {
 		}
 		ways = append(ways,
 			&way{name: "no auth, bare net/http", mode: mode, to: bare},
-			&way{name: rowWayLimit, mode: mode, to: bare, ask: "floor", also: []*proc.Proc{g.limit}},
+			&way{name: rowWayLimit, mode: mode, to: bare, ask: "floor", also: []*proc.Proc{g.floor}},
 			&way{name: "gatehouse: authsvc, bridge", mode: mode, to: bridge, ask: "gate", bearer: true, also: []*proc.Proc{g.authsvc, g.redis}},
 			&way{name: "oauth2-proxy 7.15.4, supergateway 4.0.0", mode: mode, to: peer, ask: "foreign", bearer: true, also: []*proc.Proc{g.foreign, g.redis}},
 		)

@@ -21,7 +21,8 @@ import (
 // Values are the addresses behind nginx.
 type Values struct {
 	Dir, Addr               string
-	Limit, Authsvc, Foreign string // the bare handler, authsvc, oauth2-proxy
+	Limit                   string // the upstream that answers ok
+	Floor, Authsvc, Foreign string // the bare handler, authsvc, oauth2-proxy
 	Sites                   []Site
 }
 
@@ -42,6 +43,7 @@ http {
   fastcgi_temp_path {{.Dir}}/f; uwsgi_temp_path {{.Dir}}/u; scgi_temp_path {{.Dir}}/s;
   keepalive_requests 1000000;
   upstream limit   { server {{.Limit}};   keepalive 128; keepalive_requests 1000000; }
+  upstream floor   { server {{.Floor}};   keepalive 128; keepalive_requests 1000000; }
   upstream authsvc { server {{.Authsvc}}; keepalive 128; keepalive_requests 1000000; }
   upstream foreign { server {{.Foreign}}; keepalive 128; keepalive_requests 1000000; }
   server {
@@ -86,7 +88,7 @@ http {
   }
   {{end}}
 }
-{{define "asks"}}location = /_floor   { internal; {{template "ask"}} proxy_pass http://limit/auth; }
+{{define "asks"}}location = /_floor   { internal; {{template "ask"}} proxy_pass http://floor/auth; }
     location = /_gate    { internal; {{template "ask"}} proxy_pass http://authsvc/auth; }
     location = /_foreign { internal; {{template "ask"}} proxy_pass http://foreign/oauth2/auth; }{{end}}
 {{define "on"}}proxy_set_header Connection ""; proxy_set_header Host $http_host; # credentials end here, as at the gate
