@@ -36,6 +36,8 @@ step() { # step NAME COMMAND...: run it, say how long it took
 	awk -v name="$name" -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN {printf "compose: %-42s %6.1f s\n", name, to - from}'
 }
 engine start
+down || true # what a run that was killed has left, and builds that failed
+docker container prune --force >/dev/null
 standins() { docker image ls --filter label=gatehouse.stand-in --format '{{.Repository}}:{{.Tag}}' | grep -v -e ^gatehouse/ -e none | sort | tr '\n' ' '; }
 step "stand-ins for the base images" sh test/compose/bases.sh
 
