@@ -29,11 +29,16 @@ jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_
 # Secrets go by file and header file: an argument would show them in ps.
 jq -rn --arg user "${KEYCLOAK_ADMIN:-admin}" --rawfile password "$KEYCLOAK_ADMIN_PASSWORD_FILE" \
 	'"grant_type=password&client_id=admin-cli&username=\($user | @uri)&password=\($password | rtrimstr("\n") | @uri)"' >"$work/login"
-curl -sS --fail-with-body "$KEYCLOAK_URL/realms/master/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
-	{ echo "apply: no admin token from $KEYCLOAK_URL: check KEYCLOAK_ADMIN and its password" >&2; exit 1; }
-jq -r '"Authorization: Bearer \(.access_token)"' "$work/token" >"$work/header"
+login() {
+	curl -sS --fail-with-body "$KEYCLOAK_URL/realms/master/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
+		{ echo "apply: no admin token from $KEYCLOAK_URL: check KEYCLOAK_ADMIN and its password" >&2; exit 1; }
+	jq -r '"Authorization: Bearer \(.access_token)"' "$work/token" >"$work/header"
+	until=$(($(date +%s) + 30)) # an admin's token lives for a minute
+}
+login
 
 api() { # api METHOD PATH [FILE]: one call of the admin API
+	[ "$(date +%s)" -lt "$until" ] || login
 	curl -sS --fail-with-body -X "$1" "$KEYCLOAK_URL/admin/realms$2" -H "@$work/header" -H 'Content-Type: application/json' \
 		${3:+--data "@$3"} >"$work/answer" || { echo "apply: $1 $2: $(head -c 300 "$work/answer")" >&2; exit 1; }
 }
