@@ -12,5 +12,7 @@ compose-test: deps-run deps-test $(COMPOSE) env-check ## Bring the compose file 
 	go test -count=1 ./test/compose
 	CACHE=$(GATEHOUSE_CACHE) COMPOSE=$(COMPOSE) bash test/compose/run.sh
 
+ENV_FILE ?= .env
 env-check: ## Warn where .env can be read by others
-	@[ ! -e .env ] || [ "$$(stat -c %a .env)" = 600 ] || echo "warning: .env has mode $$(stat -c %a .env): chmod 600 .env" >&2
+	@[ ! -e $(ENV_FILE) ] || [ "$$(stat -c %a $(ENV_FILE))" = 600 ] || \
+	  echo "warning: $(ENV_FILE) has mode $$(stat -c %a $(ENV_FILE)): chmod 600 $(ENV_FILE)" >&2

@@ -5,8 +5,10 @@ package compose
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -70,5 +72,23 @@ func TestEnvExampleNamesEveryValue(t *testing.T) {
 	}
 	if len(read) < 5 {
 		t.Fatalf("docker-compose.yml reads %v; the pattern sees too little", read)
+	}
+}
+
+func TestEnvCheckWarns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, warns := range map[os.FileMode]bool{0o600: false, 0o644: true, 0o640: true} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "env-check", "ENV_FILE="+file)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "chmod 600") != warns {
+			t.Errorf("mode %o: %v, %q; want a warning: %v", mode, err, out, warns)
+		}
 	}
 }
