@@ -10,7 +10,7 @@ local verdict = require("gatehouse.verdict")
 local reject = require("gatehouse.reject")
 
 local ngx = ngx
-local gmatch = string.gmatch
+local find, sub = string.find, string.sub
 
 local _M = {}
 
@@ -37,10 +37,13 @@ function _M.recall()
     if not text then
         return
     end
-    local var, i = ngx.var, 0
-    for field in gmatch(text .. "\n", "([^\n]*)\n") do
-        i = i + 1
-        var[names[i]] = field
+    local var, from = ngx.var, 1
+    for i = 1, #names do
+        local to = find(text, "\n", from, true) or #text + 1
+        if to > from then
+            var[names[i]] = sub(text, from, to - 1)
+        end
+        from = to + 1
     end
     return ngx.exec("@known")
 end

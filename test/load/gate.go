@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"gatehouse/internal/contract"
@@ -70,7 +71,8 @@ func partGate(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	cells := g.wayCells(append(ways, own...))
+	ways = slices.DeleteFunc(append(ways, own...), func(w *way) bool { return !b.wants(w.name) })
+	cells := g.wayCells(ways)
 	measure.Run(cells, b.rounds, b.window, progress)
 	text := gateIntro + report.Made(b.command)
 	for _, mode := range []caller.Mode{caller.MCP, caller.SSE} {
@@ -111,7 +113,7 @@ func (b *bench) inner(ctx context.Context, g *gates) (*inner, error) {
 
 // foreignWays are those through the benchmarks' nginx.
 func (g *gates) foreignWays(i *inner) []*way {
-	ways := []*way{{name: rowAlone, mode: caller.Plain, prefix: "/mcp", to: i.bare, levels: []int{1, 16}}}
+	ways := []*way{{name: rowAlone, mode: caller.Plain, prefix: "/mcp", to: i.bare, header: i.bearer, levels: []int{1, 16}}}
 	for _, mode := range []caller.Mode{caller.MCP, caller.SSE} {
 		peer := i.superMCP
 		if mode == caller.SSE {

@@ -24,9 +24,10 @@ type options struct {
 	window   time.Duration
 	streams  int
 	sessions int
-	only     string // of part bridge: those whose names hold one of these words
-	bin      string // bridge, authsvc
-	tools    string // limit, child, oauth2-proxy, node_modules
+	hold     time.Duration // of part gate-idle
+	only     string        // of parts bridge and gate: those whose names hold one of these words
+	bin      string        // bridge, authsvc
+	tools    string        // limit, child, oauth2-proxy, node_modules
 	out      string
 	command  string
 }
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string) int {
 	all := []struct {
 		name string
 		do   func(context.Context, *bench) error
-	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate}, {"policy", partPolicy}}
+	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate}, {"gate-idle", partGateIdle}, {"policy", partPolicy}}
 	code := 0
 	for _, part := range all {
 		if !slices.Contains(o.parts, part.name) {
@@ -68,7 +69,8 @@ func parse(args []string) (options, error) {
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")
 	fs.IntVar(&o.sessions, "sessions", 10000, "live sessions at authsvc")
-	fs.StringVar(&o.only, "rows", "", "of part bridge only the rows that hold one of these words, as in limit,signed")
+	fs.DurationVar(&o.hold, "hold", 10*time.Minute, "how long part gate-idle holds its streams")
+	fs.StringVar(&o.only, "rows", "", "of parts bridge and gate only the rows that hold one of these words, as in limit,signed")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")
 	fs.StringVar(&o.tools, "tools", ".cache/load", "folder of the limit, the child and the peers")
 	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write")
