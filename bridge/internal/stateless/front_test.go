@@ -322,6 +322,19 @@ func TestSuspendedCallsAreBounded(t *testing.T) {
 	}
 }
 
+// TestARefusingFrontServesNothing: nobody tells which logins have ended.
+func TestARefusingFrontServesNothing(t *testing.T) {
+	g := open(t, nil)
+	g.front.Refuse(&session.Refusal{Reason: "nobody knows", Retry: time.Second})
+	if a := g.call(t, "alice", "1", "server/discover", "", elicits); a.status != http.StatusServiceUnavailable || a.Error == nil || a.Error.Message != "nobody knows" {
+		t.Errorf("answer %+v", a)
+	}
+	g.front.Refuse(nil)
+	if a := g.call(t, "alice", "2", "server/discover", "", elicits); a.status != http.StatusOK {
+		t.Errorf("after it answer %+v", a)
+	}
+}
+
 func TestDrainEndsASubscriptionGracefully(t *testing.T) {
 	g := open(t, nil)
 	resp, err := g.request(t.Context(), "alice", "5", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`)

@@ -103,18 +103,16 @@ func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
 // place of a listener that is there: a client whose connection broke without a
 // word comes back before the bridge can know, and must not be locked out.
 func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.Stream, after int) {
+	taken, leave := take(s, st)
 	out, err := answer.Detach(w)
 	if err != nil {
+		leave()
 		answer.Error(w, http.StatusInternalServerError, nil, err)
 		return
 	}
 	f.Open.Go(func() {
+		defer leave()
 		defer out.Close()
-		taken := st.Take()
-		defer st.Leave(taken)
-		if st == s.StandingStream() {
-			defer s.Reading()()
-		}
 		st.Queue.OnSlow(out.Break)
 		ids, events := st.Missed(after)
 		for i, e := range events {
@@ -126,6 +124,20 @@ func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.St
 			relay(s, st, out, taken)
 		}
 	})
+}
+
+// take comes before the headers are sent: what a client causes as soon as it
+// has them finds its listener.
+func take(s *session.Session, st *session.Stream) (taken <-chan struct{}, leave func()) {
+	taken = st.Take()
+	if st != s.StandingStream() {
+		return taken, func() { st.Leave(taken) }
+	}
+	stop := s.Reading()
+	return taken, func() {
+		stop()
+		st.Leave(taken)
+	}
 }
 
 // batch answers an array of messages (2025-03-26 alone has them). Its answers
