@@ -175,3 +175,20 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("preflight answered %d", res.StatusCode)
 	}
 }
+
+// In containers authsvc reaches the issuer by another name than browsers do:
+// tokens and redirects carry the public one, its own calls go to the other.
+func TestInternalIssuer(t *testing.T) {
+	const public = "https://sso.example.com/realms/gatehouse"
+	issuer := issuertest.Start(t)
+	internal := issuer.URL
+	issuer.URL = public // from here on it calls itself so
+	g := start(t, issuer, "memory", func(c *config) { c.IssuerInternal = internal }).ready()
+	g.wantVerdict("200", bearer(issuer.Sign(issuer.Access()))...)
+	g.wantVerdict("401", bearer(issuer.Sign(issuer.Access().With(claims{"iss": internal})))...)
+	res := g.do(g.public, http.MethodGet, "/login", "")
+	if to := res.Header.Get("Location"); !strings.HasPrefix(to, public+"/authorize?") {
+		t.Errorf("login leads to %q", to)
+	}
+	g.wantVerdict("200", "Cookie", g.login(issuer))
+}

@@ -33,7 +33,7 @@ func FuzzSealed(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
 		plain, err := box.Open("name", value)
-		if err == nil && !bytes.Equal(value, sealed) {
+		if err == nil && string(plain) != "value" { // each process of the fuzzer seals it anew
 			t.Errorf("opened what was never sealed: %q", plain)
 		}
 	})
