@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,7 @@ type options struct {
 	limits  string
 	addrs   []string // bridges that run already
 	bridges int      // how many, named a, b, c; 0 is one without a name
+	days    int      // of the certificate, 0 is 1
 	values  stack.NginxValues
 	edit    func(t *testing.T, dir string) // after rendering
 }
@@ -132,7 +134,7 @@ func behind(t *testing.T, o *options) (g *gate, auth string, bridges []string) {
 		}, counting(&g.conns)))
 	}
 	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-		"-keyout", g.dir+"/key.pem", "-out", g.dir+"/cert.pem", "-days", "1", "-subj", "/CN=localhost")
+		"-keyout", g.dir+"/key.pem", "-out", g.dir+"/cert.pem", "-days", strconv.Itoa(max(o.days, 1)), "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
 	g.url, g.plain = fmt.Sprintf("https://localhost:%d", g.ports[0]), fmt.Sprintf("http://localhost:%d", g.ports[1])
 	g.transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is a test's own
 	t.Cleanup(g.transport.CloseIdleConnections)
