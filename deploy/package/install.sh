@@ -52,7 +52,9 @@ for unit in gatehouse-authsvc.service gatehouse-bridge@.service nginx.service.d/
 done
 [ ! -d nginx ] || tree nginx "$data/nginx"
 [ ! -d lua ] || tree lua "$data/lua"
-tree deploy/slack "$data/slack"
+for folder in slack redis keycloak; do
+	tree deploy/$folder "$data/$folder"
+done
 for page in production backup scale; do
 	lay 644 "docs/$page.md" "$PREFIX/share/doc/gatehouse/$page.md"
 done
