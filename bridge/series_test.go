@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -45,17 +43,8 @@ func TestNoClientMakesASeries(t *testing.T) {
 // series are the names and labels of the bridge's own.
 func (g *governed) series(t *testing.T) map[string]bool {
 	t.Helper()
-	res, err := http.Get(g.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]bool{}
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(g.metrics(t)) {
 		if strings.HasPrefix(line, "mcp_") || strings.HasPrefix(line, "gatehouse_") {
 			all[line[:strings.LastIndexByte(line, ' ')]] = true
 		}
