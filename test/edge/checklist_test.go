@@ -18,7 +18,7 @@ func TestChecklist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, options{limits: string(shipped), bridge: doctored})
+	g := start(t, options{limits: string(shipped), bridge: doctored, auth: refuse(401)})
 	t.Run("1 HTTPS is forced", g.forcesHTTPS)
 	t.Run("2 TLS 1.2 and 1.3 and nothing older", g.speaksNewTLSOnly)
 	t.Run("3 security headers", func(t *testing.T) {
@@ -61,14 +61,16 @@ func (g *gate) speaksNewTLSOnly(t *testing.T) {
 }
 
 func (g *gate) limitsAnAddress(t *testing.T) {
-	refused := 0
-	for range 60 {
-		if res, _ := g.do(t, "POST", "/mcp", "{}"); res.StatusCode == http.StatusTooManyRequests {
-			refused++
+	for _, path := range []string{"/sse", "/nothing"} {
+		refused := 0
+		for range 60 {
+			if res, _ := g.do(t, "GET", path, ""); res.StatusCode == http.StatusTooManyRequests {
+				refused++
+			}
 		}
-	}
-	if refused == 0 {
-		t.Error("60 requests in a row, none refused")
+		if refused == 0 {
+			t.Errorf("60 requests in a row for %s, none refused", path)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func doctored(w http.ResponseWriter, r *http.Request) {
 }
 
 // patient lets the doctor in, and limits only a burst.
-var patient = strings.NewReplacer("rate=1000r/s", "rate=25r/s", "burst=1000 nodelay", "burst=20 nodelay").Replace(limits(1000, 1000, 2))
+var patient = strings.NewReplacer("rate=1000r/s", "rate=12r/s", "burst=1000 nodelay", "burst=20 nodelay").Replace(limits(1000, 1000, 2))
 
 // sound is a gate without a fault, but for what broke changes.
 func sound(t *testing.T, broke func(*options)) *gate {
@@ -74,7 +74,7 @@ func (g *gate) doctor(t *testing.T, env []string, args ...string) (out string, f
 	}
 	token := filepath.Join(g.dir, "token")
 	write(t, token, strings.TrimPrefix(bearer, "Bearer "))
-	args = append(args, "-pause", "50ms", "-ca-file", g.dir+"/cert.pem", "-token-file", token, "-http", g.plain, g.url)
+	args = append(args, "-pause", "100ms", "-ca-file", g.dir+"/cert.pem", "-token-file", token, "-http", g.plain, g.url)
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	text, err := cmd.CombinedOutput()
@@ -140,7 +140,7 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 		"one path without a guard":  {"challenge", edited(site, "location = /message {\n        include gatehouse/location/protect.conf", "location = /message {\n        include gatehouse/location/open.conf")},
 		"browsers get a 401":        {"browser is sent on", edited("lua/gatehouse/reject.lua", `mode == "navigate"`, "false")},
 		"no metadata":               {"metadata", edited(server+"wellknown.conf", "location /.well-known/oauth-protected-resource/ ", "location /.well-known/elsewhere/ ")},
-		"a page for every path":     {"unknown path", edited(site, "location / { return 404; }", `location / { return 200 "hello"; }`)},
+		"a page for every path":     {"unknown path", edited(site, "content_by_lua_block { ngx.exit(404) }", `return 200 "hello";`)},
 		"no limit for an address":   {"limit for an address", func(o *options) { o.limits = limits(1000, 1000, 2) }},
 		"streams are held back":     {"stream", edited("gatehouse/location/stream.conf", "proxy_buffering off", "proxy_buffering on")},
 		"the server does not start": {"session", answer("/mcp", 503, "{}")},

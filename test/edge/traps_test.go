@@ -54,7 +54,7 @@ func traps() map[string]trap {
 	retried := trap{ours: slowOurs, guide: slowGuide, probe: runsOnce}
 	ejected := trap{ours: slowOurs, guide: slowGuide, probe: bothBridgesAnswer}
 	limited := options{auth: refuse(401, "X-Auth-Status", "429", "Retry-After", "7")}
-	tight := options{limits: limits(5, 10, 2)}
+	tight := options{limits: limits(1, 3, 2)}
 	underscores := signedIn
 	underscores.http += "underscores_in_headers on;\n"
 	late := signedIn
