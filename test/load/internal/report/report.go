@@ -27,9 +27,12 @@ type Table struct {
 	Cells    []*measure.Cell
 }
 
-// Markdown renders the table.
+// Markdown renders the table, or nothing where no cell belongs to it.
 func (t Table) Markdown() string {
 	rows, columns := t.axes()
+	if len(rows) == 0 {
+		return ""
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n| target |", t.Title)
 	for _, n := range columns {
