@@ -358,5 +358,6 @@ func TestScale(t *testing.T) {
 	compose(t, "--profile", "scale", "stop", "bridge-b")
 	whoami(t, nodes["a"][0])
 	t.Logf("one bridge stopped: a new session after %.1f s", opens(t, gate).Seconds())
+	compose(t, "--profile", "scale", "rm", "--stop", "--force", "authsvc-b", "bridge-b")
 	compose(t, "up", "--detach", "--wait")
 }
