@@ -32,7 +32,7 @@ type Conn struct {
 	calls  map[string]*Call     // by the id that the child knows
 	tokens map[string]*Call     // by the token that the child knows
 	stale  map[string]time.Time // ids given up and when, which the child may still answer
-	late   map[*Link]time.Time  // until when a shared child may still ask for a call that is over
+	late   map[owner]time.Time  // until when a shared child may still ask for a call that is over
 	asked  map[string]question  // by the id that the client knows
 	links  map[*Link]struct{}
 	next   uint64
@@ -54,7 +54,7 @@ type Ready struct {
 func newConn(s *Server, proc *child.Process, shared, secret bool, log zerolog.Logger) *Conn {
 	c := &Conn{
 		proc: proc, server: s, shared: shared, secret: secret, log: log, done: make(chan struct{}),
-		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[*Link]time.Time{},
+		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[owner]time.Time{},
 		asked: map[string]question{}, links: map[*Link]struct{}{},
 	}
 	if !shared && s.cfg.Adapt != nil {
@@ -256,17 +256,31 @@ const (
 
 // mayAskUntil keeps the later of two times. The lock is held.
 func (c *Conn) mayAskUntil(l *Link, t time.Time) {
-	if c.shared && t.After(c.late[l]) {
-		c.late[l] = t
+	if who := l.owner(); c.shared && t.After(c.late[who]) {
+		c.late[who] = t
 	}
+}
+
+// owner is who stands behind a link. Without a session each call has a link of
+// its own, and its identity is the owner.
+type owner struct{ session, user string }
+
+func (l *Link) owner() owner {
+	switch {
+	case l.caller == nil:
+		return owner{}
+	case l.caller.Session != "":
+		return owner{session: l.caller.Session}
+	}
+	return owner{user: l.caller.Identity.Subject}
 }
 
 // mayBeAnothers tells whether a message of a shared child may be for a call of
 // another client that is over. The lock is held.
 func (c *Conn) mayBeAnothers(l *Link) bool {
-	now := time.Now()
+	now, who := time.Now(), l.owner()
 	for other, until := range c.late {
-		if other != l && now.Before(until) {
+		if other != who && now.Before(until) {
 			return true
 		}
 	}
@@ -307,7 +321,7 @@ func (c *Conn) sweep(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(c.stale, func(_ string, since time.Time) bool { return now.Sub(since) > staleFor })
-	maps.DeleteFunc(c.late, func(_ *Link, until time.Time) bool { return now.After(until) })
+	maps.DeleteFunc(c.late, func(_ owner, until time.Time) bool { return now.After(until) })
 	c.mu.Unlock()
 	for _, call := range late {
 		if c.drop(call) {

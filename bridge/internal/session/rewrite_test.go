@@ -12,7 +12,7 @@ import (
 func bare(shared bool) *Conn {
 	return &Conn{
 		server: &Server{limits: DefaultLimits()}, shared: shared, calls: map[string]*Call{}, tokens: map[string]*Call{},
-		stale: map[string]time.Time{}, late: map[*Link]time.Time{}, asked: map[string]question{}, links: map[*Link]struct{}{},
+		stale: map[string]time.Time{}, late: map[owner]time.Time{}, asked: map[string]question{}, links: map[*Link]struct{}{},
 	}
 }
 

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
 )
 
 // busyLink is a link of a bare Conn with one call of its own in flight.
 func busyLink(c *Conn, key string) (*Link, *Queue) {
 	q := NewQueue(1 << 20)
-	l := &Link{conn: c, standing: q}
+	l := &Link{conn: c, standing: q, caller: &Caller{Session: "session " + key}}
 	call := &Call{Method: "tools/call", link: l, sink: q, id: []byte(key), key: key, life: time.Minute}
 	call.touch(time.Now())
 	c.links[l], c.calls[key] = struct{}{}, call
@@ -50,6 +51,30 @@ func TestASharedChildsWordsBelongToNobodyWhileTheyMayBeAnothers(t *testing.T) {
 	c.sweep(time.Now().Add(staleFor + time.Second))
 	if len(c.stale) != 0 {
 		t.Error("an id that the child never answers is remembered for ever")
+	}
+}
+
+// TestCallsWithoutASessionHaveTheirIdentityAsOwner: each has a link of its own,
+// and a call that asks may follow another of the same identity at once.
+func TestCallsWithoutASessionHaveTheirIdentityAsOwner(t *testing.T) {
+	c := bare(true)
+	one, _ := busyLink(c, "1")
+	before, _ := busyLink(c, "2")
+	other, _ := busyLink(c, "3")
+	for l, user := range map[*Link]string{one: "alice", before: "alice", other: "bob"} {
+		l.caller = &Caller{Identity: contract.Identity{Subject: user}}
+	}
+	c.drop(before.calls[0])
+	c.drop(other.calls[0])
+	delete(c.late, other.owner())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got, _ := c.cause(true); got != one {
+		t.Error("a call of the same identity stands in the way")
+	}
+	c.late[other.owner()] = time.Now().Add(time.Second)
+	if got, _ := c.cause(true); got != nil {
+		t.Error("another identity's call that is over may still ask")
 	}
 }
 

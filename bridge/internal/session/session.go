@@ -23,6 +23,7 @@ type Session struct {
 	caller  *Caller
 	now     atomic.Pointer[shown] // of the last call
 	created time.Time
+	readers atomic.Int32 // of Standing; a child's Conn asks under its own lock, so never under mu
 	done    chan struct{}
 
 	mu       sync.Mutex
@@ -34,7 +35,6 @@ type Session struct {
 	restart  breaker
 	stream   *Stream
 	used     time.Time
-	readers  int
 	ended    error
 	end      time.Time // of the right to it; zero for none
 }
@@ -59,18 +59,14 @@ func (s *Session) Reading() (stop func()) {
 	return sync.OnceFunc(func() { s.count(-1) })
 }
 
-func (s *Session) count(n int) {
+func (s *Session) count(n int32) {
+	s.readers.Add(n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readers += n
 	s.used = time.Now()
 }
 
-func (s *Session) listening() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readers > 0
-}
+func (s *Session) listening() bool { return s.readers.Load() > 0 }
 
 // Call sends a request of the client. On a child that the bridge initialised
 // itself, initialize is answered from what was remembered: two initializes
@@ -307,7 +303,7 @@ func (s *Session) over(now time.Time) error {
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case s.readers == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.busy()):
+	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.busy()):
 		return ErrIdle
 	}
 	return nil
