@@ -8,6 +8,7 @@ policy-bench: ## What policy, audit and metrics cost a call, and tracing that is
 policy-fuzz: ## Fuzz the readers of policies, params and trace contexts and the writer of audit lines, 30 s each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzItems -fuzztime 30s ./bridge/internal/policy
+	go test -run '^$$' -fuzz FuzzArgs -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzRecord -fuzztime 30s ./bridge/internal/audit
 	go test -run '^$$' -fuzz FuzzTrace -fuzztime 30s ./bridge/internal/rpc
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
+
+	"gatehouse/bridge/internal/rpc"
 )
 
 const maxArgDepth = 32
@@ -20,71 +23,64 @@ func decodeArgs(raw []byte) (map[string]any, error) {
 	if !utf8.Valid(raw) {
 		return nil, fmt.Errorf("%w: arguments are not UTF-8", errJSON)
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	v, err := decodeValue(dec, 0)
+	if !json.Valid(raw) {
+		return nil, fmt.Errorf("%w: arguments are not one object", errJSON)
+	}
+	v, err := decodeValue(bytes.TrimSpace(raw), 0)
 	if err != nil {
 		return nil, err
 	}
 	args, ok := v.(map[string]any)
-	if !ok || dec.More() {
+	if !ok {
 		return nil, fmt.Errorf("%w: arguments are not one object", errJSON)
 	}
 	return args, nil
 }
 
-func decodeValue(dec *json.Decoder, depth int) (any, error) {
+// decodeValue decodes valid JSON without space around it.
+func decodeValue(raw []byte, depth int) (any, error) {
 	if depth > maxArgDepth {
 		return nil, fmt.Errorf("%w: arguments have more than %d levels", errJSON, maxArgDepth)
 	}
-	token, err := dec.Token()
-	if err != nil {
-		return nil, errJSON
+	switch raw[0] {
+	case '{':
+		return decodeObject(raw, depth)
+	case '[':
+		return decodeArray(raw, depth)
+	case '"':
+		return unquote(raw)
+	case 't', 'f':
+		return raw[0] == 't', nil
+	case 'n':
+		return nil, nil
 	}
-	switch t := token.(type) {
-	case json.Delim:
-		if t == '{' {
-			return decodeObject(dec, depth)
-		}
-		return decodeArray(dec, depth)
-	case json.Number:
-		if n, err := t.Int64(); err == nil {
-			return n, nil
-		}
-		return t.Float64()
-	default:
-		return token, nil
+	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return n, nil
 	}
+	return strconv.ParseFloat(string(raw), 64)
 }
 
-func decodeObject(dec *json.Decoder, depth int) (any, error) {
+func decodeObject(raw []byte, depth int) (any, error) {
 	object := map[string]any{}
-	for dec.More() {
-		token, err := dec.Token()
+	return object, rpc.EachMember(raw, func(key, value rpc.Span) error {
+		name, err := unquote(raw[key.Start:key.End])
 		if err != nil {
-			return nil, errJSON
+			return err
 		}
-		name, _ := token.(string)
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("%w: argument %q stands there twice", errJSON, name)
+			return fmt.Errorf("%w: argument %q stands there twice", errJSON, name)
 		}
-		if object[name], err = decodeValue(dec, depth+1); err != nil {
-			return nil, err
-		}
-	}
-	_, err := dec.Token() // the closing brace
-	return object, err
+		object[name], err = decodeValue(raw[value.Start:value.End], depth+1)
+		return err
+	})
 }
 
-func decodeArray(dec *json.Decoder, depth int) (any, error) {
+func decodeArray(raw []byte, depth int) (any, error) {
 	array := []any{}
-	for dec.More() {
-		v, err := decodeValue(dec, depth+1)
-		if err != nil {
-			return nil, err
-		}
+	err := rpc.EachItem(raw, func(at rpc.Span) error {
+		v, err := decodeValue(raw[at.Start:at.End], depth+1)
 		array = append(array, v)
-	}
-	_, err := dec.Token() // the closing bracket
+		return err
+	})
 	return array, err
 }
