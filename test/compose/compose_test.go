@@ -331,6 +331,7 @@ func TestObserve(t *testing.T) {
 		t.Errorf("rules: %.300s", rules)
 	}
 	compose(t, "--profile", "observe", "rm", "--stop", "--force", "prometheus")
+	docker(t, "volume", "rm", os.Getenv("COMPOSE_PROJECT_NAME")+"_prometheus")
 }
 
 // Two authsvc and two bridges behind the same nginx: sessions are on both
