@@ -91,12 +91,10 @@ func (g *gate) logsEachRequest(t *testing.T) {
 // watchesTheHost lets the doctor look at a host with one thing wrong.
 func watchesTheHost(t *testing.T, check string, mode os.FileMode, systemctl int) {
 	t.Helper()
-	g := sound(t, nil)
 	dir := t.TempDir()
 	env := filepath.Join(dir, "mcp.env")
 	write(t, env, "SLACK_BOT_TOKEN=xoxb\n")
 	write(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\nexit $(cat $0.code)\n")
-	args := []string{"-host", "-env", env, "-log", filepath.Join(g.dir, "access.log")}
 	for _, broken := range []bool{false, true} {
 		now, code := os.FileMode(0o600), "0"
 		if broken {
@@ -108,8 +106,8 @@ func watchesTheHost(t *testing.T, check string, mode os.FileMode, systemctl int)
 				t.Fatal(err)
 			}
 		}
-		g.freshAllowance(t)
-		out, failed := g.doctor(t, []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, args...)
+		g := sound(t, nil) // anew: the doctor spends the address's allowance
+		out, failed := g.doctor(t, []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, "-host", "-env", env, "-log", filepath.Join(g.dir, "access.log"))
 		if failed != broken || broken && !strings.Contains(out, "fail  "+check) {
 			t.Errorf("broken: %t, the doctor says:\n%s", broken, out)
 		}

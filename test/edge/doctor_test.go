@@ -88,19 +88,6 @@ func (g *gate) doctor(t *testing.T, env []string, args ...string) (out string, f
 	return string(text), err != nil
 }
 
-// freshAllowance waits until the last burst is forgiven.
-func (g *gate) freshAllowance(t *testing.T) {
-	t.Helper()
-	until(t, "the address may ask again", func() bool {
-		for range 3 {
-			if res, _ := g.do(t, "POST", "/mcp", "{}"); res.StatusCode == http.StatusTooManyRequests {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 func edited(name, before, after string) func(*options) {
 	return func(o *options) { o.edit = replaced(name, before, after) }
 }

@@ -195,14 +195,24 @@ func counting(n *atomic.Int64) func(net.Conn, http.ConnState) {
 	}
 }
 
+// lastPort walks through ports below those that the kernel gives out: a port
+// from there could be somebody's again before nginx has it.
+var lastPort atomic.Int32
+
+const firstPort, ports = 10000, 20000
+
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range ports {
+		port := firstPort + (os.Getpid()*41+int(lastPort.Add(1)))%ports
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 func run(t *testing.T, name string, args ...string) {
