@@ -42,7 +42,7 @@ type config struct {
 	SessionsPerUser int           `help:"Sessions of one user at once, 0 for no limit." default:"0"`
 	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
 
-	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"5000"`
+	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"4000"`
 	Drain    time.Duration `help:"Time for requests under way at the end." default:"10s"`
 	LogLevel string        `help:"debug, info, warn or error." default:"info"`
 }
