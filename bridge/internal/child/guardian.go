@@ -71,7 +71,7 @@ func Guard(in io.Reader, mark string) {
 		if killMarked([]byte(mark)) == 0 {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // nobody tells when a process that is not our child has died
 	}
 }
 
