@@ -9,6 +9,7 @@ package sse
 import (
 	"errors"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 
@@ -102,11 +103,21 @@ func told(q *session.Queue, out *answer.Stream) bool {
 // prefix is the public path in front of /message. One from the proxy counts
 // only where it is a plain path: it ends up in a URL that the client follows.
 func (f *Front) prefix(r *http.Request) string {
-	p := r.Header.Get(prefixHeader)
-	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || strings.ContainsAny(p, "\\?#%\r\n :") {
+	p := strings.TrimSuffix(r.Header.Get(prefixHeader), "/")
+	if !plainPath(p) {
 		p = ""
 	}
-	return strings.TrimSuffix(p, "/") + f.Prefix
+	return p + f.Prefix
+}
+
+// plainPath tells whether everybody reads p as the same path. A browser takes
+// /<tab>/host for another origin, for it drops tabs (URL Standard, section 4.4).
+func plainPath(p string) bool {
+	odd := func(c rune) bool {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		return !letter && !strings.ContainsRune("/-._~", c)
+	}
+	return len(p) > 1 && p[0] == '/' && path.Clean(p) == p && !strings.ContainsFunc(p, odd)
 }
 
 // Message answers POST /message.
