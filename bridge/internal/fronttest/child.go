@@ -36,7 +36,7 @@ type request struct {
 // stdio is the server behind the gate. It writes raw lines.
 type stdio struct {
 	mode  string
-	told  []string          // notifications
+	told  []string          // notifications, and the calls that hang
 	asked []json.RawMessage // calls that wait for the client's answer
 }
 
@@ -125,5 +125,6 @@ func (s *stdio) call(r *request) {
 		fmt.Fprintln(os.Stderr, a.Text)
 		os.Exit(3)
 	case "hang":
+		s.told = append(s.told, "hanging")
 	}
 }

@@ -46,18 +46,24 @@ func (g *Gate) Request(ctx context.Context, method, path, body string, headers .
 // Do sends a request and reads the whole answer.
 func (g *Gate) Do(t testing.TB, method, path, body string, headers ...string) Reply {
 	t.Helper()
+	r, err := g.Try(method, path, body, headers...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return r
+}
+
+// Try is Do where no answer may come.
+func (g *Gate) Try(method, path, body string, headers ...string) (Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	res, err := g.client.Do(g.Request(ctx, method, path, body, headers...))
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
+		return Reply{}, err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read
 	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return Reply{res.StatusCode, res.Header, string(raw)}
+	return Reply{res.StatusCode, res.Header, string(raw)}, err
 }
 
 // Event is one event of a stream.

@@ -136,6 +136,16 @@ func (q *Queue) Close(err error) {
 	}
 }
 
+// revive lets a queue that ended with ErrSlow go on for a reader who comes
+// back. What waited is lost.
+func (q *Queue) revive() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == ErrSlow { //nolint:errorlint // the queue keeps this very value
+		q.err, q.slow = nil, nil
+	}
+}
+
 func (q *Queue) fail(err error) {
 	q.err, q.events, q.bytes = err, nil, 0
 	q.signal()

@@ -75,6 +75,7 @@ func (st *Stream) Take() <-chan struct{} {
 	if st.expires != nil {
 		st.expires.Stop()
 	}
+	st.Queue.revive()
 	st.taken = make(chan struct{})
 	return st.taken
 }
@@ -138,6 +139,22 @@ func (st *Stream) Missed(seq int) (ids []string, events []Event) {
 		}
 	}
 	return ids, events
+}
+
+// Lost tells whether the last answer came after the place and is kept no more:
+// one who waits for it there would wait for ever.
+func (st *Stream) Lost(seq int) bool {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	if !st.bounded || st.finals > 0 || seq >= st.seq {
+		return false
+	}
+	for _, k := range st.all.kept {
+		if k.stream == st && k.seq == st.seq {
+			return false
+		}
+	}
+	return true
 }
 
 // close stops the timers of streams that nobody reads.

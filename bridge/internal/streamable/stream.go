@@ -71,11 +71,7 @@ func relay(s *session.Session, st *session.Stream, out *answer.Stream, taken <-c
 
 // get opens the standing stream, or resumes the one that Last-Event-ID names.
 func (f *Front) get(w http.ResponseWriter, r *http.Request) {
-	if !f.version(w, r) {
-		return
-	}
-	if r.Header.Get(headerSession) == "" {
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
+	if !f.version(w, r) || !named(w, r) {
 		return
 	}
 	s := f.find(r)
@@ -94,6 +90,10 @@ func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
 	st, seq := s.Streams.Find(last)
 	if st == nil {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
+		return
+	}
+	if st.Lost(seq) {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "the answer that came after Last-Event-ID is not kept any more")
 		return
 	}
 	f.listen(w, s, st, seq)
@@ -143,6 +143,9 @@ func take(s *session.Session, st *session.Stream) (taken <-chan struct{}, leave 
 // batch answers an array of messages (2025-03-26 alone has them). Its answers
 // come on one stream.
 func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
+	if !named(w, r) {
+		return
+	}
 	s := f.find(r)
 	if s == nil {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
@@ -185,6 +188,9 @@ func (f *Front) parts(body []byte) ([]rpc.Message, error) {
 	raw, _, err := rpc.Split(body, f.Server.Limits().Batch)
 	if err != nil {
 		return nil, err
+	}
+	if len(raw) == 0 { // JSON-RPC 2.0, section 6
+		return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "the batch is empty"}
 	}
 	messages := make([]rpc.Message, 0, len(raw))
 	for _, part := range raw {

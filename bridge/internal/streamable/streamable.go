@@ -163,6 +163,17 @@ func (f *Front) find(r *http.Request) *session.Session {
 	return s
 }
 
+// named refuses a request that names no session: its client has forgotten to,
+// which is another thing than a session that is over (2025-11-25, transports,
+// session management).
+func named(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get(headerSession) != "" {
+		return true
+	}
+	answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
+	return false
+}
+
 func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
 	if err := s.Send(r.Context(), m); err != nil {
 		answer.Error(w, http.StatusBadRequest, nil, err)
@@ -172,6 +183,9 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session,
 }
 
 func (f *Front) delete(w http.ResponseWriter, r *http.Request) {
+	if !named(w, r) {
+		return
+	}
 	s := f.find(r)
 	if s == nil {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
@@ -264,21 +278,25 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 // which has no Streamable HTTP and which the Java client refuses here, becomes
 // the next: its messages are the same.
 func agreed(body []byte) ([]byte, string) {
-	at := bytes.Index(body, []byte(`"protocolVersion"`))
-	if at < 0 {
+	m, err := rpc.Parse(body)
+	if err != nil {
 		return body, ""
 	}
-	rest := body[at:]
-	for _, v := range []string{rpc.Version20251125, rpc.Version20250618, rpc.Version20250326} {
-		if i := bytes.Index(rest, []byte(`"`+v+`"`)); i >= 0 && i < 40 {
-			return body, v
+	result, at := m.Result(), rpc.Span{}
+	_ = rpc.EachMember(result, func(key, value rpc.Span) error { // of no object there is none
+		if rpc.Text(result[key.Start:key.End]) == "protocolVersion" {
+			at = value
 		}
-	}
-	old := []byte(`"` + rpc.Version20241105 + `"`)
-	if i := bytes.Index(rest, old); i >= 0 && i < 40 {
-		changed := append([]byte(nil), body...)
-		copy(changed[at+i:], `"`+rpc.Version20250326+`"`)
-		return changed, rpc.Version20250326
+		return nil
+	})
+	version := rpc.Text(result[at.Start:at.End])
+	switch {
+	case version == rpc.Version20241105:
+		start := m.ResultSpan().Start
+		place := rpc.Span{Start: start + at.Start, End: start + at.End}
+		return rpc.AppendEdited(nil, body, rpc.Edit{At: place, With: []byte(`"` + rpc.Version20250326 + `"`)}), rpc.Version20250326
+	case legacy(version):
+		return body, version
 	}
 	return body, ""
 }
