@@ -37,7 +37,7 @@ type flags struct {
 	ResourceMetadata string `help:"URL of the protected resource metadata, for challenges of the policy." placeholder:"URL"`
 
 	Isolation string   `default:"session" enum:"session,user,shared" help:"Who shares a child: session, user or shared."`
-	Warm      int      `default:"0" help:"Children started ahead for sessions (--isolation session, --identity none)."`
+	Warm      int      `default:"0" help:"Children started ahead for sessions; only with --isolation session and --identity none."`
 	Config    string   `help:"File with {\"mcpServers\": {...}}: each server at /servers/NAME/." placeholder:"FILE"`
 	Command   []string `arg:"" optional:"" help:"The stdio server, after --."`
 
@@ -93,8 +93,11 @@ func (f *flags) validate() error {
 	if f.Identity == "signed" && f.IdentityKeys == "" {
 		fault("--identity signed needs --identity-keys URL, such as http://127.0.0.1:4181%s", contract.PathKeys)
 	}
-	if f.Warm < 0 || f.Warm > 0 && (f.Identity != "none" || f.Isolation != "session") {
-		fault("--warm %d: 0, or more with --isolation session and --identity none; elsewhere a child learns its user when it starts", f.Warm)
+	if f.Warm < 0 {
+		fault("--warm %d must be 0 or more", f.Warm)
+	}
+	if f.Warm > 0 && (f.Identity != "none" || f.Isolation != "session") {
+		fault("--warm %d works only with --isolation session and --identity none (here %s and %s): elsewhere a child learns its user when it starts, or is shared", f.Warm, f.Isolation, f.Identity)
 	}
 	if f.Node != "" && !regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(f.Node) {
 		fault("--node %q: lower-case letters, digits and dashes, at most %d", f.Node, maxNode)

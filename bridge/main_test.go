@@ -51,6 +51,7 @@ func serveChild() {
 		text := fmt.Sprintf("%s pid=%d user=%s", a.Text, os.Getpid(), os.Getenv("MCP_USER_ID"))
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
 	})
+	addModernTools(server)
 	_ = server.Run(context.Background(), &mcp.StdioTransport{})
 }
 
@@ -170,6 +171,10 @@ func TestUsage(t *testing.T) {
 		"bad prefix":        {[]string{"--public-prefix", "a/", "--", "cat"}, "--public-prefix"},
 		"unknown flag":      {[]string{"--nope"}, "--nope"},
 		"bad bound":         {[]string{"--max-calls", "0", "--", "cat"}, "--max-calls"},
+		"warm for users":    {[]string{"--warm", "2", "--isolation", "user", "--", "cat"}, "--warm 2 works only with --isolation session and --identity none (here user and none)"},
+		"warm and shared":   {[]string{"--warm", "2", "--isolation", "shared", "--", "cat"}, "(here shared and none)"},
+		"warm and signed":   {[]string{"--warm", "2", "--identity", "signed", "--identity-keys", "http://127.0.0.1:4181/internal/keys", "--", "cat"}, "(here session and signed)"},
+		"less than none":    {[]string{"--warm=-1", "--", "cat"}, "--warm -1 must be 0 or more"},
 		"bad URL":           {[]string{"--identity", "signed", "--identity-keys", "keys", "--", "cat"}, `--identity-keys "keys"`},
 		"unreadable config": {[]string{"--config", "/nonexistent.json"}, "/nonexistent.json"},
 		"unreadable policy": {[]string{"--policy", "/nonexistent.yaml", "--", "cat"}, "/nonexistent.yaml"},
