@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
@@ -30,8 +31,18 @@ const (
 // named is what WithRequestID puts into the context. The logger with the id in
 // it is made by Log, for most requests log nothing.
 type named struct {
-	id  string
-	log *zerolog.Logger
+	once sync.Once
+	id   string // made when it is asked for, where the proxy gave none
+	log  *zerolog.Logger
+}
+
+func (n *named) name() string {
+	n.once.Do(func() {
+		if n.id == "" {
+			n.id = newID()
+		}
+	})
+	return n.id
 }
 
 type namedKey struct{}
@@ -42,7 +53,7 @@ func RequestID(ctx context.Context) string {
 	if n == nil {
 		return ""
 	}
-	return n.id
+	return n.name()
 }
 
 // Log is the logger of the request, whose lines carry its id; without one that
@@ -52,7 +63,7 @@ func Log(ctx context.Context) *zerolog.Logger {
 	if n == nil {
 		return zerolog.Ctx(ctx)
 	}
-	log := n.log.With().Str("request_id", n.id).Logger()
+	log := n.log.With().Str("request_id", n.name()).Logger()
 	return &log
 }
 
@@ -68,11 +79,8 @@ func WithRequestID(log zerolog.Logger) Middleware {
 }
 
 func name(r *http.Request, log *zerolog.Logger) *http.Request {
-	id := r.Header.Get(requestIDHeader)
-	if !plainID(id) {
-		id = newID()
-	}
-	return r.WithContext(context.WithValue(r.Context(), namedKey{}, &named{id, log}))
+	n := &named{id: PlainRequestID(r), log: log}
+	return r.WithContext(context.WithValue(r.Context(), namedKey{}, n))
 }
 
 // PlainRequestID returns the id that the proxy in front gave, or "" where it

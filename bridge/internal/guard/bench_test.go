@@ -47,7 +47,7 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	caller := &session.Caller{Era: "streamable", Session: "abcdefgh", Identity: contract.Identity{
+	caller := &session.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
 		Subject: "user-1", Email: "user1@example.com", Roles: []string{"mcp-user"}, Scopes: []string{"openid", "mcp.access"},
 	}}
 	b.ReportAllocs()
@@ -56,6 +56,8 @@ func BenchmarkCall(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		w.Result([]byte(`{"content":[{"type":"text","text":"gatehouse-load.169.1."}]}`))
+		w.Release()
 		w.End(session.Outcome{Status: "ok", Bytes: 100})
 	}
 }

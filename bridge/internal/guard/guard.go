@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,9 +46,12 @@ var _ session.Guard = (*Guard)(nil)
 func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watch, error) {
 	w := &watch{guard: g, caller: call.Caller, method: call.Method, start: time.Now()}
 	w.record = audit.Record{
-		Time: w.start, Program: "bridge", RequestID: httpkit.RequestID(ctx), Session: call.Caller.Session,
+		Time: w.start, Program: "bridge", Session: call.Caller.Session,
 		User: call.Caller.Identity.Subject, UserEmail: call.Caller.Identity.Email,
 		Server: call.Caller.Server, Method: call.Method, Era: call.Caller.Era, BytesIn: len(call.Message.Line),
+	}
+	if g.Audit != nil || g.Tracer != nil {
+		w.record.RequestID = httpkit.RequestID(ctx)
 	}
 	if g.Tracer != nil {
 		w.traceCall(ctx, call)
@@ -76,8 +78,7 @@ type watch struct {
 	caller *session.Caller
 	method string
 	start  time.Time
-	done   []func() // limits taken
-	once   sync.Once
+	done   []func() // give back the limits taken
 
 	toolFailed bool // says the tool itself
 
@@ -90,7 +91,7 @@ func (w *watch) admit(item policy.Item) error {
 	d := policy.Decision{Outcome: policy.Allowed}
 	var wait time.Duration
 	if w.policy != nil {
-		id := &w.caller.Identity
+		id := w.caller.Identity
 		d = w.policy.Decide(id, w.caller.Server, item.Kind, item.Name, item.Args)
 		if w.guard.Limits != nil {
 			var done func()
@@ -104,7 +105,7 @@ func (w *watch) admit(item policy.Item) error {
 	if d.Outcome == policy.Allowed {
 		return nil
 	}
-	return w.refuse(d.Outcome.String(), d.Rule, refusal(&w.caller.Identity, item, d, wait, w.guard.ResourceMetadata))
+	return w.refuse(d.Outcome.String(), d.Rule, refusal(w.caller.Identity, item, d, wait, w.guard.ResourceMetadata))
 }
 
 func (w *watch) arguments(args []byte, log bool) {
@@ -121,6 +122,7 @@ func (w *watch) refuse(outcome, rule string, err error) error {
 	if w.guard.Metrics != nil {
 		w.guard.Metrics.Refused(outcome, rule)
 	}
+	w.Release()
 	w.finish(outcome, 0)
 	return err
 }
@@ -184,7 +186,7 @@ func (w *watch) Result(raw []byte) []byte {
 	if w.policy == nil {
 		return raw
 	}
-	kept, err := w.policy.FilterResult(&w.caller.Identity, w.caller.Server, w.method, raw)
+	kept, err := w.policy.FilterResult(w.caller.Identity, w.caller.Server, w.method, raw)
 	if err != nil {
 		w.record.Rule = "unreadable"
 	}
@@ -208,8 +210,15 @@ func isError(result []byte) bool {
 	return failed
 }
 
-// End gives back what the limits took and writes the call down. A tool's own
-// failure has the word that the OpenTelemetry conventions for MCP give it.
+// Release gives back what the limits took.
+func (w *watch) Release() {
+	for _, done := range w.done {
+		done()
+	}
+	w.done = nil
+}
+
+// End writes the call down. A tool's own failure has the word that the OpenTelemetry conventions for MCP give it.
 func (w *watch) End(o session.Outcome) {
 	if o.Status == "ok" && w.toolFailed {
 		o.Status = "tool_error"
@@ -218,29 +227,24 @@ func (w *watch) End(o session.Outcome) {
 }
 
 func (w *watch) finish(outcome string, bytes int) {
-	w.once.Do(func() {
-		for _, done := range w.done {
-			done()
+	took := time.Since(w.start)
+	failed := outcome
+	if outcome == "ok" {
+		failed = ""
+	}
+	if w.span != nil {
+		w.endSpan(outcome, failed)
+	}
+	if m := w.guard.Metrics; m != nil {
+		tool := ""
+		if w.record.Kind == policy.Tool.String() {
+			tool = w.record.Tool
 		}
-		took := time.Since(w.start)
-		failed := outcome
-		if outcome == "ok" {
-			failed = ""
-		}
-		if w.span != nil {
-			w.endSpan(outcome, failed)
-		}
-		if m := w.guard.Metrics; m != nil {
-			tool := ""
-			if w.record.Kind == policy.Tool.String() {
-				tool = w.record.Tool
-			}
-			m.Operation(w.caller.Server, w.caller.Era, w.method, tool, failed, took)
-		}
-		if w.guard.Audit != nil {
-			w.record.Outcome, w.record.BytesOut = outcome, bytes
-			w.record.Millis = float64(took.Microseconds()) / 1000
-			w.guard.Audit.Write(&w.record)
-		}
-	})
+		m.Operation(w.caller.Server, w.caller.Era, w.method, tool, failed, took)
+	}
+	if w.guard.Audit != nil {
+		w.record.Outcome, w.record.BytesOut = outcome, bytes
+		w.record.Millis = float64(took.Microseconds()) / 1000
+		w.guard.Audit.Write(&w.record)
+	}
 }

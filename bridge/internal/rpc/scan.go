@@ -251,15 +251,22 @@ func (s *scanner) over() error {
 // Unquote decodes a JSON string; false for anything else. Most are plain and
 // need no decoder.
 func Unquote(raw []byte) (string, bool) {
+	text, ok := Unquoted(raw)
+	return string(text), ok
+}
+
+// Unquoted is Unquote that makes nothing of a plain string: the text is that
+// within raw.
+func Unquoted(raw []byte) ([]byte, bool) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
-		return "", false
+		return nil, false
 	}
 	for _, c := range raw[1 : len(raw)-1] {
 		if c < ' ' || c == '\\' || c >= 0x80 {
 			var s string
 			err := json.Unmarshal(raw, &s)
-			return s, err == nil
+			return []byte(s), err == nil
 		}
 	}
-	return string(raw[1 : len(raw)-1]), true
+	return raw[1 : len(raw)-1], true
 }

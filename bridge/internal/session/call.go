@@ -38,44 +38,57 @@ func (c *Call) late(now time.Time) bool {
 // finish hands the response to the one who asked. The call is in no table any
 // more, so it happens once.
 func (c *Call) finish(m *rpc.Message) {
-	e := Event{Kind: rpc.Response, Failed: m.Failed, Final: true, line: m.Line}
+	e := Event{Kind: rpc.Response, Failed: m.Failed, Final: true, line: m.Line, result: m.ResultSpan()}
 	if c.key != string(c.id) {
 		e.edit = rpc.Edit{At: m.IDSpan(), With: c.id}
 	}
-	if c.watch != nil {
-		e = c.watched(m, e)
+	status := "error"
+	if !m.Failed {
+		status = "ok"
+		e = c.filtered(m, e)
 	}
-	c.sink.Push(e)
+	c.deliver(e, status)
 }
 
-func (c *Call) watched(m *rpc.Message, e Event) Event {
-	out := Outcome{Status: "error", Bytes: e.Len()}
-	if !m.Failed {
-		out.Status = "ok"
-		raw := m.Result()
-		if changed := c.watch.Result(raw); len(changed) != len(raw) || string(changed) != string(raw) {
-			e.line, e.edit = rpc.ResultBody(c.id, changed), rpc.Edit{}
-			out.Bytes = len(e.line)
-		}
+// filtered lets the guard leave out what the caller may not see.
+func (c *Call) filtered(m *rpc.Message, e Event) Event {
+	if c.watch == nil {
+		return e
 	}
-	c.watch.End(out)
+	raw := m.Result()
+	if changed := c.watch.Result(raw); len(changed) != len(raw) || string(changed) != string(raw) {
+		e.line, e.edit, e.result = rpc.ResultBody(c.id, changed), rpc.Edit{}, rpc.Span{}
+	}
 	return e
+}
+
+// deliver hands over the last event of the call. What is written down about it
+// comes after: the client does not pay for that.
+func (c *Call) deliver(e Event, status string) {
+	if c.watch == nil {
+		c.sink.Push(e)
+		return
+	}
+	c.watch.Release()
+	c.sink.Push(e)
+	c.watch.End(Outcome{Status: status, Bytes: e.Len()})
+}
+
+// undelivered ends a call whose client gets nothing more of it.
+func (c *Call) undelivered(status string) {
+	if c.watch != nil {
+		c.watch.Release()
+		c.watch.End(Outcome{Status: status})
+	}
 }
 
 // fail answers in the child's place.
 func (c *Call) fail(status string, err *rpc.Error) {
-	line := err.Body(c.id)
-	if c.watch != nil {
-		c.watch.End(Outcome{Status: status, Bytes: len(line)})
-	}
-	c.sink.Push(Event{Kind: rpc.Response, Failed: true, Final: true, line: line})
+	c.deliver(Event{Kind: rpc.Response, Failed: true, Final: true, line: err.Body(c.id)}, status)
 }
 
 func (c *Call) silence() {
-	if c.watch != nil {
-		c.watch.End(Outcome{Status: "cancelled"})
-	}
-	c.sink.Push(Event{Kind: rpc.Response, Final: true, Silent: true})
+	c.deliver(Event{Kind: rpc.Response, Final: true, Silent: true}, "cancelled")
 }
 
 func (c *Call) timeout() *rpc.Error {
@@ -87,9 +100,7 @@ func (c *Call) timeout() *rpc.Error {
 func (c *Call) Cancel(reason string) {
 	conn := c.link.conn
 	if conn.drop(c) {
-		if c.watch != nil {
-			c.watch.End(Outcome{Status: "cancelled"})
-		}
+		c.undelivered("cancelled")
 		conn.tellCancelled(c, reason)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Caller is who stands at a client's end.
 type Caller struct {
-	Identity contract.Identity
+	Identity *contract.Identity
 	Session  string // the label of the session; "" without one
 	Server   string // the configured name; "" where there is but one
 	Era      string // "sse", "streamable" or "stateless"
@@ -39,13 +39,16 @@ type Guard interface {
 	Begin(ctx context.Context, call *CallInfo) (Watch, error)
 }
 
-// Watch follows one call. Both run on the goroutine that reads the child: they
-// must be quick and must not block.
+// Watch follows one call. All of it runs on the goroutine that reads the child:
+// it must be quick and must not block.
 type Watch interface {
 	// Result may replace the raw result of a successful answer (a list from
 	// which something is left out). It returns raw where nothing changes.
 	Result(raw []byte) []byte
-	// End is called once.
+	// Release is called before the client has its answer, for its next call may
+	// come at once: what this one held must be free by then.
+	Release()
+	// End is called once and last. The client waits for it no more.
 	End(Outcome)
 }
 

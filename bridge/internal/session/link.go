@@ -64,8 +64,8 @@ func (l *Link) Close() {
 	gone := c.dead != nil || !c.shared
 	c.mu.Unlock()
 	for _, call := range calls {
-		if c.drop(call) && call.watch != nil {
-			call.watch.End(Outcome{Status: "cancelled"})
+		if c.drop(call) {
+			call.undelivered("cancelled")
 		}
 		if !gone {
 			c.tellCancelled(call, "the client is gone")
@@ -105,19 +105,13 @@ func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sin
 	done, err := l.enter(call, m)
 	if err != nil {
 		l.conn.server.Stats.Refused.Add(1)
-		call.endWatch("refused")
+		call.undelivered("refused")
 		return nil, err
 	}
 	if done {
 		return call, nil
 	}
 	return call, l.send(call, m, also)
-}
-
-func (c *Call) endWatch(status string) {
-	if c.watch != nil {
-		c.watch.End(Outcome{Status: status})
-	}
 }
 
 // enter puts the call into the tables. done says that it was answered here.

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -14,7 +13,13 @@ import (
 type Pool struct {
 	server *Server
 	mu     sync.Mutex
-	warm   map[string]*warm
+	warm   map[whose]*warm
+}
+
+// whose child it is; nobody's own on a Shared server.
+type whose struct {
+	login, user string
+	modern      bool // it speaks 2026-07-28, or was asked whether it does
 }
 
 type warm struct {
@@ -26,7 +31,7 @@ type warm struct {
 	leases int
 }
 
-func newPool(s *Server) *Pool { return &Pool{server: s, warm: map[string]*warm{}} }
+func newPool(s *Server) *Pool { return &Pool{server: s, warm: map[whose]*warm{}} }
 
 // Lease is a right to a warm child. Release it when the link on it is closed.
 type Lease struct {
@@ -48,24 +53,21 @@ func (l *Lease) Release() {
 
 // Acquire returns the child of the identity, initialised; on a Shared server
 // the one child of all.
-func (p *Pool) Acquire(ctx context.Context, id contract.Identity) (*Lease, error) {
+func (p *Pool) Acquire(ctx context.Context, id *contract.Identity) (*Lease, error) {
 	return p.acquire(ctx, id, false)
 }
 
 // AcquireModern is the same for a caller of 2026-07-28: a child that speaks it
 // is not initialised, for that would bind it to the older era. So a server of
 // both eras may have two children for one identity.
-func (p *Pool) AcquireModern(ctx context.Context, id contract.Identity) (*Lease, error) {
+func (p *Pool) AcquireModern(ctx context.Context, id *contract.Identity) (*Lease, error) {
 	return p.acquire(ctx, id, true)
 }
 
-func (p *Pool) acquire(ctx context.Context, id contract.Identity, modern bool) (*Lease, error) {
-	key, owner := "", (*contract.Identity)(nil)
+func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) (*Lease, error) {
+	key, owner := whose{modern: modern}, (*contract.Identity)(nil)
 	if p.server.Isolation != Shared {
-		key, owner = id.SessionID+"\n"+id.Subject, &id
-	}
-	if modern {
-		key += "\n" + rpc.Version20260728
+		key.login, key.user, owner = id.SessionID, id.Subject, id
 	}
 	p.mu.Lock()
 	w := p.warm[key]
@@ -107,7 +109,7 @@ func (w *warm) over() bool {
 
 // fill starts the child. It goes on when the one who asked first is gone:
 // others may wait for it.
-func (p *Pool) fill(w *warm, key string, owner *contract.Identity, modern bool) {
+func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	defer close(w.ready)
 	label := "shared"
 	if owner != nil {

@@ -23,6 +23,7 @@ type Event struct {
 	Silent bool   // the call was cancelled by its client, who wants no answer
 	line   []byte
 	edit   rpc.Edit // an id or token given back byte for byte
+	result rpc.Span // in line, of a response as the child sent it
 }
 
 // Message makes an event of a line that the bridge wrote itself.
@@ -31,6 +32,18 @@ func Message(kind rpc.Kind, line []byte) Event { return Event{Kind: kind, line: 
 // Answer is a Message that is the final response to a call.
 func Answer(line []byte) Event {
 	return Event{Kind: rpc.Response, Failed: true, Final: true, line: line}
+}
+
+// Result is the raw result or error of a response, nil where there is none.
+func (e Event) Result() []byte {
+	if !e.result.None() {
+		return e.line[e.result.Start:e.result.End]
+	}
+	m, err := rpc.Parse(e.line)
+	if err != nil {
+		return nil
+	}
+	return m.Result()
 }
 
 // Size is the length of the message in bytes, edits left aside.
@@ -82,6 +95,7 @@ type Queue struct {
 
 	mu     sync.Mutex
 	events []Event
+	first  [1]Event // room for the one event of most calls
 	bytes  int
 	err    error
 	slow   func() // called when the reader was too slow; may be nil
@@ -89,7 +103,9 @@ type Queue struct {
 
 // NewQueue holds at most max bytes, or one message.
 func NewQueue(max int) *Queue {
-	return &Queue{wake: make(chan struct{}, 1), max: max}
+	q := &Queue{wake: make(chan struct{}, 1), max: max}
+	q.events = q.first[:0]
+	return q
 }
 
 // Push implements Sink. Past the bound the queue ends with ErrSlow.
@@ -174,7 +190,7 @@ func (q *Queue) Pop() (Event, bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.events) == 0 {
-		q.events = nil
+		q.events = q.first[:0]
 		return Event{}, false, q.err
 	}
 	e := q.events[0]

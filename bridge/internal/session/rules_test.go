@@ -62,7 +62,7 @@ func TestCallsWithoutASessionHaveTheirIdentityAsOwner(t *testing.T) {
 	before, _ := busyLink(c, "2")
 	other, _ := busyLink(c, "3")
 	for l, user := range map[*Link]string{one: "alice", before: "alice", other: "bob"} {
-		l.caller = &Caller{Identity: contract.Identity{Subject: user}}
+		l.caller = &Caller{Identity: &contract.Identity{Subject: user}}
 	}
 	c.drop(before.calls[0])
 	c.drop(other.calls[0])

@@ -96,7 +96,7 @@ func (s *Session) as(who *contract.Identity) *Caller {
 	now := s.now.Load()
 	if now == nil || now.who != who {
 		caller := *s.caller
-		caller.Identity = *who
+		caller.Identity = who
 		now = &shown{who, &caller}
 		s.now.Store(now)
 		s.extend(who)
@@ -224,7 +224,7 @@ func (s *Session) child(ctx context.Context) (*Conn, *Lease, error) {
 		conn, err := s.server.forSession(&s.Owner, s.ID.Label())
 		return conn, nil, err
 	}
-	lease, err := s.server.pool.Acquire(ctx, s.Owner)
+	lease, err := s.server.pool.Acquire(ctx, &s.Owner)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,8 +26,7 @@ func (l *Link) answersAlone(call *Call, m *rpc.Message) bool {
 	delete(l.uris, call.uri)
 	for other := range l.conn.links {
 		if other != l && other.subscribed(call.uri) {
-			call.endWatch("ok")
-			call.sink.Push(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(call.id, []byte("{}"))})
+			call.deliver(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(call.id, []byte("{}"))}, "ok")
 			return true
 		}
 	}

@@ -61,7 +61,7 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 		Standing: NewQueue(t.limits.Queue), Streams: newStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing)
-	s.caller = &Caller{Identity: owner, Session: s.ID.Label(), Server: server.Name, Era: era}
+	s.caller = &Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
 	t.sessions[s.ID.Public] = s
 	t.users[owner.Subject]++
 	return s, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
@@ -19,24 +18,23 @@ type exchange struct {
 	out    *writer
 	lease  *session.Lease
 	waits  bool // the call is suspended, and keeps the lease
-	modern bool
-	server translate.Server
+	child  *known
 	link   *session.Link
 	queue  *session.Queue
 	call   *session.Call
 	asked  []question // requests of the child that the client has not answered
+	pulse  <-chan struct{}
+	pulses int
 }
 
 func (x *exchange) serve(ctx context.Context, h http.Header) {
 	conn := x.lease.Conn
-	ready := conn.Ready()
-	x.modern = ready.Modern
-	x.server = describe(ready)
+	x.child = x.front.children.get(conn)
 	if x.req.Method == translate.Discover {
-		x.out.last(http.StatusOK, translate.Result(x.req.ID, x.server.DiscoverResult()))
+		x.out.last(http.StatusOK, translate.Result(x.req.ID, x.child.server.DiscoverResult()))
 		return
 	}
-	if err := x.front.tools.check(ctx, conn, x.req, h); err != nil {
+	if err := x.child.checkParams(ctx, conn, x.req, h); err != nil {
 		writeError(x.out.w, http.StatusBadRequest, x.req.ID, err)
 		return
 	}
@@ -49,25 +47,11 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 			return
 		}
 	}
-	if err := x.begin(ctx, conn, x.req.ForChild(x.req.ID, nil, !x.modern)); err != nil {
+	if err := x.begin(ctx, conn, x.req.ForChild(x.req.ID, nil, !x.child.modern)); err != nil {
 		writeFailure(x.out.w, x.req.ID, err)
 		return
 	}
 	x.run(ctx)
-}
-
-// describe reads either kind of self-description; one that cannot be read
-// announces nothing.
-func describe(ready session.Ready) translate.Server {
-	read := translate.FromInitialize
-	if ready.Modern {
-		read = translate.FromDiscover
-	}
-	server, err := read(ready.Result)
-	if err != nil {
-		return translate.Server{}
-	}
-	return server
 }
 
 // begin gives the call to the child on a link of its own, so that ids of
@@ -94,8 +78,6 @@ func (x *exchange) begin(ctx context.Context, conn *session.Conn, line []byte) e
 // question. The client's end is the cancellation of the call.
 func (x *exchange) run(ctx context.Context) {
 	x.queue.OnSlow(x.out.cutOff)
-	tick := time.NewTicker(x.front.opts.KeepAlive)
-	defer tick.Stop()
 	for {
 		event, ok, err := x.queue.Pop()
 		if err != nil {
@@ -114,8 +96,8 @@ func (x *exchange) run(ctx context.Context) {
 		}
 		select {
 		case <-x.queue.Wake():
-		case <-tick.C:
-			if x.out.canStream() && x.out.comment() != nil {
+		case <-x.pulse:
+			if x.due() && x.out.canStream() && x.out.comment() != nil {
 				x.giveUp("the client is gone")
 				return
 			}
@@ -173,24 +155,16 @@ func (x *exchange) wants(method string) bool {
 }
 
 func (x *exchange) answer(e session.Event) {
-	line := e.Bytes()
-	message, err := translate.Parse(line)
-	if err != nil {
-		failure := &translate.Error{Code: translate.CodeInternal, Message: "Internal error: the server's answer cannot be read"}
-		x.out.last(http.StatusOK, failure.Response(x.req.ID))
-		return
-	}
 	if e.Failed {
-		failure := translate.ModernError(x.req.Method, message.Get("error"))
+		failure := translate.ModernError(x.req.Method, e.Result())
 		x.out.last(translate.Status(failure.Code), failure.Response(x.req.ID))
 		return
 	}
-	result := message.Get("result")
-	if x.modern {
+	result := json.RawMessage(e.Result())
+	if x.child.modern {
 		result = x.front.seal.outgoing(x.caller, x.req, result)
 	}
-	result = translate.ModernResult(x.req.Method, result, x.server.Info)
-	x.out.last(http.StatusOK, translate.Result(x.req.ID, result))
+	x.out.last(http.StatusOK, translate.ModernResponse(x.req.ID, x.req.Method, result, x.child.server.Info))
 }
 
 // question is a request of an older child.

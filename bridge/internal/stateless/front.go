@@ -18,7 +18,7 @@ import (
 
 // Pool hands out children that are ready for a caller.
 type Pool interface {
-	AcquireModern(ctx context.Context, id contract.Identity) (*session.Lease, error)
+	AcquireModern(ctx context.Context, id *contract.Identity) (*session.Lease, error)
 }
 
 // Options bound what a caller can hold open here.
@@ -40,22 +40,26 @@ type Front struct {
 	opts      Options
 	seal      *sealer
 	suspended *suspended
-	tools     *toolCache
+	children  *knownChildren
 
 	refuse atomic.Pointer[session.Refusal] // nil while requests are served
 
 	stop  chan struct{} // closed when subscriptions must end
 	drain sync.Once
 
-	mu   sync.Mutex
-	open map[*exchange]context.CancelFunc
+	mu     sync.Mutex
+	open   map[*exchange]context.CancelFunc
+	swept  bool // a sweep is to come
+	pulse  chan struct{}
+	pulsed time.Time
 }
 
 // New makes a front over the pool. Close it.
 func New(pool Pool, opts Options) *Front {
 	return &Front{
 		pool: pool, opts: opts, seal: newSealer(), suspended: newSuspended(opts),
-		tools: newToolCache(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{},
+		children: newKnownChildren(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{},
+		pulse: make(chan struct{}),
 	}
 }
 
@@ -110,7 +114,7 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 		writeFailure(w, req.ID, no)
 		return
 	}
-	ctx, cancel := within(r.Context(), caller.Identity.Expires)
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
 	if err != nil {
@@ -125,26 +129,6 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 	if !x.waits {
 		lease.Release()
 	}
-}
-
-// within is a context that ends with the login, where that has an end.
-func within(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
-	if end.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, end)
-}
-
-func (f *Front) track(x *exchange, cancel context.CancelFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.open[x] = cancel
-}
-
-func (f *Front) untrack(x *exchange) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.open, x)
 }
 
 // check is what can be told from the request alone, in the order in which a

@@ -2,11 +2,10 @@ package stateless
 
 import (
 	"context"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
 	"gatehouse/internal/contract"
@@ -22,32 +21,24 @@ func (f *Front) Handler(server string, maxBody int, who func(context.Context) *c
 			refuse(w, http.StatusMethodNotAllowed, translate.Modern+" has only POST")
 			return
 		}
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		if !isJSON(r.Header.Get("Content-Type")) {
 			refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
 			return
 		}
-		body, err := read(http.MaxBytesReader(w, r.Body, int64(maxBody)), r.ContentLength, maxBody)
-		var tooLarge *http.MaxBytesError
-		switch {
-		case errors.As(err, &tooLarge):
-			refuse(w, http.StatusRequestEntityTooLarge, "the request is larger than this server takes")
-			return
-		case err != nil:
-			refuse(w, http.StatusBadRequest, "the request ended early")
+		body, ok := answer.Body(w, r, maxBody)
+		if !ok {
 			return
 		}
-		f.Serve(w, r, &session.Caller{Identity: *who(r.Context()), Server: server, Era: "stateless"}, body)
+		f.Serve(w, r, &session.Caller{Identity: who(r.Context()), Server: server, Era: "stateless"}, body)
 	})
 }
 
-// read takes the memory for a body once where its length is known.
-func read(body io.Reader, length int64, most int) ([]byte, error) {
-	if length < 0 || length > int64(most) {
-		return io.ReadAll(body)
+func isJSON(contentType string) bool {
+	if contentType == "application/json" { // as nearly everybody writes it
+		return true
 	}
-	all := make([]byte, length)
-	_, err := io.ReadFull(body, all)
-	return all, err
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
@@ -15,7 +14,7 @@ import (
 // filter, until the client leaves. A modern child is asked to listen too, for
 // it sends nothing else; an older child is asked for its resources.
 func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
-	filter, bad := translate.ReadFilter(x.req, x.server)
+	filter, bad := translate.ReadFilter(x.req, x.child.server)
 	if bad != nil {
 		writeError(x.out.w, http.StatusBadRequest, x.req.ID, bad)
 		return
@@ -47,7 +46,7 @@ func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
 
 func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter translate.Filter) ([]*session.Call, error) {
 	lines := [][]byte{x.req.ForChild(x.req.ID, nil, false)}
-	if !x.modern {
+	if !x.child.modern {
 		lines = lines[:0]
 		for i, uri := range filter.URIs {
 			lines = append(lines, translate.Subscribe(i, uri))
@@ -73,15 +72,13 @@ func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translat
 	if x.out.event(x.tagged(translate.Acknowledge(raw))) != nil {
 		return
 	}
-	tick := time.NewTicker(x.front.opts.KeepAlive)
-	defer tick.Stop()
 	for {
 		e, ok, err := x.queue.Pop()
 		if err != nil {
 			return
 		}
 		if ok {
-			if e.Final && x.modern { // the child ended it
+			if e.Final && x.child.modern { // the child ended it
 				x.end()
 				return
 			}
@@ -92,8 +89,8 @@ func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translat
 		}
 		select {
 		case <-x.queue.Wake():
-		case <-tick.C:
-			if x.out.comment() != nil {
+		case <-x.pulse:
+			if x.due() && x.out.comment() != nil {
 				return
 			}
 		case <-x.front.stop:

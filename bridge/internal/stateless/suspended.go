@@ -105,7 +105,7 @@ func (x *exchange) suspend() {
 	}
 	out, id := x.out, x.req.ID
 	x.waits = true
-	info := x.server.Info
+	info := x.child.server.Info
 	state := x.front.suspended.put(x)
 	if state == "" {
 		x.giveUp("too many calls wait for input")
@@ -120,7 +120,7 @@ func (x *exchange) suspend() {
 // keeps its own state and the request is its to answer.
 func (x *exchange) resume(ctx context.Context) (done bool) {
 	refused := &translate.Error{Code: translate.CodeInvalidParams, Message: "Invalid params: requestState is unknown, has lapsed, or belongs to another call; begin the call again"}
-	if x.modern {
+	if x.child.modern {
 		if err := x.front.seal.incoming(x.caller, x.req); err != nil {
 			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
 			return true

@@ -39,8 +39,8 @@ type Metrics struct {
 	series map[series]prometheus.Observer
 }
 
-// series is an operation's labels; those in the map have no _OTHER in the
-// place of a name, so that there are no more of them than there may be.
+// series is an operation's labels. Those in the map hold known names or _OTHER,
+// so that there are no more of them than there may be.
 type series struct{ server, era, method, tool, errorType string }
 
 // New registers the metrics.
@@ -69,8 +69,8 @@ func New(reg prometheus.Registerer) *Metrics {
 
 // Operation records a call that has ended. errorType is "" for a success.
 func (m *Metrics) Operation(server, era, method, tool, errorType string, took time.Duration) {
-	key := series{server, era, method, tool, errorType}
 	m.mu.RLock()
+	key := m.known(series{server, era, method, tool, errorType})
 	observer := m.series[key]
 	m.mu.RUnlock()
 	if observer == nil {
@@ -79,22 +79,25 @@ func (m *Metrics) Operation(server, era, method, tool, errorType string, took ti
 	observer.Observe(took.Seconds())
 }
 
-// observer finds the histogram of an operation, and remembers it where its
-// names are known ones.
-func (m *Metrics) observer(key series) prometheus.Observer {
-	known := key
+// known puts _OTHER in the place of a name that no series may have. The lock is
+// held.
+func (m *Metrics) known(key series) series {
 	if !methods[key.method] {
-		known.method = other
+		key.method = other
 	}
-	if key.tool != "" && !m.listed(key.server, key.tool) {
-		known.tool = other
+	if key.tool != "" && !m.tools[key.server][key.tool] {
+		key.tool = other
 	}
-	o := m.operation.WithLabelValues(known.method, known.tool, known.errorType, known.server, known.era)
-	if known == key {
-		m.mu.Lock()
-		m.series[series{known.server, known.era, known.method, strings.Clone(known.tool), known.errorType}] = o
-		m.mu.Unlock()
-	}
+	return key
+}
+
+// observer makes the histogram of an operation whose names are known ones.
+func (m *Metrics) observer(key series) prometheus.Observer {
+	key.tool = strings.Clone(key.tool) // do not keep the message that it stood in
+	o := m.operation.WithLabelValues(key.method, key.tool, key.errorType, key.server, key.era)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.series[key] = o
 	return o
 }
 

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ type Object struct {
 }
 
 type field struct {
-	key       string
+	key       []byte
 	at, value rpc.Span // of the key with its quotes, and of the value
 }
 
@@ -30,11 +31,11 @@ const usualFields = 6 // of a message; more make the list grow
 func Parse(raw []byte) (Object, error) {
 	o := Object{raw: raw, fields: make([]field, 0, usualFields)}
 	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
-		name, ok := rpc.Unquote(raw[key.Start:key.End])
+		name, ok := rpc.Unquoted(raw[key.Start:key.End])
 		if !ok {
 			return ErrObject
 		}
-		if o.find(name) >= 0 {
+		if o.holds(name) {
 			return fmt.Errorf("%w: %q occurs twice", ErrObject, name)
 		}
 		o.fields = append(o.fields, field{key: name, at: key, value: value})
@@ -49,9 +50,18 @@ func Parse(raw []byte) (Object, error) {
 	return o, nil
 }
 
+func (o Object) holds(key []byte) bool {
+	for _, f := range o.fields {
+		if bytes.Equal(f.key, key) {
+			return true
+		}
+	}
+	return false
+}
+
 func (o Object) find(key string) int {
 	for i, f := range o.fields {
-		if f.key == key {
+		if string(f.key) == key {
 			return i
 		}
 	}
@@ -87,7 +97,7 @@ func (o Object) Object(key string) (Object, error) {
 func (o Object) Keys() []string {
 	keys := make([]string, len(o.fields))
 	for i, f := range o.fields {
-		keys[i] = f.key
+		keys[i] = string(f.key)
 	}
 	return keys
 }
@@ -104,32 +114,43 @@ type Edit struct {
 // With returns the object with the edits made and every other byte kept in
 // its order: a key that is there keeps its place, a new one is put last.
 func (o Object) With(edits ...Edit) json.RawMessage {
+	return o.append(make([]byte, 0, o.room(edits)), edits...)
+}
+
+// room is how long the object can be with the edits made.
+func (o Object) room(edits []Edit) int {
 	size := len(o.raw) + 2
 	for _, e := range edits {
 		size += len(e.Key) + len(e.Value) + 4
 	}
-	out := append(make([]byte, 0, size), '{')
+	return size
+}
+
+// append is With onto what out holds.
+func (o Object) append(out []byte, edits ...Edit) []byte {
+	out = append(out, '{')
+	first := len(out)
 	for _, f := range o.fields {
 		value := json.RawMessage(o.raw[f.value.Start:f.value.End])
 		for _, e := range edits {
-			if e.Key == f.key {
+			if e.Key == string(f.key) {
 				value = e.Value
 			}
 		}
 		if value != nil {
-			out = appendField(out, o.raw[f.at.Start:f.at.End], value)
+			out = appendField(out, first, o.raw[f.at.Start:f.at.End], value)
 		}
 	}
 	for _, e := range edits {
 		if e.Value != nil && !o.Has(e.Key) {
-			out = appendField(out, quote(e.Key), e.Value)
+			out = appendField(out, first, quote(e.Key), e.Value)
 		}
 	}
 	return append(out, '}')
 }
 
-func appendField(out, key, value []byte) []byte {
-	if len(out) > 1 {
+func appendField(out []byte, first int, key, value []byte) []byte {
+	if len(out) > first {
 		out = append(out, ',')
 	}
 	out = append(out, key...)
@@ -138,9 +159,22 @@ func appendField(out, key, value []byte) []byte {
 }
 
 func quote(s string) json.RawMessage {
+	if plain(s) {
+		return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
+	}
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return json.RawMessage(`""`) // a string always marshals
 	}
 	return raw
+}
+
+// plain reports whether a string is written in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }

@@ -42,6 +42,29 @@ func ModernResult(method string, result, serverInfo json.RawMessage) json.RawMes
 	if err != nil {
 		return result // not an object: nothing that could be added to
 	}
+	return o.With(missing(method, o, serverInfo)...)
+}
+
+// ModernResponse is Result with ModernResult, in one piece: a result may be
+// long.
+func ModernResponse(id json.RawMessage, method string, result, serverInfo json.RawMessage) json.RawMessage {
+	o, err := Parse(result)
+	if err != nil {
+		return Result(id, result)
+	}
+	edits := missing(method, o, serverInfo)
+	out := make([]byte, 0, len(responseHead)+len(id)+len(resultHead)+o.room(edits)+1)
+	out = append(append(append(out, responseHead...), id...), resultHead...)
+	return append(o.append(out, edits...), '}')
+}
+
+const (
+	responseHead = `{"jsonrpc":"2.0","id":`
+	resultHead   = `,"result":`
+)
+
+// missing is what 2026-07-28 wants of a result and this one has not.
+func missing(method string, o Object, serverInfo json.RawMessage) []Edit {
 	edits := addMissing(o, nil, "resultType", `"complete"`)
 	if Cacheable(method) {
 		edits = addMissing(o, edits, "ttlMs", "0")
@@ -50,7 +73,7 @@ func ModernResult(method string, result, serverInfo json.RawMessage) json.RawMes
 	if meta, err := o.Object("_meta"); err == nil && serverInfo != nil && !meta.Has(MetaServerInfo) {
 		edits = append(edits, Edit{"_meta", meta.With(Edit{MetaServerInfo, serverInfo})})
 	}
-	return o.With(edits...)
+	return edits
 }
 
 func addMissing(o Object, edits []Edit, key, value string) []Edit {

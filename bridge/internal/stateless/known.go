@@ -13,51 +13,90 @@ import (
 
 const maxToolPages = 32
 
-// toolCache remembers which arguments the tools of a child want mirrored in
-// headers, so that the headers of a call can be checked against its body.
-type toolCache struct {
-	mu    sync.Mutex
-	conns map[*session.Conn]map[string][]translate.ParamHeader
+// known is what need not be asked of a child twice.
+type known struct {
+	server translate.Server
+	modern bool
+
+	mu    sync.RWMutex
+	tools map[string][]translate.ParamHeader // which arguments a tool wants mirrored in headers
 }
 
-func newToolCache() *toolCache {
-	return &toolCache{conns: map[*session.Conn]map[string][]translate.ParamHeader{}}
+// knownChildren remembers each child while it lives.
+type knownChildren struct {
+	mu    sync.RWMutex
+	conns map[*session.Conn]*known
 }
 
-// check compares the Mcp-Param headers of a tool call with its arguments. A
+func newKnownChildren() *knownChildren {
+	return &knownChildren{conns: map[*session.Conn]*known{}}
+}
+
+func (c *knownChildren) get(conn *session.Conn) *known {
+	c.mu.RLock()
+	k := c.conns[conn]
+	c.mu.RUnlock()
+	if k == nil {
+		k = c.meet(conn)
+	}
+	return k
+}
+
+func (c *knownChildren) meet(conn *session.Conn) *known {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.conns[conn]; k != nil {
+		return k
+	}
+	ready := conn.Ready()
+	k := &known{server: describe(ready), modern: ready.Modern}
+	c.conns[conn] = k
+	go func() {
+		<-conn.Done()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.conns, conn)
+	}()
+	return k
+}
+
+// describe reads either kind of self-description; one that cannot be read
+// announces nothing.
+func describe(ready session.Ready) translate.Server {
+	read := translate.FromInitialize
+	if ready.Modern {
+		read = translate.FromDiscover
+	}
+	server, err := read(ready.Result)
+	if err != nil {
+		return translate.Server{}
+	}
+	return server
+}
+
+// checkParams compares the Mcp-Param headers of a tool call with its arguments. A
 // tool that is not known yet is looked up once more: servers add tools.
-func (c *toolCache) check(ctx context.Context, conn *session.Conn, req *translate.Request, h http.Header) *translate.Error {
+func (k *known) checkParams(ctx context.Context, conn *session.Conn, req *translate.Request, h http.Header) *translate.Error {
 	if req.Method != translate.CallTool {
 		return nil
 	}
 	name, _ := req.Params.Text("name")
-	params, known := c.get(conn, name)
-	if !known {
-		c.put(conn, list(ctx, conn))
-		params, _ = c.get(conn, name)
+	params, ok := k.tool(name)
+	if !ok {
+		tools := list(ctx, conn)
+		k.mu.Lock()
+		k.tools = tools
+		k.mu.Unlock()
+		params = tools[name]
 	}
 	return req.CheckParams(h, params)
 }
 
-func (c *toolCache) get(conn *session.Conn, name string) ([]translate.ParamHeader, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	params, ok := c.conns[conn][name]
+func (k *known) tool(name string) ([]translate.ParamHeader, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	params, ok := k.tools[name]
 	return params, ok
-}
-
-func (c *toolCache) put(conn *session.Conn, tools map[string][]translate.ParamHeader) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.conns[conn]; !ok {
-		go func() { // forget it with the child
-			<-conn.Done()
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			delete(c.conns, conn)
-		}()
-	}
-	c.conns[conn] = tools
 }
 
 // list asks the child for its tools, all pages. What cannot be had has no
