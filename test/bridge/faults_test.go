@@ -89,7 +89,7 @@ func TestChildThatFloods(t *testing.T) {
 	wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(1, "flood", "", 1000)))
+		res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(1000000, "flood", "", 1000)))
 		if err == nil {
 			_, _ = io.Copy(io.Discard, res.Body)
 			_ = res.Body.Close()

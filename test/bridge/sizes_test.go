@@ -139,7 +139,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 	wg.Wait()
 	eventually(t, "every child is gone", quiet)
 	eventually(t, "every descriptor is closed", func() bool { return filesOf(pid) <= files })
-	eventually(t, "every goroutine has ended", func() bool { return gauge(t, admin, "go_goroutines") <= goroutines })
+	eventually(t, "every goroutine has ended", func() bool { quiet(); return gauge(t, admin, "go_goroutines") <= goroutines })
 	if n := gauge(t, admin, "gatehouse_sessions"); n != 0 {
 		t.Errorf("%v sessions are still open", n)
 	}

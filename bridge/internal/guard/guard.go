@@ -218,7 +218,8 @@ func (w *watch) Release() {
 	w.done = nil
 }
 
-// End writes the call down. A tool's own failure has the word that the OpenTelemetry conventions for MCP give it.
+// End writes the call down. A tool's own failure has the word that the
+// OpenTelemetry conventions for MCP give it.
 func (w *watch) End(o session.Outcome) {
 	if o.Status == "ok" && w.toolFailed {
 		o.Status = "tool_error"

@@ -24,8 +24,9 @@ import (
 )
 
 type gate struct {
-	front *stateless.Front
-	url   string
+	front   *stateless.Front
+	url     string
+	expires time.Time // of every caller's login
 }
 
 // open runs the front over real children; the header As names the caller.
@@ -42,10 +43,11 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 		change(&opts)
 	}
 	front := stateless.New(server.Pool(), opts)
+	g := &gate{front: front}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Header.Get("As")
 		handler := front.Handler("", 1<<20, func(context.Context) *contract.Identity {
-			return &contract.Identity{Subject: who, SessionID: "sid-" + who}
+			return &contract.Identity{Subject: who, SessionID: "sid-" + who, Expires: g.expires}
 		})
 		handler.ServeHTTP(w, r)
 	}))
@@ -59,7 +61,8 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 		starter.Close()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return &gate{front, srv.URL}
+	g.url = srv.URL
+	return g
 }
 
 type answer struct {
