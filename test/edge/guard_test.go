@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -85,14 +86,45 @@ func TestAVerdictIsRememberedAndOnlyAGoodOne(t *testing.T) {
 	}
 }
 
+// A caller that never pauses is answered from memory all the time, and an
+// ending still reaches it when the verdict's second is over.
+func TestABusyCallersVerdictEnds(t *testing.T) {
+	t.Parallel()
+	var ended atomic.Bool
+	g := start(t, options{auth: func(w http.ResponseWriter, r *http.Request) {
+		if ended.Load() {
+			refuse(401)(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "private, max-age=1")
+		w.Header().Set("X-User-Id", "u-1")
+	}})
+	g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+	ended.Store(true)
+	begun, hits := time.Now(), 0
+	for {
+		res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+		took := time.Since(begun)
+		if res.StatusCode == 401 {
+			break
+		}
+		if hits++; took > 2*time.Second {
+			t.Fatalf("still let in %v after the session's end", took)
+		}
+	}
+	if hits == 0 {
+		t.Error("nothing was answered from memory")
+	}
+}
+
 func TestNothingOutsideReachesTheLocationBehindTheGuard(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{auth: func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Accel-Redirect", "@known")
+		w.Header().Set("X-Accel-Redirect", "@ask")
 		refuse(401)(w, r)
 	}})
-	for _, path := range []string{"/@known", "/_gatehouse/auth", "/%40known", "/login", "/mcp"} {
-		g.do(t, "GET", path, "", "X-Accel-Redirect", "@known")
+	for _, path := range []string{"/@ask", "/_gatehouse/auth", "/%40ask", "/login", "/mcp"} {
+		g.do(t, "GET", path, "", "X-Accel-Redirect", "@ask")
 		if r := g.lastBridge.Load(); r != nil {
 			t.Fatalf("%s reached the bridge", path)
 		}
@@ -258,7 +290,7 @@ func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
 
 func TestABrokenHookFailsClosed(t *testing.T) {
 	t.Parallel()
-	for _, hook := range []string{"recall", "admit"} {
+	for _, hook := range []string{"check", "admit"} {
 		g := start(t, options{edit: func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "lua", "gatehouse", "guard.lua")
 			text, err := os.ReadFile(path)
