@@ -265,13 +265,7 @@ func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
 	for _, agent := range agents {
 		g.do(t, "POST", "/message?sessionId=abcdefgh."+secret, "{}", "Authorization", bearer, "Cookie", "c=cookie-secret", "User-Agent", agent)
 	}
-	var raw []byte
-	for end := time.Now().Add(wait); bytes.Count(raw, []byte("\n")) < len(agents); time.Sleep(5 * time.Millisecond) {
-		raw, _ = os.ReadFile(filepath.Join(g.dir, "access.log"))
-		if time.Now().After(end) {
-			t.Fatalf("%d lines, want %d", bytes.Count(raw, []byte("\n")), len(agents))
-		}
-	}
+	raw := g.lines(t, len(agents))
 	for line := range bytes.Lines(raw) {
 		var entry map[string]any
 		if err := json.Unmarshal(line, &entry); err != nil || !bytes.Equal(bytes.ToValidUTF8(line, nil), line) {
