@@ -158,6 +158,7 @@ func (s *childServer) call(r *childRequest) {
 		for range a.N {
 			s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s"}}`, big)
 		}
+		s.note("flooded")
 		s.text(r.ID, "flooded")
 	case "big":
 		s.mu.Lock()

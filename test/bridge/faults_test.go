@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -53,8 +52,12 @@ func TestNewChildLearnsLevelAndSubscriptions(t *testing.T) {
 func TestChildThatWritesGarbage(t *testing.T) {
 	b := start(t)
 	c := open(t, b)
+	pid := c.says("pid", "", 0)
 	if got := c.says("garbage", "", 0); got != "after the garbage" {
 		t.Errorf("answer %q", got)
+	}
+	if again := c.says("pid", "", 0); again != pid {
+		t.Errorf("the child was %s and is %s; garbage is no reason to end it", pid, again)
 	}
 	eventually(t, "the log tells of it", func() bool { return strings.Contains(b.log.String(), "that is no JSON-RPC message") })
 	if strings.Contains(b.log.String(), "this is no JSON") {
@@ -80,29 +83,31 @@ func TestProgressExtendsTheTimeOfACall(t *testing.T) {
 	}
 }
 
+// TestChildThatFloods: 64 MB while nobody reads are over the bound of the
+// stream that the call made, so that stream ends. The bridge keeps none of it,
+// and the others wait for nothing.
 func TestChildThatFloods(t *testing.T) {
 	b := start(t, "--max-queue", "1048576")
 	c, other := open(t, b), open(t, b)
-	// 64 MB while nobody reads: the flood is over the bound of the stream that
-	// the call made, so that stream ends; the bridge and the others do not.
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(1000000, "flood", "", 1000)))
-		if err == nil {
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
-		}
-	})
+	res, err := http.DefaultClient.Do(c.request(t.Context(), http.MethodPost, callBody(1000000, "flood", "", 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
 	for range 20 {
 		if got := other.says("echo", "calm", 0); got != "calm" {
 			t.Errorf("answer %q", got)
 		}
 	}
-	wg.Wait()
+	eventually(t, "the flood is over", func() bool { return strings.Contains(c.says("told", "", 0), "flooded") })
 	if got := c.says("echo", "still there", 0); got != "still there" {
 		t.Errorf("answer %q after the flood", got)
+	}
+	if peak := residentKB(t, b.cmd.Process.Pid, "VmHWM"); peak > 56<<10 {
+		t.Errorf("the peak of the RSS was %d KB while 64 MB waited for nobody", peak)
+	}
+	if n, err := io.Copy(io.Discard, res.Body); err == nil || n > 32<<20 {
+		t.Errorf("the stream that nobody read told %d bytes and ended with %v", n, err)
 	}
 }
 
@@ -187,6 +192,22 @@ func TestBridgeKilledLeavesNoOrphan(t *testing.T) {
 	eventually(t, "the child is gone", func() bool { return !alive(child) })
 	eventually(t, "the grandchild in the child's group is gone", func() bool { return !alive(inGroup) })
 	eventually(t, "the grandchild in a session of its own is gone", func() bool { return !alive(apart) })
+}
+
+// TestASessionsEndLeavesNoFamily, while the bridge lives and its guardian waits.
+func TestASessionsEndLeavesNoFamily(t *testing.T) {
+	c := open(t, start(t))
+	inGroup, _ := strconv.Atoi(c.says("family", "", 0))
+	t.Cleanup(func() { _ = syscall.Kill(inGroup, syscall.SIGKILL) })
+	if !alive(inGroup) {
+		t.Fatalf("process %d is not there", inGroup)
+	}
+	res, err := http.DefaultClient.Do(c.request(t.Context(), http.MethodDelete, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	eventually(t, "the grandchild is gone", func() bool { return !alive(inGroup) })
 }
 
 func TestBridgeStoppedLeavesNoOrphan(t *testing.T) {

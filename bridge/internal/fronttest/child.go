@@ -24,6 +24,7 @@ type request struct {
 	Params struct {
 		ProtocolVersion string
 		Name            string
+		URI             string
 		Arguments       struct {
 			Text string
 			N    int
@@ -38,6 +39,7 @@ type stdio struct {
 	mode  string
 	told  []string          // notifications, and the calls that hang
 	asked []json.RawMessage // calls that wait for the client's answer
+	begun bool
 }
 
 func serveChild(mode string) {
@@ -60,6 +62,7 @@ func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 func (s *stdio) take(r *request) {
 	switch {
 	case r.Method == "":
+		s.told = append(s.told, "answered")
 		if len(s.asked) > 0 {
 			text(s.asked[0], string(r.Result))
 			s.asked = s.asked[1:]
@@ -68,6 +71,9 @@ func (s *stdio) take(r *request) {
 		s.told = append(s.told, r.Method)
 	case r.Method == "initialize":
 		s.initialize(r)
+	case strings.HasPrefix(r.Method, "resources/"):
+		s.told = append(s.told, r.Method)
+		say(`{"jsonrpc":"2.0","id":%s,"result":{}}`, r.ID)
 	case r.Method == "tools/call":
 		s.call(r)
 	default:
@@ -76,12 +82,13 @@ func (s *stdio) take(r *request) {
 }
 
 func (s *stdio) initialize(r *request) {
-	version := s.mode
-	switch s.mode {
-	case Refuses:
+	version, again := s.mode, s.begun
+	s.begun = true
+	switch {
+	case s.mode == Refuses || again:
 		say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"not today"}}`, r.ID)
 		return
-	case Plain:
+	case s.mode == Plain:
 		version = r.Params.ProtocolVersion
 	}
 	say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"before initialize is answered"}}`)
@@ -121,6 +128,17 @@ func (s *stdio) call(r *request) {
 	case "ask":
 		s.asked = append(s.asked, r.ID)
 		say(`{"jsonrpc":"2.0","id":"question","method":"elicitation/create","params":{"message":%q}}`, a.Text)
+	case "user":
+		text(r.ID, os.Getenv("MCP_USER_ID"))
+	case "touch":
+		say(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q,"n":%d}}`, a.Text, a.N)
+		text(r.ID, "touched")
+	case "stray": // progress of no call
+		say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"nobody's","progress":1}}`)
+		text(r.ID, "strayed")
+	case "withdraw": // what was asked
+		say(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"question"}}`)
+		text(r.ID, "withdrawn")
 	case "die":
 		fmt.Fprintln(os.Stderr, a.Text)
 		os.Exit(3)

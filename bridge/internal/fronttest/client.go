@@ -3,6 +3,7 @@ package fronttest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -81,7 +82,7 @@ type Stream struct {
 // soon as its headers are there.
 func (g *Gate) Listen(t testing.TB, method, path, body string, headers ...string) *Stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience/2)
 	t.Cleanup(cancel)
 	res, err := g.client.Do(g.Request(ctx, method, path, body, headers...))
 	if err != nil {
@@ -119,10 +120,14 @@ func (s *Stream) Find(text string) Event {
 	}
 }
 
-// Rest reads to the end.
+// Rest reads to the end, which must come.
 func (s *Stream) Rest() (all []Event) {
+	s.t.Helper()
 	for {
 		e, err := s.next()
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.t.Fatal("the stream does not end")
+		}
 		if err != nil {
 			return all
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 }
 
 // identified gives each request the assertion of the user that its As header
-// names, and verifies it as the gate does.
+// names, as USER or USER/LOGIN, and verifies it as the gate does.
 func (g *Gate) identified(t testing.TB, next http.Handler) http.Handler {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -104,11 +105,12 @@ func (g *Gate) identified(t testing.TB, next http.Handler) http.Handler {
 	t.Cleanup(page.Close)
 	verified := identity.NewVerifier(&identity.Keys{URL: page.URL, Client: page.Client(), Log: zerolog.Nop()}).Wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user := r.Header.Get("As")
-		if user == "" {
-			user = "alice"
+		who := r.Header.Get("As")
+		if who == "" {
+			who = "alice"
 		}
-		token, _, err := g.signer.Sign(contract.Identity{Subject: user, SessionID: "login of " + user, Expires: time.Now().Add(time.Hour)}, time.Now(), time.Minute)
+		user, _, _ := strings.Cut(who, "/")
+		token, _, err := g.signer.Sign(contract.Identity{Subject: user, SessionID: "login of " + who, Expires: time.Now().Add(time.Hour)}, time.Now(), time.Minute)
 		if err != nil {
 			t.Error(err)
 		}

@@ -50,6 +50,12 @@ func TestEachCallOfABatchIsAnswered(t *testing.T) {
 	}
 }
 
+// TestHeadersOfABatchComeAtOnce: stream returns with them.
+func TestHeadersOfABatchComeAtOnce(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{}), "2025-03-26")
+	c.stream(batch(fronttest.Call("1", "hang", "", 0))).Leave()
+}
+
 func TestABatchWithoutCallsIsTaken(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-03-26")
 	c.takes(batch(note, `{"jsonrpc":"2.0","id":"nobody asked","result":{}}`, note))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/session"
@@ -45,6 +46,15 @@ func TestHeadersOfASilentStreamComeAtOnce(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
 	c.standing().Leave()
 	c.listen()
+}
+
+// TestWhatBelongsToNoCallDoesNotComeToOne while somebody listens.
+func TestWhatBelongsToNoCallDoesNotComeToOne(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
+	s, half := c.standing(), c.stream(fronttest.Call("1", "half", "", 0))
+	half.Next()
+	c.post(fronttest.Call("2", "later", "for the listener", 1))
+	s.Find("for the listener 0")
 }
 
 // TestTheLastListenerWins: one whose connection broke is not locked out.
@@ -148,6 +158,13 @@ func TestASlowListenerIsCut(t *testing.T) {
 	defer res.Body.Close()
 	c.post(fronttest.Call("1", "later", strings.Repeat("z", 4<<10), 10000)) // 40 MB, of which nobody reads a byte
 	c.awaitSilence()
+	gone := make(chan struct{})
+	go func() { g.Open.Wait(); close(gone) }()
+	select {
+	case <-gone: // long before the minute that a write may take
+	case <-time.After(fronttest.Patience):
+		t.Fatal("the front still writes to the listener")
+	}
 	s := c.listen()
 	c.post(fronttest.Call("3", "later", "afterwards", 1))
 	s.Find("afterwards 0")

@@ -1,0 +1,142 @@
+package streamable_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"gatehouse/bridge/internal/fronttest"
+	"gatehouse/bridge/internal/session"
+)
+
+// two are alice and bob on one child.
+func two(t *testing.T) (g *fronttest.Gate, a, b *client) {
+	t.Helper()
+	g = start(t, fronttest.Options{Isolation: session.Shared})
+	return g, open(t, g, "2025-06-18", "As", "alice"), open(t, g, "2025-06-18", "As", "bob")
+}
+
+// told is what the child has heard that is no call.
+func (c *client) told() string {
+	c.t.Helper()
+	return c.post(fronttest.Call(`"told"`, "told", "", 0)).Body
+}
+
+func TestWhoSharesAChild(t *testing.T) {
+	for isolation, want := range map[session.Isolation]struct {
+		children int64
+		user     string
+	}{
+		session.PerSession: {4, "alice"}, // a child for each
+		session.PerUser:    {3, "alice"}, // for each login of each user
+		session.Shared:     {1, ""},      // for all: it learns of nobody
+	} {
+		t.Run(string(isolation), func(t *testing.T) {
+			g := start(t, fronttest.Options{Isolation: isolation})
+			for _, who := range []string{"alice", "alice/elsewhere", "bob", "alice"} {
+				user := open(t, g, "2025-06-18", "As", who).post(fronttest.Call("1", "user", "", 0)).Body
+				if name, _, _ := strings.Cut(who, "/"); name == "alice" && !strings.Contains(user, `"text":"`+want.user+`"`) || name == "bob" && strings.Contains(user, "alice") {
+					t.Errorf("the child of %s serves %s", who, user)
+				}
+			}
+			if n := g.Server.Stats.Started.Load(); n != want.children {
+				t.Errorf("%d children for four sessions, want %d", n, want.children)
+			}
+		})
+	}
+}
+
+// TestASharedChildIsInitializedOnce: by the bridge; the test's child refuses a
+// second time.
+func TestASharedChildIsInitializedOnce(t *testing.T) {
+	_, a, _ := two(t)
+	if told := a.told(); strings.Count(told, "notifications/initialized") != 1 {
+		t.Errorf("the child has heard %s", told)
+	}
+}
+
+func TestEqualIDsOnASharedChild(t *testing.T) {
+	_, a, b := two(t)
+	half := a.stream(fronttest.Call("1", "half", "", 0))
+	half.Next()
+	if r := b.post(fronttest.Call("1", "echo", "bob's", 0)); r.Body != `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"bob's"}]}}` {
+		t.Errorf("bob got %d %s", r.Status, r.Body)
+	}
+	b.takes(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	if told := b.told(); strings.Contains(told, "cancelled") {
+		t.Errorf("bob cancelled what is alice's: %s", told)
+	}
+}
+
+func TestOnlyTheOneWhoWasAskedMayAnswer(t *testing.T) {
+	_, a, b := two(t)
+	s := a.stream(fronttest.Call("1", "ask", "who?", 0))
+	s.Next()
+	b.takes(`{"jsonrpc":"2.0","id":"question","result":{"name":"bob"}}`)
+	if told := b.told(); strings.Contains(told, "answered") {
+		t.Fatalf("bob answered for alice: %s", told)
+	}
+	a.takes(`{"jsonrpc":"2.0","id":"question","result":{"name":"alice"}}`)
+	if rest := s.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, "alice") {
+		t.Errorf("the call ended with %+v", rest)
+	}
+}
+
+// TestAWithdrawnQuestion is withdrawn from the one who was asked.
+func TestAWithdrawnQuestion(t *testing.T) {
+	_, a, b := two(t)
+	s := a.stream(fronttest.Call("1", "ask", "who?", 0))
+	s.Next()
+	b.post(fronttest.Call("2", "withdraw", "", 0))
+	if e := s.Next(); !strings.Contains(e.Data, `"notifications/cancelled","params":{"requestId":"question"}`) {
+		t.Errorf("alice was told %+v", e)
+	}
+}
+
+// TestAQuestionToOneWhoLeaves is refused, so that the child does not wait.
+func TestAQuestionToOneWhoLeaves(t *testing.T) {
+	_, a, b := two(t)
+	a.stream(fronttest.Call("1", "ask", "who?", 0)).Next()
+	a.do(http.MethodDelete, "")
+	fronttest.Eventually(t, "the child has its answer", func() bool { return strings.Contains(b.told(), "answered") })
+}
+
+func TestProgressOfNoCallIsDropped(t *testing.T) {
+	g, a, _ := two(t)
+	if r := a.post(fronttest.Call("1", "stray", "", 0)); r.Header.Get("Content-Type") != "application/json" || strings.Contains(r.Body, "nobody's") {
+		t.Errorf("alice got %s", r.Body)
+	}
+	if g.Server.Stats.Dropped.Load() != 1 {
+		t.Errorf("%d messages were counted as dropped", g.Server.Stats.Dropped.Load())
+	}
+}
+
+func TestSubscriptionsOnASharedChild(t *testing.T) {
+	_, a, b := two(t)
+	ask := func(c *client, what string) {
+		t.Helper()
+		if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/` + what + `","params":{"uri":"file:///x"}}`); !strings.Contains(r.Body, `"result":{}`) {
+			t.Fatalf("%s: %s", what, r.Body)
+		}
+	}
+	hers, his := a.listen(), b.listen()
+	ask(a, "subscribe")
+	b.post(fronttest.Call("1", "touch", "file:///x", 1))
+	hers.Find(`"n":1`)
+	ask(b, "subscribe")
+	b.post(fronttest.Call("2", "touch", "file:///x", 2))
+	if e := his.Next(); !strings.Contains(e.Data, `"n":2`) {
+		t.Errorf("bob, who subscribed after the first, was told %+v", e)
+	}
+	hers.Find(`"n":2`)
+	ask(a, "unsubscribe") // bob still wants it
+	if told := b.told(); strings.Contains(told, "unsubscribe") {
+		t.Errorf("the child has heard %s", told)
+	}
+	b.post(fronttest.Call("3", "touch", "file:///x", 3))
+	his.Find(`"n":3`)
+	ask(b, "unsubscribe")
+	if told := b.told(); strings.Count(told, "unsubscribe") != 1 {
+		t.Errorf("the child has heard %s", told)
+	}
+}
