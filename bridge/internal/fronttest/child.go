@@ -123,6 +123,12 @@ func (s *stdio) call(r *request) {
 		for i := range a.N {
 			log(fmt.Sprintf("%s %d", a.Text, i))
 		}
+	case "loud": // a line of n bytes that belongs to no call, and a hundred more
+		text(r.ID, "soon")
+		log(strings.Repeat("z", a.N))
+		for range 100 {
+			log(strings.Repeat("z", 4<<10))
+		}
 	case "half": // one progress and never an answer
 		say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":0}}`, r.Params.Meta.ProgressToken)
 	case "ask":

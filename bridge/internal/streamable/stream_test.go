@@ -156,7 +156,7 @@ func TestASlowListenerIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	c.post(fronttest.Call("1", "later", strings.Repeat("z", 4<<10), 10000)) // 40 MB, of which nobody reads a byte
+	c.post(fronttest.Call("1", "loud", "", 24<<20)) // more than both ends' buffers take: the write waits
 	c.awaitSilence()
 	gone := make(chan struct{})
 	go func() { g.Open.Wait(); close(gone) }()
