@@ -94,3 +94,11 @@ func TestWhatNetHTTPHolds(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsAHead(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "GET": false, "GET ": false, "\r\n\r\n": true, "a\r\n\r\n": true, "a\r\n\r\nb": false, "a\r\n\r\n\r\n\r\n": false} {
+		if isHead([]byte(text)) != want {
+			t.Errorf("isHead(%q) is %v", text, !want)
+		}
+	}
+}

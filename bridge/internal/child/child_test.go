@@ -95,22 +95,45 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// TestTheWholeGroupEnds, whether the child is killed or ends by itself.
 func TestTheWholeGroupEnds(t *testing.T) {
-	p := run(t, "sleep 600 & echo $!; wait", options())
-	line, err := p.Next()
+	for name, kill := range map[string]bool{"; wait": true, "": false} {
+		p := run(t, "sleep 600 & echo $!"+name, options())
+		line, err := p.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var grandchild int
+		if _, err := fmt.Sscan(string(line), &grandchild); err != nil {
+			t.Fatal(err)
+		}
+		if kill {
+			p.Kill()
+		}
+		wait(t, p)
+		for end := time.Now().Add(5 * time.Second); syscall.Kill(grandchild, 0) == nil && !zombie(grandchild); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				_ = syscall.Kill(grandchild, syscall.SIGKILL)
+				t.Fatalf("the grandchild lives on; its parent was killed: %v", kill)
+			}
+		}
+	}
+}
+
+// TestTheStartersEndIsItsChildrens: its thread is their parent, and ends with
+// it as with a bridge that was killed (prctl(2), PR_SET_PDEATHSIG).
+func TestTheStartersEndIsItsChildrens(t *testing.T) {
+	s := NewStarter()
+	p, err := s.Start(Spec{Argv: []string{"sleep", "600"}}, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var grandchild int
-	if _, err := fmt.Sscan(string(line), &grandchild); err != nil {
-		t.Fatal(err)
-	}
-	p.Kill()
+	s.Close()
+	t.Cleanup(p.Close)
+	t.Cleanup(p.Kill)
 	wait(t, p)
-	for end := time.Now().Add(5 * time.Second); syscall.Kill(grandchild, 0) == nil && !zombie(grandchild); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the grandchild lives on")
-		}
+	if status, _ := p.Exit(); status != "signal: killed" {
+		t.Errorf("it ended by %q", status)
 	}
 }
 
