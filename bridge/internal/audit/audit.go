@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	maxWaiting = 1 << 20               // bytes of lines that wait for the file
-	gather     = 50 * time.Millisecond // from a first line until it is written
+	maxWaiting = 1 << 20               // bytes that wait for the file, as counted by size
+	gather     = 50 * time.Millisecond // from a first record until it is written
+	recordSize = 400                   // of a record without its arguments, about
 )
 
 // Record is one line. The names are those of the bridge's log and of nginx's
@@ -47,7 +48,11 @@ type Record struct {
 	BytesOut  int             `json:"bytes_out"`
 	ArgsHash  string          `json:"args_hash,omitempty"`
 	Args      json.RawMessage `json:"args,omitempty"`
+
+	Hidden []byte `json:"-"` // arguments of which ArgsHash is made when the line is
 }
+
+func (r *Record) size() int { return recordSize + len(r.Args) + len(r.Hidden) }
 
 // Sink is an audit file. It is safe for concurrent use.
 type Sink struct {
@@ -64,10 +69,10 @@ type Sink struct {
 	dropped atomic.Uint64
 	written atomic.Uint64
 
-	mu     sync.Mutex
-	buf    []byte // lines that wait
-	lines  int
-	closed bool
+	mu      sync.Mutex
+	waiting []Record
+	bytes   int // of those that wait
+	closed  bool
 }
 
 // Open opens or makes the file and starts to write. key makes the hashes of
@@ -90,17 +95,18 @@ func Open(path string, key []byte, failed func(error)) (*Sink, error) {
 	return s, nil
 }
 
-// Write adds a line and returns at once.
+// Write adds a record and returns at once: a call does not pay for its line.
+// What the record points to must not change any more.
 func (s *Sink) Write(r *Record) {
 	s.mu.Lock()
-	if s.closed || len(s.buf) >= maxWaiting {
+	if s.closed || s.bytes >= maxWaiting {
 		s.mu.Unlock()
 		s.dropped.Add(1)
 		return
 	}
-	first := s.lines == 0
-	s.buf = append(r.append(s.buf), '\n')
-	s.lines++
+	first := len(s.waiting) == 0
+	s.waiting = append(s.waiting, *r)
+	s.bytes += r.size()
 	s.mu.Unlock()
 	if first {
 		select {
@@ -110,13 +116,13 @@ func (s *Sink) Write(r *Record) {
 	}
 }
 
-// take gives the writer what waits, for an empty buffer.
-func (s *Sink) take(empty []byte) (buf []byte, lines int) {
+// take gives the writer what waits, for room that is free again.
+func (s *Sink) take(free []Record) []Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	buf, lines = s.buf, s.lines
-	s.buf, s.lines = empty[:0], 0
-	return buf, lines
+	records := s.waiting
+	s.waiting, s.bytes = free[:0], 0
+	return records
 }
 
 // Hash is the keyed hash of raw arguments, or "" where there are none.
@@ -162,7 +168,7 @@ func (s *Sink) Close() {
 	<-s.ended
 }
 
-// run writes some time after a first line, and by then there may be many: a
+// run writes some time after a first record, and by then there may be many: a
 // call does not pay for a write, nor for waking whoever writes.
 func (s *Sink) run(f *os.File) {
 	defer close(s.ended)

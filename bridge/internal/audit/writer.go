@@ -33,15 +33,15 @@ func openFile(path string) (*os.File, error) {
 type writer struct {
 	sink    *Sink
 	file    *os.File
-	spare   []byte
+	free    []Record // room for those that wait
+	buf     []byte
 	torn    bool // the file ends within a line
 	failing bool
 }
 
 // flush writes what waits. What the file does not take is lost, and counted.
 func (w *writer) flush() {
-	buf, lines := w.sink.take(w.spare)
-	w.spare = buf
+	buf, lines := w.lines()
 	if lines == 0 {
 		return
 	}
@@ -54,6 +54,22 @@ func (w *writer) flush() {
 	w.torn = n > 0 && buf[n-1] != '\n'
 	w.sink.written.Add(uint64(taken))         //nolint:gosec // never below 0
 	w.sink.dropped.Add(uint64(lines - taken)) //nolint:gosec // never below 0
+}
+
+// lines makes the lines of what waits. The buffer is good until the next call.
+func (w *writer) lines() (buf []byte, lines int) {
+	records := w.sink.take(w.free)
+	w.buf = w.buf[:0]
+	for i := range records {
+		r := &records[i]
+		if r.ArgsHash == "" {
+			r.ArgsHash = w.sink.Hash(r.Hidden)
+		}
+		w.buf = append(r.append(w.buf), '\n')
+	}
+	clear(records) // let what they point to go
+	w.free = records
+	return w.buf, len(records)
 }
 
 // write returns how much of it the file took.

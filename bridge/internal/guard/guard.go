@@ -108,13 +108,19 @@ func (w *watch) admit(item policy.Item) error {
 	return w.refuse(d.Outcome.String(), d.Rule, refusal(w.caller.Identity, item, d, wait, w.guard.ResourceMetadata))
 }
 
+// maxHidden bounds what waits to be hashed with the line; longer arguments are
+// hashed at once.
+const maxHidden = 1 << 10
+
 func (w *watch) arguments(args []byte, log bool) {
 	switch {
 	case w.guard.Audit == nil || len(args) == 0:
 	case log:
 		w.record.Args = slices.Clone(args)
-	default:
+	case len(args) > maxHidden:
 		w.record.ArgsHash = w.guard.Audit.Hash(args)
+	default:
+		w.record.Hidden = slices.Clone(args)
 	}
 }
 
