@@ -37,7 +37,7 @@ func (l *late) believed() bool {
 }
 
 // refusedFor checks that a request of the child is refused for exactly d, and
-// is the heir's from then on.
+// is the heir's from then on. It runs in the bubble: no time passes.
 func (l *late) refusedFor(d time.Duration) {
 	l.t.Helper()
 	begin := time.Now()
@@ -105,7 +105,7 @@ func TestAFreeClientIsNeverAsked(t *testing.T) {
 		l.give()
 		l.drop(l.heir.calls[0])
 		for _, wait := range []time.Duration{0, 31 * time.Second} {
-			time.Sleep(wait)
+			time.Sleep(wait) // in the bubble: no time passes
 			l.mu.Lock()
 			if link, _ := l.cause(true); link != nil {
 				l.t.Errorf("after %s one without a call would be asked", wait)

@@ -75,11 +75,11 @@ func TestASilentStreamIsKeptOpen(t *testing.T) {
 // TestAPeerThatTakesNoByteIsGone after a minute, and its session with it.
 func TestAPeerThatTakesNoByteIsGone(t *testing.T) {
 	inTime(t, func(t *testing.T, _ net.Conn, table *session.Table) {
-		time.Sleep(59 * time.Second)
+		time.Sleep(59 * time.Second) // in the bubble: no time passes
 		if table.Len() != 1 {
 			t.Errorf("after 59 s %d sessions are open", table.Len())
 		}
-		time.Sleep(62 * time.Second) // the headers' minute, and that of the first event
+		time.Sleep(62 * time.Second) // in the bubble: the headers' minute, and that of the first event
 		if table.Len() != 0 {
 			t.Errorf("after two minutes %d sessions are open", table.Len())
 		}
