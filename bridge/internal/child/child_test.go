@@ -121,19 +121,27 @@ func TestTheWholeGroupEnds(t *testing.T) {
 }
 
 // TestTheStartersEndIsItsChildrens: its thread is their parent, and ends with
-// it as with a bridge that was killed (prctl(2), PR_SET_PDEATHSIG).
+// it as with a bridge that was killed (prctl(2), PR_SET_PDEATHSIG). So many at
+// once that one of them meets the first thread of the process.
 func TestTheStartersEndIsItsChildrens(t *testing.T) {
-	s := NewStarter()
-	p, err := s.Start(Spec{Argv: []string{"sleep", "600"}}, options())
-	if err != nil {
-		t.Fatal(err)
+	starters := make([]*Starter, 20)
+	children := make([]*Process, len(starters))
+	for i := range starters {
+		starters[i] = NewStarter()
+		p, err := starters[i].Start(Spec{Argv: []string{"sleep", "600"}}, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		t.Cleanup(p.Kill)
+		children[i] = p
 	}
-	s.Close()
-	t.Cleanup(p.Close)
-	t.Cleanup(p.Kill)
-	wait(t, p)
-	if status, _ := p.Exit(); status != "signal: killed" {
-		t.Errorf("it ended by %q", status)
+	for i, p := range children {
+		starters[i].Close()
+		wait(t, p)
+		if status, _ := p.Exit(); status != "signal: killed" {
+			t.Errorf("it ended by %q", status)
+		}
 	}
 }
 

@@ -2,9 +2,12 @@ package child
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"runtime"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrClosed says that the starter was closed.
@@ -31,8 +34,17 @@ func NewStarter() *Starter {
 	return s
 }
 
+// run never unlocks its thread, which therefore ends with it; but the first
+// thread of a process never ends, so that one is held until another is found.
 func (s *Starter) run() {
-	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		elsewhere := make(chan struct{})
+		go func() { close(elsewhere); s.run() }()
+		<-elsewhere
+		runtime.UnlockOSThread()
+		return
+	}
 	for {
 		select {
 		case j := <-s.jobs:
