@@ -81,9 +81,12 @@ func TestTokenExchange(t *testing.T) {
 }
 
 // A token that Keycloak bound to a key (RFC 9449) is good with a proof for
-// this very request, once, and worth nothing to whoever steals it.
+// this very request, once, and worth nothing to whoever steals it. The person is
+// the test's own: a request that the limit of a shared one refused has used its
+// proof, and would be sent again with it.
 func TestDPoP(t *testing.T) {
 	t.Parallel()
+	who := newPerson(t)
 	addClient(t, map[string]any{
 		"clientId": "dpop", "publicClient": true, "directAccessGrantsEnabled": true, "standardFlowEnabled": false, "fullScopeAllowed": true,
 		"defaultClientScopes": []string{"basic", "roles", "email", "profile", "mcp.access"},
@@ -94,7 +97,7 @@ func TestDPoP(t *testing.T) {
 		t.Fatal(err)
 	}
 	endpoint := gate.Issuer + "/protocol/openid-connect/token"
-	form := url.Values{"grant_type": {"password"}, "client_id": {"dpop"}, "username": {stack.Alice}, "password": {stack.Password(stack.Alice)}}
+	form := url.Values{"grant_type": {"password"}, "client_id": {"dpop"}, "username": {who.name}, "password": {stack.Password(who.name)}}
 	res, body := post(t, endpoint, form, dpopProof(t, key, http.MethodPost, endpoint, ""))
 	var tokens stack.Tokens
 	if err := json.Unmarshal([]byte(body), &tokens); err != nil || tokens.Access == "" {

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -153,7 +154,7 @@ func (h *Handler) note(ctx context.Context, v *verdict) {
 func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 	proofs := r.Header["Dpop"]
 	if len(proofs) != 1 {
-		return oidc.ErrToken
+		return fmt.Errorf("%w: %d DPoP proofs, want one", oidc.ErrToken, len(proofs))
 	}
 	u, err := url.ParseRequestURI(r.Header.Get(contract.HeaderOriginalURI))
 	if err != nil {
@@ -171,7 +172,7 @@ func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 		return err // a replay cannot be told: closed
 	}
 	if !first {
-		return oidc.ErrToken
+		return fmt.Errorf("%w: the DPoP proof was used before", oidc.ErrToken)
 	}
 	return nil
 }
