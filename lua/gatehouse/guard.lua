@@ -1,6 +1,7 @@
--- The two hooks of location/protect.conf. recall() runs before auth_request and
--- jumps behind it when the verdict is remembered; admit() runs after it, or
--- behind it, and lets nobody pass without a verdict.
+-- The two hooks of the guard. check() stands in front of a bridge's location
+-- (location/protect.conf): it lets a remembered verdict in and sends all others
+-- to @ask (server/auth.conf), where auth_request makes one and admit() lets
+-- nobody pass without it.
 --
 -- No pcall here: an uncaught error answers 500 and is closed.
 
@@ -10,7 +11,6 @@ local verdict = require("gatehouse.verdict")
 local reject = require("gatehouse.reject")
 
 local ngx = ngx
-local find, sub = string.find, string.sub
 
 local _M = {}
 
@@ -22,43 +22,26 @@ local names = {
 local verdicts = assert(verdict.new(ngx.shared.gatehouse_verdicts, init.secret, init.verdict_ttl))
 local limits = assert(limit.new(ngx.shared.gatehouse_limits, init.user_rate, init.user_burst))
 
--- A proof (DPoP) belongs to one request: it is never answered from memory.
-local function key()
-    local var = ngx.var
-    if (var.gatehouse_dpop or "") ~= "" then
-        return nil
+-- The caller's credentials as they were sent: a control byte in one makes
+-- another text of it here, and a refusal at authsvc, which nobody remembers. A
+-- proof (DPoP) belongs to one request: it is never answered from memory.
+local function credential(var)
+    if (var.http_dpop or "") == "" then
+        return verdicts:credential(var.http_authorization or "", var.http_cookie or "")
     end
-    return verdicts:key(var.gatehouse_authorization or "", var.gatehouse_cookie or "")
 end
 
-function _M.recall()
-    local credential = key()
-    local text = credential and verdicts:recall(credential)
-    if not text then
-        return
-    end
-    local var, from = ngx.var, 1
-    for i = 1, #names do
-        local to = find(text, "\n", from, true) or #text + 1
-        if to > from then
-            var[names[i]] = sub(text, from, to - 1)
-        end
-        from = to + 1
-    end
-    return ngx.exec("@known")
-end
-
-local function remember()
-    local var = ngx.var
-    local credential = var.gatehouse_verdict_cc and key()
-    if not credential then
+local function remember(var)
+    local cache_control = var.gatehouse_verdict_cc
+    local caller = cache_control and credential(var)
+    if not caller then
         return
     end
     local fields = {}
     for i = 1, #names do
         fields[i] = var[names[i]] or ""
     end
-    verdicts:remember(credential, fields, var.gatehouse_verdict_cc)
+    verdicts:remember(caller, fields, cache_control, ngx.now())
 end
 
 -- Answers 404 for a session of a bridge that is not there: the client begins a
@@ -69,23 +52,46 @@ function _M.route()
     end
 end
 
+-- Takes one call of the user's rate, says in the answer what is left of it,
+-- and lets it go on.
+local function pass(var, user)
+    local ok, left, wait = limits:take(user, ngx.now())
+    local header = ngx.header
+    header["RateLimit-Limit"] = init.user_burst + 1
+    header["RateLimit-Remaining"] = left
+    header["RateLimit-Reset"] = wait
+    if not ok then
+        var.gatehouse_limit = "user"
+        header["Retry-After"] = wait
+        return ngx.exit(429)
+    end
+    return _M.route()
+end
+
+function _M.check()
+    local var = ngx.var
+    local caller = credential(var)
+    local fields = caller and verdicts:recall(caller, ngx.now())
+    if not fields then
+        return ngx.exec("@ask")
+    end
+    for i = 1, #names do
+        if fields[i] ~= "" then
+            var[names[i]] = fields[i]
+        end
+    end
+    return pass(var, fields[1])
+end
+
 function _M.admit()
-    local user = ngx.var.gatehouse_user or ""
+    local var = ngx.var
+    local user = var.gatehouse_user or ""
     if user == "" then
         ngx.log(ngx.ERR, "a verdict without a user")
         return ngx.exit(503)
     end
-    remember()
-    local pass, left, wait = limits:take(user, ngx.now())
-    ngx.header["RateLimit-Limit"] = init.user_burst + 1
-    ngx.header["RateLimit-Remaining"] = left
-    ngx.header["RateLimit-Reset"] = wait
-    if not pass then
-        ngx.var.gatehouse_limit = "user"
-        ngx.header["Retry-After"] = wait
-        return ngx.exit(429)
-    end
-    return _M.route()
+    remember(var)
+    return pass(var, user)
 end
 
 return _M

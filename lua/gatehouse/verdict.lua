@@ -1,45 +1,81 @@
 -- Remembers a good verdict of authsvc for a moment, so that a busy client does
 -- not cost a subrequest for every call. Refusals are never remembered: a login
--- cures them at once. Keys are a keyed hash; no credential is stored.
+-- cures them at once.
+--
+-- The memory that all workers share is keyed by a keyed hash and holds no
+-- credential. In front of it each worker keeps what it used in this moment by
+-- the credential itself, because a hash of a token costs more than all the rest
+-- of a hit. That adds no place where a credential lies: the worker has just
+-- read it from the connection into the same memory. Both end at one time, which
+-- is set when authsvc answers.
+
+local recent = require("gatehouse.recent")
 
 local hmac = ngx.hmac_sha1
 local concat = table.concat
-local match = string.match
+local find, match, sub = string.find, string.match, string.sub
 local min = math.min
 local tonumber = tonumber
 
 local _M = {}
 local mt = { __index = _M }
 
+local most = 2000 -- callers that a worker keeps in each of two generations
+
 -- dict is an ngx.shared dictionary, ttl the most seconds that a verdict lives.
 function _M.new(dict, secret, ttl)
     if not dict then
         return nil, "no shared dictionary"
     end
-    return setmetatable({ dict = dict, secret = secret, ttl = ttl }, mt)
+    return setmetatable({ dict = dict, secret = secret, ttl = ttl, recent = recent.new(ttl, most) }, mt)
 end
 
--- The key of a caller's credentials, or nil where there is nothing to key.
-function _M:key(authorization, cookie)
+-- A caller's credentials as one text, or nil where nothing may be remembered.
+function _M:credential(authorization, cookie)
     if self.ttl == 0 or (authorization == "" and cookie == "") then
         return nil
     end
-    return hmac(self.secret, #authorization .. ":" .. authorization .. cookie)
+    return #authorization .. ":" .. authorization .. cookie
 end
 
 -- Stores the fields (no field holds a newline: authsvc refuses control bytes).
 -- cache_control is authsvc's word on how long the assertion lives.
-function _M:remember(key, fields, cache_control)
+function _M:remember(credential, fields, cache_control, now)
     local age = tonumber(match(cache_control or "", "max%-age=(%d+)") or 0)
     local ttl = min(age, self.ttl)
-    if ttl > 0 then
-        self.dict:set(key, concat(fields, "\n"), ttl)
+    if ttl <= 0 then
+        return
+    end
+    fields.expires = now + ttl
+    self.recent:set(credential, fields, now)
+    self.dict:set(hmac(self.secret, credential), fields.expires .. "\n" .. concat(fields, "\n"), ttl)
+end
+
+local function parsed(text)
+    local fields, from = {}, find(text, "\n", 1, true) + 1
+    fields.expires = tonumber(sub(text, 1, from - 2))
+    while true do
+        local to = find(text, "\n", from, true)
+        fields[#fields + 1] = sub(text, from, to and to - 1)
+        if not to then
+            return fields
+        end
+        from = to + 1
     end
 end
 
--- The stored text, or nil.
-function _M:recall(key)
-    return self.dict:get(key)
+-- The fields of a verdict that still holds, or nil.
+function _M:recall(credential, now)
+    local fields = self.recent:get(credential, now)
+    if fields then
+        return fields
+    end
+    local text = self.dict:get(hmac(self.secret, credential))
+    fields = text and parsed(text)
+    if fields and fields.expires > now then
+        self.recent:set(credential, fields, now)
+        return fields
+    end
 end
 
 return _M

@@ -33,11 +33,8 @@ func TestAuditLogSurvivesRandomHeaders(t *testing.T) {
 			g.raw(t, "GET /last HTTP/1.1\r\nHost: localhost\r\nUser-Agent: last\r\nConnection: close\r\n\r\n")
 		}
 	}
-	log := []byte(g.logged(t, "access.log", `"user_agent":"last"`))
+	log := g.lines(t, fuzzed+1)
 	lines := bytes.Split(bytes.TrimSpace(log), []byte("\n"))
-	if len(lines) != fuzzed+1 {
-		t.Errorf("%d lines for %d requests", len(lines), fuzzed+1)
-	}
 	for _, line := range lines {
 		if !json.Valid(line) || !utf8.Valid(line) {
 			t.Errorf("not JSON: %q", line)

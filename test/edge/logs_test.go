@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,6 +69,7 @@ func TestLogrotateReopensTheLog(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
 	g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "User-Agent", "before")
+	g.logged(t, "access.log", "before") // an empty file is not rotated
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "logrotate", "gatehouse"))
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +95,21 @@ func TestLogrotateReopensTheLog(t *testing.T) {
 	}
 }
 
+// Lines are held for a second: a stop writes them.
+func TestAStopWritesWhatTheLogHolds(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{syscall.SIGQUIT, syscall.SIGTERM} {
+		g := start(t, options{edit: func(t *testing.T, dir string) {
+			replace(t, filepath.Join(dir, "site", "paths.conf"), "flush=1s", "flush=1h")
+		}})
+		g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "User-Agent", "last words")
+		if err := g.nginx.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		g.logged(t, "access.log", "last words")
+	}
+}
+
 // logged waits until the file holds the word, and returns the file.
 func (g *gate) logged(t *testing.T, name, word string) string {
 	t.Helper()
@@ -103,6 +120,21 @@ func (g *gate) logged(t *testing.T, name, word string) string {
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%s holds no %q:\n%s", name, word, raw)
+		}
+	}
+}
+
+// lines waits until the audit log holds n lines, and returns it. Each worker
+// writes its own once a second, so the last request's need not come last.
+func (g *gate) lines(t *testing.T, n int) []byte {
+	t.Helper()
+	for end := time.Now().Add(wait); ; time.Sleep(5 * time.Millisecond) {
+		raw, _ := os.ReadFile(filepath.Join(g.dir, "access.log"))
+		if bytes.Count(raw, []byte("\n")) == n {
+			return raw
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d lines, want %d", bytes.Count(raw, []byte("\n")), n)
 		}
 	}
 }

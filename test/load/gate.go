@@ -25,7 +25,9 @@ const (
 	gateIntro   = "## Part three: the whole way\n\nTLS client, nginx, the authoriser with a Bearer token, the bridge with signed identity, a child, and back. " +
 		"gatehouse's nginx is the tree in `nginx/` and `lua/` as it is installed, with log, limits and all, but for limits that no caller reaches here. " +
 		"The others have the nginx of the benchmarks: one auth_request, no limits, no log. " +
-		"The ratio is to the limit. CPU is of nginx and all behind it; at the largest number of sessions.\n\n"
+		"The ratio is to the limit. CPU is of nginx and all behind it; at the largest number of sessions. " +
+		"In the last table nginx alone takes the same requests, Bearer and all, over the same TLS and kept connections, and does no more than pass them on: " +
+		"no log, no limit, no header added to the answer, and none of the fourteen that tell the handler who calls and from where.\n\n"
 )
 
 // way is one road from TLS to a child.

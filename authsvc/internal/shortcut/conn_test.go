@@ -34,6 +34,7 @@ func always(dst []byte, _, _ string) ([]byte, bool) { return append(dst, "yes"..
 // ahead belong to a head or body that only it can know.
 func TestWhatNetHTTPHolds(t *testing.T) {
 	const hot, idle = "GET /auth HTTP/1.1\r\nHost: x\r\n\r\n", 0
+	const oneByte = "POST /auth HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
 	for name, c := range map[string]struct {
 		arrives  []string
 		reads    []int // sizes of net/http's buffer; idle: its request is over
@@ -54,6 +55,19 @@ func TestWhatNetHTTPHolds(t *testing.T) {
 		"a body read byte by byte": {
 			[]string{"GET /auth HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", "G", hot}, []int{4096, 1, idle, 4096}, 0,
 			[]string{"GET /auth HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", "G", hot},
+		},
+		"a body of one byte, and the connection is fast again": {
+			[]string{oneByte, "G", hot, hot}, []int{4096, 1, idle, 4096, idle, 4096}, 1, []string{oneByte, "G", hot},
+		},
+		"a body of one byte that makes a head of what is none": {
+			[]string{oneByte, "G", hot[1:], hot}, []int{4096, 1, idle, 4096, idle, 4096}, 1, []string{oneByte, "G", hot[1:]},
+		},
+		"a body of two bytes, one by one": {
+			[]string{"POST /auth HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", "G", "E", hot}, []int{4096, 1, 1, idle, 4096}, 0,
+			[]string{"POST /auth HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", "G", "E", hot},
+		},
+		"three bytes of a head": {
+			[]string{hot, hot[:3], hot[3:], hot}, []int{4096, idle, 4096, 4096, idle, 4096}, 0, []string{hot, hot[:3], hot[3:], hot},
 		},
 		"half a head": {
 			[]string{hot, "GET /x HTTP/1.1\r\nX: ", hot, hot}, []int{4096, idle, 4096, 4096, idle, 4096}, 0,
@@ -78,5 +92,13 @@ func TestWhatNetHTTPHolds(t *testing.T) {
 				t.Errorf("answered %d, want %d; net/http got %q, want %q", inner.written, c.answered, gets, c.gets)
 			}
 		})
+	}
+}
+
+func TestWhatIsAHead(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "GET": false, "GET ": false, "\r\n\r\n": true, "a\r\n\r\n": true, "a\r\n\r\nb": false, "a\r\n\r\n\r\n\r\n": false} {
+		if isHead([]byte(text)) != want {
+			t.Errorf("isHead(%q) is %v", text, !want)
+		}
 	}
 }

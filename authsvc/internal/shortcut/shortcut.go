@@ -61,8 +61,7 @@ type conn struct {
 	net.Conn
 	l        *Listener
 	at       position
-	bodyless bool      // the request inside has no body
-	early    []byte    // of the next head, read while a request was inside: net/http looks out for a hang-up
+	early    []byte    // read while a request was inside: its body, or a byte of the next head that net/http looks for
 	alone    bool      // net/http reads on by itself
 	extended time.Time // when the deadlines were last put off
 }
@@ -76,7 +75,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		if c.at == inside {
 			c.early = append(c.early, p[:n]...)
-			c.alone = !c.bodyless || len(c.early) > 1
+			c.alone = len(c.early) > 1 // one byte is joined to what comes, and such a head is never answered here
 			return n, nil
 		}
 		response, ok := c.look(p, n)
@@ -109,7 +108,7 @@ func (c *conn) look(p []byte, n int) (response []byte, ok bool) {
 			return response, true
 		}
 	}
-	c.at, c.bodyless, c.early = inside, plain, nil
+	c.at, c.early = inside, nil
 	return nil, false
 }
 
@@ -127,7 +126,10 @@ func (c *conn) extend() error {
 var endOfHead = []byte("\r\n\r\n")
 
 // isHead reports whether these are the bytes of one head and no more.
-func isHead(b []byte) bool { return bytes.Index(b, endOfHead) == len(b)-len(endOfHead) }
+func isHead(b []byte) bool {
+	i := bytes.Index(b, endOfHead)
+	return i >= 0 && i == len(b)-len(endOfHead)
+}
 
 // withNetHTTP are the headers that change how a message is framed or answered.
 var withNetHTTP = []string{
