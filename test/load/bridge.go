@@ -115,6 +115,18 @@ func (b *bench) bridgeArgv(flags ...string) []string {
 }
 
 func cellsOf(r row, p *proc.Proc) []*measure.Cell {
+	var cells []*measure.Cell
+	for _, mode := range r.modes {
+		for _, n := range levels() {
+			cells = append(cells, &measure.Cell{Target: r.name, Mode: mode, N: n})
+		}
+	}
+	r.point(cells, p)
+	return cells
+}
+
+// point makes the process what the row's cells measure.
+func (r row) point(cells []*measure.Cell, p *proc.Proc) {
 	to := func(i int) wire.Target {
 		t := wire.Target{Addr: p.Addr}
 		if r.headers != nil {
@@ -122,11 +134,7 @@ func cellsOf(r row, p *proc.Proc) []*measure.Cell {
 		}
 		return t
 	}
-	var cells []*measure.Cell
-	for _, mode := range r.modes {
-		for _, n := range levels() {
-			cells = append(cells, &measure.Cell{Target: r.name, Mode: mode, N: n, Wire: to, Procs: []*proc.Proc{p}})
-		}
+	for _, c := range cells {
+		c.Wire, c.Procs = to, []*proc.Proc{p}
 	}
-	return cells
 }

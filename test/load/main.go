@@ -102,13 +102,19 @@ func runPart(ctx context.Context, o options, do func(context.Context, *bench) er
 	}
 	b := &bench{options: o, dir: dir}
 	err = do(ctx, b)
-	for _, p := range slices.Backward(b.procs) {
-		p.Stop()
-	}
+	b.stop(0)
 	if err == nil {
 		return os.RemoveAll(dir)
 	}
 	return fmt.Errorf("%w (logs are in %s)", err, dir)
+}
+
+// stop ends the programs that were started after the first n.
+func (b *bench) stop(n int) {
+	for _, p := range slices.Backward(b.procs[n:]) {
+		p.Stop()
+	}
+	b.procs = b.procs[:n]
 }
 
 // start runs a program of which %ADDR% and %PORT% stand in argv for a free address.

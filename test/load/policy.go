@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gatehouse/test/load/internal/caller"
@@ -19,7 +20,8 @@ const (
 	rowCEL      = "the same, the last rule with CEL"
 	shorter     = 5
 	policyIntro = "## The price of policy, audit and metrics\n\nThe same bridge with a signed identity, alone and with a policy of 200 rules of which the last grants the call, " +
-		"an audit file and metrics. The ratio is to the bridge alone in the same run. Each round is cut into five, so that the three are measured close together.\n\n"
+		"an audit file and metrics. The ratio is to the bridge alone in the same run. Each round starts the three anew, since two runs of one program differ by some per cent, " +
+		"and is cut into five, so that they are measured close together.\n\n"
 )
 
 // policyText is 200 rules of which the last grants the echo tool.
@@ -53,16 +55,10 @@ func partPolicy(ctx context.Context, b *bench) error {
 		}
 		rows = append(rows, row{name: []string{rowGoverned, rowCEL}[i], argv: b.bridgeArgv(append(flags, signed...)...), modes: all, headers: headers})
 	}
-	var cells []*measure.Cell
-	for _, r := range rows {
-		p, err := b.start(ctx, r.name, r.argv)
-		if err != nil {
-			return err
-		}
-		cells = append(cells, cellsOf(r, p)...)
+	cells, err := b.anew(ctx, rows)
+	if err != nil {
+		return err
 	}
-	// The difference is small: many short rounds tell it from the machine's moods.
-	measure.Run(byLevel(cells), shorter*b.rounds, b.window/shorter, progress)
 	text := policyIntro + report.Made(b.command)
 	for _, mode := range all {
 		t := report.Table{Title: string(mode), Mode: mode, Base: rowBare, Cells: cells}
@@ -70,6 +66,28 @@ func partPolicy(ctx context.Context, b *bench) error {
 	}
 	fmt.Print(text)
 	return report.Write(b.out, "policy", text+report.Faults(cells))
+}
+
+// anew measures all rows in every round, each time on new processes. The
+// difference is small: many short rounds tell it from the machine's moods.
+func (b *bench) anew(ctx context.Context, rows []row) ([]*measure.Cell, error) {
+	cells := make([][]*measure.Cell, len(rows))
+	before := len(b.procs)
+	for range b.rounds {
+		for i, r := range rows {
+			p, err := b.start(ctx, r.name, r.argv)
+			if err != nil {
+				return nil, err
+			}
+			if cells[i] == nil {
+				cells[i] = cellsOf(r, p)
+			}
+			r.point(cells[i], p)
+		}
+		measure.Run(byLevel(cells), shorter, b.window/shorter, progress)
+		b.stop(before)
+	}
+	return slices.Concat(cells...), nil
 }
 
 // governed writes the files of one bridge and returns its flags.
@@ -84,12 +102,11 @@ func (b *bench) governed(name, policy string) ([]string, error) {
 }
 
 // byLevel puts the cells that are compared next to each other in time.
-func byLevel(cells []*measure.Cell) []*measure.Cell {
+func byLevel(rows [][]*measure.Cell) []*measure.Cell {
 	var out []*measure.Cell
-	each := len(cells) / 3
-	for i := range each {
-		for row := range 3 {
-			out = append(out, cells[row*each+i])
+	for i := range rows[0] {
+		for _, cells := range rows {
+			out = append(out, cells[i])
 		}
 	}
 	return out
