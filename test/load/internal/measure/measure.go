@@ -1,6 +1,7 @@
 // Package measure runs closed loops against targets in turn and keeps the
 // medians. It promises that the rounds of all cells are interleaved, so that a
-// slow minute of the machine falls on every target alike. It must never know
+// slow minute of the machine falls on every target alike, and that a ratio is
+// taken round by round. It must never know
 // how a target was started.
 package measure
 
@@ -44,10 +45,13 @@ type Figure struct {
 	Err    error
 }
 
-// Run measures every cell once a round, and every second round backwards: what
-// comes after another is a little slower or faster for it.
+// Run measures every cell once a round, those that are compared close together,
+// and every second round backwards: what comes after another is a little slower
+// or faster for it.
 func Run(cells []*Cell, rounds int, window time.Duration, progress func(string)) {
-	cells = slices.Clone(cells)
+	cells = slices.SortedStableFunc(slices.Values(cells), func(a, b *Cell) int {
+		return cmp.Or(cmp.Compare(a.N, b.N), cmp.Compare(a.Mode, b.Mode))
+	})
 	for round := range rounds {
 		if round > 0 {
 			slices.Reverse(cells)
@@ -143,6 +147,18 @@ func (c *Cell) Figure() Figure {
 		f.CPU10k = cpu * 10000 / time.Duration(good)
 	}
 	return f
+}
+
+// Ratio is the median of the rounds' ratios to a cell that was measured beside
+// this one: a mood of the machine that lasts for a round falls on both.
+func (c *Cell) Ratio(base *Cell) float64 {
+	var ratios []float64
+	for i := range min(len(c.samples), len(base.samples)) {
+		if under := base.samples[i].rate; under > 0 {
+			ratios = append(ratios, c.samples[i].rate/under)
+		}
+	}
+	return Median(ratios)
 }
 
 // Median of the values, 0 of none.

@@ -6,6 +6,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,16 +52,17 @@ func (t Table) row(b *strings.Builder, row string, columns []int) {
 	var counts [5]int
 	var last measure.Figure
 	for _, n := range columns {
-		f, ok := t.figure(row, t.Mode, n)
-		if !ok {
+		c := t.cell(row, t.Mode, n)
+		if c == nil {
 			b.WriteString(" - |")
 			continue
 		}
+		f := c.Figure()
 		last = f
-		for v, c := range f.Counts {
-			counts[v] += c
+		for v, count := range f.Counts {
+			counts[v] += count
 		}
-		fmt.Fprintf(b, " %.0f%s |", f.Rate, t.ratio(f.Rate, n))
+		fmt.Fprintf(b, " %.0f%s |", f.Rate, t.ratio(c))
 	}
 	share := func(v caller.Verdict) string { return share(counts, v) }
 	fmt.Fprintf(b, " %.2f | %.1f | %s | %s | %s | %s |\n", last.CPU10k.Seconds(), last.OpenMS,
@@ -79,25 +81,21 @@ func share(counts [5]int, v caller.Verdict) string {
 	return fmt.Sprintf("%d (%.0f %%)", counts[v], 100*float64(counts[v])/float64(all))
 }
 
-func (t Table) ratio(rate float64, n int) string {
-	mode := t.Mode
-	if t.BaseMode != "" {
-		mode = t.BaseMode
-	}
-	base, ok := t.figure(t.Base, mode, n)
-	if !ok || base.Rate == 0 {
+func (t Table) ratio(c *measure.Cell) string {
+	base := t.cell(t.Base, cmp.Or(t.BaseMode, t.Mode), c.N)
+	if base == nil || base.Figure().Rate == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%.2f)", rate/base.Rate)
+	return fmt.Sprintf(" (%.2f)", c.Ratio(base))
 }
 
-func (t Table) figure(row string, mode caller.Mode, n int) (measure.Figure, bool) {
+func (t Table) cell(row string, mode caller.Mode, n int) *measure.Cell {
 	for _, c := range t.Cells {
 		if c.Target == row && c.Mode == mode && c.N == n {
-			return c.Figure(), true
+			return c
 		}
 	}
-	return measure.Figure{}, false
+	return nil
 }
 
 func (t Table) axes() (rows []string, columns []int) {
