@@ -44,9 +44,9 @@ var _ session.Guard = (*Guard)(nil)
 
 // Begin decides about a call.
 func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watch, error) {
-	w := &watch{guard: g, caller: call.Caller, method: call.Method, start: time.Now()}
+	w := &watch{guard: g, caller: call.Caller}
 	w.record = audit.Record{
-		Time: w.start, Program: "bridge", Session: call.Caller.Session,
+		Time: time.Now(), Program: "bridge", Session: call.Caller.Session,
 		User: call.Caller.Identity.Subject, UserEmail: call.Caller.Identity.Email,
 		Server: call.Caller.Server, Method: call.Method, Era: call.Caller.Era, BytesIn: len(call.Message.Line),
 	}
@@ -56,7 +56,8 @@ func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watc
 	if g.Tracer != nil {
 		w.traceCall(ctx, call)
 	}
-	items, err := policy.Items(call.Method, call.Message.Params())
+	var one [1]policy.Item // most calls are about one
+	items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params())
 	if err != nil {
 		return nil, w.refuse("invalid", "", &rpc.Error{Code: rpc.CodeInvalidParams, Message: err.Error()})
 	}
@@ -76,8 +77,6 @@ type watch struct {
 	guard  *Guard
 	policy *policy.Policy // the one that decided; a reload does not reach it
 	caller *session.Caller
-	method string
-	start  time.Time
 	done   []func() // give back the limits taken
 
 	toolFailed bool // says the tool itself
@@ -178,12 +177,12 @@ func challenge(id *contract.Identity, need []string, metadata string) string {
 // Result filters the answers to list methods. A list that cannot be read
 // becomes an empty one: better nothing than what the caller may not see.
 func (w *watch) Result(raw []byte) []byte {
-	w.toolFailed = w.method == "tools/call" && isError(raw)
-	if !policy.Filters(w.method) {
+	w.toolFailed = w.record.Method == "tools/call" && isError(raw)
+	if !policy.Filters(w.record.Method) {
 		return raw
 	}
 	if w.guard.Metrics != nil {
-		policy.ListedNames(w.method, raw, func(kind policy.Kind, name string) {
+		policy.ListedNames(w.record.Method, raw, func(kind policy.Kind, name string) {
 			if kind == policy.Tool {
 				w.guard.Metrics.Listed(w.caller.Server, name)
 			}
@@ -192,7 +191,7 @@ func (w *watch) Result(raw []byte) []byte {
 	if w.policy == nil {
 		return raw
 	}
-	kept, err := w.policy.FilterResult(w.caller.Identity, w.caller.Server, w.method, raw)
+	kept, err := w.policy.FilterResult(w.caller.Identity, w.caller.Server, w.record.Method, raw)
 	if err != nil {
 		w.record.Rule = "unreadable"
 	}
@@ -234,7 +233,7 @@ func (w *watch) End(o session.Outcome) {
 }
 
 func (w *watch) finish(outcome string, bytes int) {
-	took := time.Since(w.start)
+	took := time.Since(w.record.Time)
 	failed := outcome
 	if outcome == "ok" {
 		failed = ""
@@ -247,7 +246,7 @@ func (w *watch) finish(outcome string, bytes int) {
 		if w.record.Kind == policy.Tool.String() {
 			tool = w.record.Tool
 		}
-		m.Operation(w.caller.Server, w.caller.Era, w.method, tool, failed, took)
+		m.Operation(w.caller.Server, w.caller.Era, w.record.Method, tool, failed, took)
 	}
 	if w.guard.Audit != nil {
 		w.record.Outcome, w.record.BytesOut = outcome, bytes

@@ -49,7 +49,7 @@ func (w *watch) endSpan(outcome, failed string) {
 		w.span.Set(name, tracing.Attr{Key: "gatehouse.rule", Value: w.record.Rule})
 	}
 	if outcome == "ok" && strings.HasSuffix(name.Key, ".name") {
-		w.span.Rename(w.method + " " + name.Value)
+		w.span.Rename(w.record.Method + " " + name.Value)
 	}
 	w.span.End(failed)
 }

@@ -58,64 +58,81 @@ func compileExpr(env *cel.Env, source string) (*expr, error) {
 	return e, nil
 }
 
-func (e *expr) eval(q *query) (bool, error) {
+func (e *expr) eval(v *vars) (bool, error) {
 	if e.usesArgs {
-		if err := q.readArgs(); err != nil {
+		if err := v.readArgs(); err != nil {
 			return false, err
 		}
 	}
-	out, _, err := e.program.Eval(q)
+	out, _, err := e.program.Eval(v)
 	if err != nil {
 		return false, err
 	}
 	return out == types.True, nil
 }
 
-// query is one question to a policy, and what its expressions read.
+// query is one question to a policy.
 type query struct {
 	user   *contract.Identity
 	server string
 	kind   Kind
 	name   string
-	raw    []byte         // arguments as they came
-	args   map[string]any // the same, read at the first expression that needs them
+	raw    []byte // arguments as they came
+	list   bool   // whether a list shows the item: no arguments to look at
+	vars   *vars  // made for the first expression: most questions meet none
 }
 
-var _ interpreter.Activation = (*query)(nil)
+// vars is what the expressions of one question read.
+type vars struct {
+	user         *contract.Identity
+	server, name string
+	kind         Kind
+	raw          []byte
+	args         map[string]any // raw, read at the first expression that needs it
+}
 
-func (q *query) readArgs() error {
-	if q.args != nil {
+var _ interpreter.Activation = (*vars)(nil)
+
+func (q *query) variables() *vars {
+	if q.vars == nil {
+		q.vars = &vars{user: q.user, server: q.server, name: q.name, kind: q.kind, raw: q.raw}
+	}
+	return q.vars
+}
+
+func (v *vars) readArgs() error {
+	if v.args != nil {
 		return nil
 	}
-	args, err := decodeArgs(q.raw)
-	q.args = args
+	args, err := decodeArgs(v.raw)
+	v.args = args
 	return err
 }
 
 // ResolveName serves the variables of newEnv.
-func (q *query) ResolveName(name string) (any, bool) {
+func (v *vars) ResolveName(name string) (any, bool) {
 	switch name {
 	case "user.id":
-		return q.user.Subject, true
+		return v.user.Subject, true
 	case "user.email":
-		return q.user.Email, true
+		return v.user.Email, true
 	case "user.name":
-		return q.user.Name, true
+		return v.user.Name, true
 	case "user.roles":
-		return types.NewStringList(types.DefaultTypeAdapter, q.user.Roles), true
+		return types.NewStringList(types.DefaultTypeAdapter, v.user.Roles), true
 	case "user.scopes":
-		return types.NewStringList(types.DefaultTypeAdapter, q.user.Scopes), true
+		return types.NewStringList(types.DefaultTypeAdapter, v.user.Scopes), true
 	case "tool.name":
-		return q.name, true
+		return v.name, true
 	case "tool.server":
-		return q.server, true
+		return v.server, true
 	case "tool.kind":
-		return q.kind.String(), true
+		return v.kind.String(), true
 	case "args":
-		return q.args, true
+		return v.args, true
 	}
 	return nil, false
 }
 
 // Parent ends the chain of activations.
-func (q *query) Parent() interpreter.Activation { return nil }
+func (v *vars) Parent() interpreter.Activation { return nil }

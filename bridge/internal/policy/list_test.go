@@ -85,7 +85,7 @@ func TestItems(t *testing.T) {
 		{"ping", ``, ""},
 	}
 	for _, tc := range cases {
-		items, err := policy.Items(tc.method, []byte(tc.params))
+		items, err := policy.AppendItems(nil, tc.method, []byte(tc.params))
 		got := ""
 		if errors.Is(err, policy.ErrRequest) {
 			got = "refused"
@@ -108,7 +108,7 @@ func FuzzItems(f *testing.F) {
 		if !json.Valid(params) {
 			return
 		}
-		items, err := policy.Items("tools/call", params)
+		items, err := policy.AppendItems(nil, "tools/call", params)
 		if err != nil {
 			return
 		}

@@ -79,40 +79,34 @@ func (p *Policy) DefaultAllows() bool { return p.allow }
 // resource. args are the raw arguments of the call, or nil. It does not count
 // limits: Limits does.
 func (p *Policy) Decide(user *contract.Identity, server string, kind Kind, name string, args []byte) Decision {
-	return p.decide(&query{user: user, server: server, kind: kind, name: name, raw: args}, callHolds)
+	return p.decide(&query{user: user, server: server, kind: kind, name: name, raw: args})
 }
 
 // Visible answers whether a list shows the item to the caller: whether there
 // may be arguments with which Decide allows it.
 func (p *Policy) Visible(user *contract.Identity, server string, kind Kind, name string) bool {
-	return p.decide(&query{user: user, server: server, kind: kind, name: name}, listHolds).Outcome == Allowed
+	return p.decide(&query{user: user, server: server, kind: kind, name: name, list: true}).Outcome == Allowed
 }
 
-// holds reports whether the condition of a rule is met.
-type holds func(*rule, *query) bool
-
-// callHolds takes a condition that fails for one that makes the rule refuse.
-func callHolds(r *rule, q *query) bool {
+// holds reports whether the condition of a rule is met, and takes one that
+// fails for one that makes the rule refuse. A list has no arguments to look at:
+// a condition on them may yet be met where it grants, and may yet not be where
+// it denies.
+func (r *rule) holds(q *query) bool {
 	if r.when == nil {
 		return true
 	}
-	ok, err := r.when.eval(q)
+	if q.list && r.when.usesArgs {
+		return !r.deny
+	}
+	ok, err := r.when.eval(q.variables())
 	if err != nil {
 		return r.deny
 	}
 	return ok
 }
 
-// listHolds has no arguments to look at: a condition on them may yet be met
-// where it grants, and may yet not be where it denies.
-func listHolds(r *rule, q *query) bool {
-	if r.when != nil && r.when.usesArgs {
-		return !r.deny
-	}
-	return callHolds(r, q)
-}
-
-func (p *Policy) decide(q *query, holds holds) Decision {
+func (p *Policy) decide(q *query) Decision {
 	if q.kind == Resource && ambiguousURI(q.name) {
 		return Decision{Outcome: Denied, Rule: DefaultRule}
 	}
@@ -125,7 +119,7 @@ func (p *Policy) decide(q *query, holds holds) Decision {
 	}
 	var granted, missing *rule
 	for _, r := range covering { // those that deny come first
-		if !r.hasRole(q.user) || !r.deny && granted != nil || !holds(r, q) {
+		if !r.hasRole(q.user) || !r.deny && granted != nil || !r.holds(q) {
 			continue
 		}
 		switch {

@@ -16,26 +16,26 @@ type Item struct {
 	Args []byte // raw, nil where there are none
 }
 
-// Items returns what a request asks for, from its method and raw params, which
-// must be valid JSON or empty. Methods that touch no tool, prompt or resource
-// have none.
-func Items(method string, params []byte) ([]Item, error) {
+// AppendItems adds to what a request asks for, from its method and raw params,
+// which must be valid JSON or empty. Methods that touch no tool, prompt or
+// resource have none.
+func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 	switch method {
 	case "tools/call":
-		return named(Tool, "name", params)
+		return named(to, Tool, "name", params)
 	case "prompts/get":
-		return named(Prompt, "name", params)
+		return named(to, Prompt, "name", params)
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
-		return named(Resource, "uri", params)
+		return named(to, Resource, "uri", params)
 	case "completion/complete":
-		return completed(params)
+		return completed(to, params)
 	case "subscriptions/listen":
-		return subscribed(params)
+		return subscribed(to, params)
 	}
-	return nil, nil
+	return to, nil
 }
 
-func named(kind Kind, field string, params []byte) ([]Item, error) {
+func named(to []Item, kind Kind, field string, params []byte) ([]Item, error) {
 	found, err := pick(params, field, "arguments")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
@@ -44,12 +44,12 @@ func named(kind Kind, field string, params []byte) ([]Item, error) {
 	if err != nil || name == "" {
 		return nil, fmt.Errorf("%w: %s is missing or not a string", ErrRequest, field)
 	}
-	return []Item{{Kind: kind, Name: name, Args: found[1].value}}, nil
+	return append(to, Item{Kind: kind, Name: name, Args: found[1].value}), nil
 }
 
 // completed governs completion/complete by the prompt or the resource template
 // that it completes: its answer tells what that one holds.
-func completed(params []byte) ([]Item, error) {
+func completed(to []Item, params []byte) ([]Item, error) {
 	found, err := pick(params, "ref")
 	if err != nil || found[0].value == nil {
 		return nil, fmt.Errorf("%w: ref is missing or there twice", ErrRequest)
@@ -64,16 +64,16 @@ func completed(params []byte) ([]Item, error) {
 	}
 	switch kind {
 	case "ref/prompt":
-		return named(Prompt, "name", found[0].value)
+		return named(to, Prompt, "name", found[0].value)
 	case "ref/resource":
-		return named(Resource, "uri", found[0].value)
+		return named(to, Resource, "uri", found[0].value)
 	}
 	return nil, fmt.Errorf("%w: ref.type is neither ref/prompt nor ref/resource", ErrRequest)
 }
 
 // subscribed governs the resources that subscriptions/listen (2026-07-28)
 // names.
-func subscribed(params []byte) ([]Item, error) {
+func subscribed(to []Item, params []byte) ([]Item, error) {
 	found, err := pick(params, "notifications")
 	if err != nil || found[0].value == nil {
 		return nil, fmt.Errorf("%w: notifications is missing or there twice", ErrRequest)
@@ -84,17 +84,16 @@ func subscribed(params []byte) ([]Item, error) {
 	}
 	uris := filter[0].value
 	if uris == nil {
-		return nil, nil
+		return to, nil
 	}
-	var items []Item
 	var bad error
 	err = eachItem(uris, func(start, end int) {
 		uri, err := unquote(uris[start:end])
 		bad = errors.Join(bad, err)
-		items = append(items, Item{Kind: Resource, Name: uri})
+		to = append(to, Item{Kind: Resource, Name: uri})
 	})
 	if err := errors.Join(err, bad); err != nil {
 		return nil, fmt.Errorf("%w: notifications.resourceSubscriptions: %w", ErrRequest, err)
 	}
-	return items, nil
+	return to, nil
 }

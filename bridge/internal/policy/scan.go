@@ -16,13 +16,14 @@ type member struct {
 	start int // of the value in the object's text
 }
 
+const maxPicked = 3
+
 // pick returns the members of an object that names lists, in that order; a
 // missing one is nil. A name that stands there twice, or once more in other
 // case, is refused: two parsers could read two different calls. raw must be
 // valid JSON: values are skipped, not checked.
-func pick(raw []byte, names ...string) ([]member, error) {
-	found := make([]member, len(names))
-	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
+func pick(raw []byte, names ...string) (found [maxPicked]member, err error) {
+	err = rpc.EachMember(raw, func(key, value rpc.Span) error {
 		i, exact, err := match(raw[key.Start:key.End], names)
 		if i < 0 || err != nil {
 			return err
