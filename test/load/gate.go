@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,12 +24,13 @@ import (
 const (
 	rowWayLimit = "limit: auth_request to a bare 200, bare net/http"
 	rowAlone    = "nginx alone"
+	rowOpen     = "the gate's nginx, no sign-in"
 	gateIntro   = "## Part three: the whole way\n\nTLS client, nginx, the authoriser with a Bearer token, the bridge with signed identity, a child, and back. " +
 		"gatehouse's nginx is the tree in `nginx/` and `lua/` as it is installed, with log, limits and all, but for limits that no caller reaches here. " +
-		"The others have the nginx of the benchmarks: one auth_request, no limits, no log. " +
+		"The others have the nginx of the benchmarks: one auth_request, no limits, no log. All get the same requests, Bearer token included. " +
 		"The ratio is to the limit. CPU is of nginx and all behind it; at the largest number of sessions. " +
-		"In the last table nginx alone takes the same requests, Bearer and all, over the same TLS and kept connections, and does no more than pass them on: " +
-		"no log, no limit, no header added to the answer, and none of the fourteen that tell the handler who calls and from where.\n\n"
+		"Of the remembered verdicts, nginx alone is that of the benchmarks and only passes the request on: no log, no limit, no header added to the answer, " +
+		"and none of the fourteen that tell the handler who calls and from where. The gate's nginx without sign-in has all of that but who calls.\n\n"
 )
 
 // way is one road from TLS to a child.
@@ -82,6 +85,8 @@ func partGate(ctx context.Context, b *bench) error {
 		text += t.Markdown() + "\n"
 	}
 	hits := report.Table{Title: "Remembered verdicts: a GET through the gate's nginx to a handler that answers `ok`", Mode: caller.Plain, Base: rowAlone, Cells: cells}
+	text += hits.Markdown() + "\n"
+	hits.Title, hits.Base = "The same once more, the ratio to the gate's nginx without sign-in", rowOpen
 	text += hits.Markdown() + "\n" + report.Faults(cells)
 	fmt.Print(text)
 	return report.Write(b.out, "part three", text)
@@ -122,8 +127,8 @@ func (g *gates) foreignWays(i *inner) []*way {
 			peer = i.superSSE
 		}
 		ways = append(ways,
-			&way{name: "no auth, bare net/http", mode: mode, to: i.bare},
-			&way{name: rowWayLimit, mode: mode, to: i.bare, ask: "floor", also: []*proc.Proc{g.floor}},
+			&way{name: "no auth, bare net/http", mode: mode, to: i.bare, header: i.bearer},
+			&way{name: rowWayLimit, mode: mode, to: i.bare, ask: "floor", header: i.bearer, also: []*proc.Proc{g.floor}},
 			&way{name: "oauth2-proxy 7.15.4, supergateway 4.0.0", mode: mode, to: peer, ask: "foreign", header: i.bearer, also: []*proc.Proc{g.foreign, g.redis}},
 		)
 	}
@@ -144,16 +149,21 @@ func (b *bench) ownWays(ctx context.Context, g *gates, i *inner) ([]*way, error)
 	if err != nil {
 		return nil, err
 	}
+	open, err := b.ownNginx(ctx, g, "nginx of the gate, open", i.bare, 2, withoutSignIn)
+	if err != nil {
+		return nil, err
+	}
 	cookie, err := g.login(ctx, g.client(), "/login?return_to=/open")
 	if err != nil {
 		return nil, fmt.Errorf("sign-in at authsvc: %w", err)
 	}
 	also := []*proc.Proc{g.authsvc, g.redis}
 	hit := way{mode: caller.Plain, prefix: "/mcp", to: i.bare, nginx: bare, also: also, levels: []int{1, 16}}
-	byToken, byCookie := hit, hit
+	byNobody, byToken, byCookie := hit, hit, hit
+	byNobody.name, byNobody.header, byNobody.nginx = rowOpen, i.bearer, open
 	byToken.name, byToken.header = "the gate's nginx, Bearer", i.bearer
 	byCookie.name, byCookie.header = "the gate's nginx, cookie", map[string]string{"Cookie": cookie}
-	ways := []*way{&byToken, &byCookie}
+	ways := []*way{&byNobody, &byToken, &byCookie}
 	for _, mode := range []caller.Mode{caller.MCP, caller.SSE} {
 		ways = append(ways,
 			&way{name: "gatehouse, verdict_ttl = 0", mode: mode, to: i.bridge, nginx: asks, header: i.bearer, also: also},
@@ -163,8 +173,18 @@ func (b *bench) ownWays(ctx context.Context, g *gates, i *inner) ([]*way, error)
 	return ways, nil
 }
 
-// ownNginx starts the repository's nginx tree in front of a bridge.
-func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *proc.Proc, ttl int) (*proc.Proc, error) {
+// withoutSignIn makes of a rendered tree the gate for a trusted network (docs/edge.md).
+func withoutSignIn(dir string) error {
+	path := filepath.Join(dir, "conf.d", "gatehouse.conf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, bytes.ReplaceAll(text, []byte("location/protect.conf"), []byte("location/open.conf")), 0o600)
+}
+
+// ownNginx starts the repository's nginx tree, edited, in front of a bridge.
+func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *proc.Proc, ttl int, edits ...func(dir string) error) (*proc.Proc, error) {
 	root, err := stack.Root()
 	if err != nil {
 		return nil, err
@@ -190,6 +210,11 @@ func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *pro
 	}
 	if err := stack.RenderNginx(root, dir, v); err != nil {
 		return nil, err
+	}
+	for _, edit := range edits {
+		if err := edit(dir); err != nil {
+			return nil, err
+		}
 	}
 	return b.startAt(ctx, name, addr, []string{"nginx", "-e", dir + "/error.log", "-p", dir, "-c", dir + "/nginx.conf", "-g", "daemon off;"})
 }
