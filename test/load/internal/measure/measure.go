@@ -17,6 +17,8 @@ import (
 	"gatehouse/test/load/internal/wire"
 )
 
+const settleFor = 3 * time.Second // at most
+
 // Cell is one figure of a table: a target spoken to in one way by N callers.
 type Cell struct {
 	Target string // the row's name
@@ -72,7 +74,7 @@ func (c *Cell) once(window time.Duration) (sample, error) {
 	for i := range callers {
 		callers[i] = caller.New(c.Mode, c.Wire(i), c.Prefix)
 	}
-	defer c.settle() // after the callers are gone
+	defer proc.Settle(settleFor) // what is done about callers that left, the next target does not pay for
 	defer closeAll(callers)
 	start := time.Now()
 	if err := each(callers, caller.Caller.Open); err != nil {
@@ -129,22 +131,6 @@ func each(callers []caller.Caller, do func(caller.Caller) error) error {
 
 func closeAll(callers []caller.Caller) {
 	_ = each(callers, func(k caller.Caller) error { k.Close(); return nil })
-}
-
-// settle waits, for a while at most, until the target has done what it does
-// about callers that left: the next one would pay for it.
-func (c *Cell) settle() {
-	const quiet, atMost = 30 * time.Millisecond, 50
-	for range atMost {
-		before, err := proc.Measure(c.Procs...)
-		if err != nil {
-			return
-		}
-		time.Sleep(quiet)
-		if after, err := proc.Measure(c.Procs...); err != nil || after.Sub(before).CPU == 0 {
-			return
-		}
-	}
 }
 
 // Figure is the cell's result so far.
