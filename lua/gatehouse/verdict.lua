@@ -20,7 +20,7 @@ local tonumber = tonumber
 local _M = {}
 local mt = { __index = _M }
 
-local most = 2000 -- callers that a worker keeps in each of two generations
+local most = 4 * 2 ^ 20 -- bytes of credentials that a worker keeps in each of two generations
 
 -- dict is an ngx.shared dictionary, ttl the most seconds that a verdict lives.
 function _M.new(dict, secret, ttl)
