@@ -84,18 +84,17 @@ type query struct {
 
 // vars is what the expressions of one question read.
 type vars struct {
-	user         *contract.Identity
-	server, name string
-	kind         Kind
-	raw          []byte
-	args         map[string]any // raw, read at the first expression that needs it
+	query
+	args map[string]any // raw, read at the first expression that needs it
 }
 
 var _ interpreter.Activation = (*vars)(nil)
 
+// variables copies the question: an expression lets what it reads escape, and a
+// question that meets none stays on the stack.
 func (q *query) variables() *vars {
 	if q.vars == nil {
-		q.vars = &vars{user: q.user, server: q.server, name: q.name, kind: q.kind, raw: q.raw}
+		q.vars = &vars{query: *q}
 	}
 	return q.vars
 }

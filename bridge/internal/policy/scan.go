@@ -16,7 +16,7 @@ type member struct {
 	start int // of the value in the object's text
 }
 
-const maxPicked = 3
+const maxPicked = 3 // names that a pick may list: room that is not allocated
 
 // pick returns the members of an object that names lists, in that order; a
 // missing one is nil. A name that stands there twice, or once more in other

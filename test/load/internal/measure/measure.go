@@ -1,8 +1,7 @@
 // Package measure runs closed loops against targets in turn and keeps the
 // medians. It promises that the rounds of all cells are interleaved, so that a
 // slow minute of the machine falls on every target alike, and that a ratio is
-// taken round by round. It must never know
-// how a target was started.
+// taken round by round. It must never know how a target was started.
 package measure
 
 import (
@@ -51,9 +50,7 @@ type Figure struct {
 // and every second round backwards: what comes after another is a little slower
 // or faster for it.
 func Run(cells []*Cell, rounds int, window time.Duration, progress func(string)) {
-	cells = slices.SortedStableFunc(slices.Values(cells), func(a, b *Cell) int {
-		return cmp.Or(cmp.Compare(a.N, b.N), cmp.Compare(a.Mode, b.Mode))
-	})
+	cells = sideBySide(cells)
 	for round := range rounds {
 		if round > 0 {
 			slices.Reverse(cells)
@@ -67,6 +64,13 @@ func Run(cells []*Cell, rounds int, window time.Duration, progress func(string))
 			progress(fmt.Sprintf("round %d/%d %-44s %-9s n=%-3d %8.0f/s", round+1, rounds, c.Target, c.Mode, c.N, s.rate))
 		}
 	}
+}
+
+// sideBySide puts the targets of one way and number next to each other.
+func sideBySide(cells []*Cell) []*Cell {
+	return slices.SortedStableFunc(slices.Values(cells), func(a, b *Cell) int {
+		return cmp.Or(cmp.Compare(a.N, b.N), cmp.Compare(a.Mode, b.Mode))
+	})
 }
 
 func (c *Cell) once(window time.Duration) (sample, error) {

@@ -14,7 +14,7 @@ func Settle(atMost time.Duration) {
 	const look = 50 * time.Millisecond
 	for end := time.Now().Add(atMost); time.Now().Before(end); {
 		before := busy()
-		time.Sleep(look)
+		time.Sleep(look) // idleness is a rate: it takes time to see
 		if busy()-before <= 1 {
 			return
 		}
