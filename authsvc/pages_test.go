@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/test/freeport"
 )
 
 // screenshots is a folder to keep what the browser showed, for people to look at.
@@ -124,12 +125,7 @@ const faults = `(() => {
 // onTCP starts the program where a browser finds it.
 func onTCP(t *testing.T, issuer *issuertest.Issuer, change ...func(*config)) (g *gate, origin string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+	port := freeport.Port(t)
 	origin = fmt.Sprintf("http://localhost:%d", port)
 	g = start(t, issuer, "memory", append(change, func(c *config) {
 		c.PublicURL, c.Audience, c.Listen = origin, issuertest.Audience, fmt.Sprintf("127.0.0.1:%d", port)

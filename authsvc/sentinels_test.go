@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // redises are three Redis with a Sentinel each, from the files of deploy/redis
@@ -39,7 +41,7 @@ func startRedises(t *testing.T) *redises {
 	r := &redises{t: t, dir: t.TempDir()}
 	r.certificate()
 	for i := range r.ports {
-		r.ports[i], r.sentinels[i] = freePort(t), freePort(t)
+		r.ports[i], r.sentinels[i] = freeport.Port(t), freeport.Port(t)
 	}
 	for i := range r.ports {
 		r.lay("redis.conf", i)
@@ -176,14 +178,4 @@ func (r *redises) certificate() {
 			r.t.Fatal(err)
 		}
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

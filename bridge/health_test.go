@@ -2,10 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // health asks an admin page for its status and its parts.
@@ -21,16 +22,6 @@ func health(t *testing.T, admin, page string) (status int, parts map[string]stri
 		t.Fatal(err)
 	}
 	return res.StatusCode, answer.Parts
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // TestReadinessIsWhatItSays: live whatever happens, ready only where a server
@@ -49,7 +40,7 @@ func TestReadinessIsWhatItSays(t *testing.T) {
 		"but not before a start": {server: "/bin/false"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			admin := freeAddr(t)
+			admin := freeport.Addr(t)
 			server := tc.server
 			if server == "" {
 				newRecord(t)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/goleak"
+
+	"gatehouse/test/freeport"
 )
 
 // childMode makes this test binary the stdio server behind the bridge.
@@ -64,12 +65,7 @@ func start(t *testing.T, args ...string) (base string) {
 // startBefore is start with another stdio server.
 func startBefore(t *testing.T, server string, args ...string) (base string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := freeport.Addr(t)
 	t.Setenv(childMode, "1")
 	ctx, stop := context.WithCancel(context.Background())
 	var log bytes.Buffer

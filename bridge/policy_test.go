@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"gatehouse/bridge/internal/policy/policytest"
 	"gatehouse/internal/contract"
+	"gatehouse/test/freeport"
 )
 
 const policyCases = 60
@@ -132,12 +132,7 @@ func startGoverned(t *testing.T, policy string, args ...string) *governed {
 	if err := os.WriteFile(g.file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := l.Addr().String()
-	_ = l.Close()
+	admin := freeport.Addr(t)
 	g.admin = "http://" + admin
 	g.base = start(t, append([]string{
 		"--admin-listen", admin, "--policy", g.file, "--identity", "signed", "--identity-keys", g.signers.URL + contract.PathKeys,

@@ -2,9 +2,7 @@ package bridge_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"gatehouse/test/freeport"
 )
 
 // childMode makes this test binary the stdio server behind the bridge.
@@ -88,7 +88,7 @@ func start(t *testing.T, flags ...string) *bridge {
 
 func startArgs(t *testing.T, args ...string) *bridge {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := freeport.Addr(t)
 	b := &bridge{base: "http://" + addr, log: &logBuffer{}, ended: make(chan struct{})}
 	b.cmd = exec.Command(program, append([]string{"--listen", addr}, args...)...)
 	b.cmd.Env = append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")
@@ -130,17 +130,6 @@ func (b *bridge) stop(t *testing.T) {
 }
 
 func tailOf(s string, n int) string { return s[max(0, len(s)-n):] }
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // eventually waits for a condition, 20 s at most.
 func eventually(t *testing.T, what string, true_ func() bool) {

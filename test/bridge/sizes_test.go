@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // TestResultOf60MB: under 1 s and an RSS under 4 times its size. The time is
@@ -101,7 +103,7 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 
 // TestSessionsLeaveNothing opens and closes 500 sessions of both older eras.
 func TestSessionsLeaveNothing(t *testing.T) {
-	admin := freeAddr(t)
+	admin := freeport.Addr(t)
 	b := start(t, "--admin-listen", admin, "--max-user-sessions", "600")
 	pid := b.cmd.Process.Pid
 	life := func() { // of one session
@@ -149,7 +151,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 // each. What a stream weighs is in make bench, beside the bare handler.
 func TestIdleStreams(t *testing.T) {
 	const streams = 2000
-	admin := freeAddr(t)
+	admin := freeport.Addr(t)
 	b := start(t, "--isolation", "shared", "--admin-listen", admin, "--max-sessions", "2100", "--max-user-sessions", "2100")
 	before, goroutines := residentKB(t, b.cmd.Process.Pid, "VmRSS"), gauge(t, admin, "go_goroutines")
 	all := make([]*sseClient, streams)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"gatehouse/test/conformance"
+	"gatehouse/test/freeport"
 )
 
 const (
@@ -62,12 +62,7 @@ func build(t *testing.T, args ...string) {
 // start runs the bridge on a free port in front of the child.
 func start(t *testing.T, bridge, child string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := freeport.Addr(t)
 	var log bytes.Buffer
 	cmd := exec.Command(bridge, "--listen", addr, "--identity", "none", "--", child)
 	cmd.Stderr = &log

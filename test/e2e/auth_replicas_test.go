@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // Two replicas are asked 200 times at once for a session whose token has just
@@ -76,7 +77,7 @@ func TestNativeTwoReplicasRefreshOnce(t *testing.T) {
 func secondReplica(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	public, internal := freeAddr(t), freeAddr(t)
+	public, internal := freeport.Addr(t), freeport.Addr(t)
 	cmd := exec.Command(filepath.Join(repository(t), "bin", "authsvc"), "--listen", public, "--internal-listen", internal,
 		"--public-url", gate.URL, "--issuer", gate.Issuer, "--client-id", "mcp-gateway",
 		"--client-secret-file", filepath.Join(gate.Dir, "client-secret"), "--redis-url", fmt.Sprintf("redis://127.0.0.1:%d", gate.Ports.Redis))
@@ -106,14 +107,4 @@ func secondReplica(t *testing.T) string {
 		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 	})
 	return "http://" + public
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

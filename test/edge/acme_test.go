@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // unlimited is for one caller that stands for thousands.
@@ -89,17 +91,17 @@ func pebble(t *testing.T, g *gate) acmeServer {
 	if _, err := fmt.Sscan(plain, &httpPort); err != nil {
 		t.Fatal(err)
 	}
-	api, dns := freePort(t), freePort(t)
+	api, dns := freeport.Port(t), freeport.Port(t)
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": fmt.Sprintf("127.0.0.1:%d", api), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", freePort(t)),
-		"certificate": cert, "privateKey": key, "httpPort": httpPort, "tlsPort": freePort(t), "ocspResponderURL": "",
+		"listenAddress": fmt.Sprintf("127.0.0.1:%d", api), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)),
+		"certificate": cert, "privateKey": key, "httpPort": httpPort, "tlsPort": freeport.Port(t), "ocspResponderURL": "",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "pebble.json"), string(config))
 	background(t, nil, "pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", fmt.Sprintf("127.0.0.1:%d", dns),
-		"-http01", "", "-https01", "", "-tlsalpn01", "", "-management", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+		"-http01", "", "-https01", "", "-tlsalpn01", "", "-management", fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)))
 	background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, "pebble",
 		"-config", filepath.Join(dir, "pebble.json"), "-dnsserver", fmt.Sprintf("127.0.0.1:%d", dns))
 	s := acmeServer{ca: cert, directory: fmt.Sprintf("https://localhost:%d/dir", api)}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
 )
 
@@ -33,7 +34,7 @@ func startFleet(t *testing.T) *fleet {
 	f := &fleet{bridges: map[string]*exec.Cmd{}}
 	addrs := map[string]string{}
 	for _, node := range []string{"a", "b", "c"} {
-		addrs[node] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		addrs[node] = fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))
 		cmd := exec.Command(filepath.Join(bin, "bridge"), "--listen="+addrs[node], "--node="+node, "--identity=none", "--", filepath.Join(bin, "demo"))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

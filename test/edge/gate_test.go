@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
 )
 
@@ -106,7 +107,7 @@ func start(t *testing.T, o options) *gate {
 // behind starts what stands behind nginx, and makes a certificate.
 func behind(t *testing.T, o *options) (g *gate, auth string, bridges []string) {
 	t.Helper()
-	g = &gate{dir: t.TempDir(), ports: [2]int{freePort(t), freePort(t)}}
+	g = &gate{dir: t.TempDir(), ports: [2]int{freeport.Port(t), freeport.Port(t)}}
 	if o.auth == nil {
 		o.auth = allow
 	}
@@ -193,26 +194,6 @@ func counting(n *atomic.Int64) func(net.Conn, http.ConnState) {
 			n.Add(1)
 		}
 	}
-}
-
-// lastPort walks through ports below those that the kernel gives out: a port
-// from there could be somebody's again before nginx has it.
-var lastPort atomic.Int32
-
-const firstPort, ports = 10000, 20000
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range ports {
-		port := firstPort + (os.Getpid()*41+int(lastPort.Add(1)))%ports
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 func run(t *testing.T, name string, args ...string) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
 )
 
@@ -12,7 +13,7 @@ import (
 // starts again. Without a session the same outage is a 503.
 func TestASessionOfADeadNodeIsGone(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{values: stack.NginxValues{Nodes: map[string]string{"b": fmt.Sprintf("127.0.0.1:%d", freePort(t))}}})
+	g := start(t, options{values: stack.NginxValues{Nodes: map[string]string{"b": fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))}}})
 	session := ".abcdefgh." + strings.Repeat("a", 26)
 	for _, request := range [][2]string{{"POST", "/mcp"}, {"POST", "/message?sessionId=b" + session}, {"GET", "/mcp"}} {
 		res, body := g.do(t, request[0], request[1], "", "Authorization", bearer, "Mcp-Session-Id", "b"+session)

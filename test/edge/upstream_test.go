@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
 )
 
@@ -66,7 +67,7 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 	t.Parallel()
 	old, port := listenAt(t, "127.0.0.2:0", "old")
 	listenAt(t, "127.0.0.3:"+port, "new")
-	dns, management := freePort(t), freePort(t)
+	dns, management := freeport.Port(t), freeport.Port(t)
 	background(t, nil, "pebble-challtestsrv", "-defaultIPv4", old, "-defaultIPv6", "", "-dns01", fmt.Sprintf("127.0.0.1:%d", dns),
 		"-http01", "", "-https01", "", "-tlsalpn01", "", "-management", fmt.Sprintf("127.0.0.1:%d", management))
 	until(t, "the name server answers", func() bool {

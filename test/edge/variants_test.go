@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
 )
 
@@ -85,7 +86,7 @@ func TestBehindAnotherProxyAtASubPath(t *testing.T) {
 	g := start(t, options{auth: refuse(401), values: stack.NginxValues{
 		Prefix: "/team-a", Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n",
 	}})
-	outer, dir := freePort(t), t.TempDir()
+	outer, dir := freeport.Port(t), t.TempDir()
 	write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`worker_processes 1; pid %[1]s/nginx.pid; error_log %[1]s/error.log; events { }
 http {
     access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; scgi_temp_path %[1]s/s; uwsgi_temp_path %[1]s/u;

@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +24,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"gatehouse/test/freeport"
 )
 
 const (
@@ -142,12 +143,7 @@ func serverArgs(t *testing.T) []string {
 // connect puts the server behind a bridge and opens a session with it.
 func connect(t *testing.T, api, botToken string) *mcp.ClientSession {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	addr := freeport.Addr(t)
 	bridge := filepath.Join(t.TempDir(), "bridge")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bridge, filepath.Join(root(t), "bridge")).CombinedOutput(); err != nil {
 		t.Fatalf("build the bridge: %v\n%s", err, out)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // Part is one program of the gate.
@@ -159,14 +161,18 @@ func listens(addr string) func(context.Context) error {
 	}
 }
 
-// free checks that nobody has the port, or picks one for 0.
+// free checks that nobody has the port, or picks one for 0 that is this
+// process's until its end.
 func free(name string, port int) (int, error) {
+	if port == 0 {
+		port, _, err := freeport.Reserve()
+		return port, err
+	}
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return 0, fmt.Errorf("%s: port %d is taken; end what holds it, or choose another", name, port)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return port, l.Close()
 }
 
 // clientFor speaks to the gate from the local address from, nil for any.

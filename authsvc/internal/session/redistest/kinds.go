@@ -13,30 +13,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // ACL is what the store's user needs and no more; deploy/redis/users.acl gives
 // it these.
 const ACL = "resetchannels &gatehouse:* ~gatehouse:* -@all +get +set +del +eval +evalsha +publish +subscribe +unsubscribe +ping +hello"
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // the port is free again either way
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 func onPort(t testing.TB, args ...string) *Server {
 	t.Helper()
-	port := freePort(t)
-	addr := "127.0.0.1:" + port
+	addr := freeport.Addr(t)
+	_, port, _ := net.SplitHostPort(addr)
 	return run(t, &Server{URL: "redis://" + addr, listen: [2]string{"tcp", addr}, argv: append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", dir(t),
 	}, args...)})
@@ -56,8 +48,8 @@ func StartACL(t testing.TB) *Server {
 // its own CA vouches for.
 func StartTLS(t testing.TB) *Server {
 	t.Helper()
-	home, port := dir(t), freePort(t)
-	addr := "127.0.0.1:" + port
+	home, addr := dir(t), freeport.Addr(t)
+	_, port, _ := net.SplitHostPort(addr)
 	cert, key := certificate(t, home)
 	pemCA, err := os.ReadFile(cert)
 	if err != nil {
@@ -114,7 +106,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at := freePort(t)
+	at := strconv.Itoa(freeport.Port(t))
 	sentinel := &Server{listen: [2]string{"tcp", "127.0.0.1:" + at}, argv: []string{conf, "--sentinel", "--port", at, "--bind", "127.0.0.1"}}
 	run(t, sentinel)
 	await(t, "the sentinel knows the replica", func() error {
@@ -133,7 +125,7 @@ func StartCluster(t testing.TB) string {
 	create := []string{"--cluster", "create"}
 	var ports []string
 	for range 3 {
-		s := onPort(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t))
+		s := onPort(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freeport.Port(t)))
 		_, port, _ := net.SplitHostPort(s.listen[1])
 		ports, create = append(ports, port), append(create, s.listen[1])
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gatehouse/test/freeport"
 )
 
 // Spec says what to start.
@@ -106,13 +108,10 @@ func (p *Proc) Stop() {
 	<-p.done
 }
 
-// FreeAddr is a loopback address that nobody listens on just now.
+// FreeAddr is a loopback address that is this process's until its end.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	port, _, err := freeport.Reserve()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
 }
 
 // Port is the port of host:port.
