@@ -15,6 +15,7 @@ policy-fuzz: ## Fuzz the readers of policies, params and trace contexts and the 
 TEST_PARTS += observe-check
 
 .PHONY: observe-check
-observe-check: ## Prometheus configuration, alert rules and their tests, by promtool
+observe-check: ## Prometheus configuration, alert rules and their tests, by promtool, and the dashboard by Grafana's schemas
 	promtool check config deploy/prometheus/prometheus.yml deploy/prometheus/compose.yml
 	cd deploy/prometheus && promtool test rules rules_test.yml
+	cd test/grafana && go run . ../../deploy/grafana/dashboards/gatehouse.json ../../deploy/grafana/provisioning/datasources/prometheus.yml
