@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,28 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer gate.Close()
-	return m.Run()
+	code := m.Run()
+	if log := gate.Part(stack.Keycloak).Log(); code != 0 && log != "" {
+		complaints(log)
+	}
+	return code
+}
+
+// complaints prints the last of what Keycloak warned of: a refused login stands
+// there with its reason.
+func complaints(log string) {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, " WARN ") || strings.Contains(line, " ERROR ") {
+			lines = append(lines, line)
+		}
+	}
+	fmt.Print("of Keycloak's log:\n", strings.Join(lines[max(0, len(lines)-40):], ""))
 }
 
 func start(dir string) (*stack.Stack, error) {

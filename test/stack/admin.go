@@ -101,10 +101,30 @@ func (s *Stack) exchange(req *http.Request, out any) error {
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s", req.Method, req.URL.Path, res.Status)
+		return fmt.Errorf("%s %s: %s%s", req.Method, req.URL.Path, res.Status, reason(body))
 	}
 	if out == nil {
 		return nil
 	}
 	return json.Unmarshal(body, out)
+}
+
+// reason is what Keycloak says of an error, after a colon; "" where it says
+// nothing. RFC 6749 section 5.2 has the first two, its admin API the last.
+func reason(body []byte) string {
+	var said struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Message     string `json:"errorMessage"`
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return ""
+	}
+	text := ""
+	for _, part := range []string{said.Error, said.Description, said.Message} {
+		if part != "" {
+			text += ": " + part
+		}
+	}
+	return text
 }
