@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"gatehouse/bridge/internal/rpc"
@@ -14,8 +15,9 @@ const maxArgDepth = 32
 
 // decodeArgs reads the arguments of a call for an expression: integers as
 // int64, other numbers as float64. It is stricter than encoding/json: a name
-// twice, bytes that are not UTF-8 or more than maxArgDepth levels are refused,
-// because the child could read something else than the policy did.
+// twice (in whatever case: Go's own decoder takes one for the other), bytes that
+// are not UTF-8 or more than maxArgDepth levels are refused, because the child
+// could read something else than the policy did.
 func decodeArgs(raw []byte) (map[string]any, error) {
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return map[string]any{}, nil
@@ -62,7 +64,7 @@ func decodeValue(raw []byte, depth int) (any, error) {
 
 func decodeObject(raw []byte, depth int) (any, error) {
 	object := map[string]any{}
-	return object, rpc.EachMember(raw, func(key, value rpc.Span) error {
+	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
 		name, err := unquote(raw[key.Start:key.End])
 		if err != nil {
 			return err
@@ -73,6 +75,30 @@ func decodeObject(raw []byte, depth int) (any, error) {
 		object[name], err = decodeValue(raw[value.Start:value.End], depth+1)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return object, oneCase(object)
+}
+
+// oneCase refuses two names that differ in case only. Most names are lower
+// case and cost nothing.
+func oneCase(object map[string]any) error {
+	var folded map[string]bool
+	for name := range object {
+		lower := strings.ToLower(strings.ToUpper(name)) // both: some letters have one way only
+		if lower == name {
+			continue
+		}
+		if _, twice := object[lower]; twice || folded[lower] {
+			return fmt.Errorf("%w: argument %q stands there in other case too", errJSON, name)
+		}
+		if folded == nil {
+			folded = map[string]bool{}
+		}
+		folded[lower] = true
+	}
+	return nil
 }
 
 func decodeArray(raw []byte, depth int) (any, error) {

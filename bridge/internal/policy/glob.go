@@ -15,7 +15,7 @@ type glob struct {
 	deep   []bool   // whether that * crosses a slash
 }
 
-const maxStars = 8 // each star may backtrack: a pattern needs few
+const maxStars = 8 // a pattern needs few
 
 func compileGlob(pattern string, slashes bool) (glob, error) {
 	if pattern == "" {
@@ -53,28 +53,55 @@ func (g glob) match(name string) bool {
 	return matchStars(g.parts, g.deep, name[len(g.prefix):])
 }
 
-// matchStars matches the rest of a name against the stars that are left. The
-// last star takes its part from the end, so that one star never backtracks.
+// matchStars matches the rest of a name. The leftmost place is the best one for
+// every part: what can follow a later place can follow it too, but for a slash
+// that the next star must not cross. So only the last star that crosses
+// slashes is moved on, and then behind the next slash, which keeps the time
+// linear in a name that the client chose.
 func matchStars(parts []string, deep []bool, name string) bool {
-	part := parts[0]
-	if len(parts) == 1 {
-		run, ok := strings.CutSuffix(name, part)
-		return ok && (deep[0] || strings.IndexByte(run, '/') < 0)
-	}
-	for from := 0; ; {
-		at := strings.Index(name[from:], part)
-		if at < 0 {
-			return false
-		}
-		at += from
-		if !deep[0] && strings.IndexByte(name[:at], '/') >= 0 {
-			return false
-		}
-		if matchStars(parts[1:], deep[1:], name[at+len(part):]) {
+	last, back, behind := len(parts)-1, -1, 0 // behind the part of the star to go back to
+	for i, from := 0, 0; ; {
+		end := placeOf(parts[i], deep[i], i == last, name, from)
+		switch {
+		case end >= 0 && i == last:
 			return true
+		case end >= 0 && deep[i]:
+			back, behind = i, end
+		case end >= 0:
+		case deep[i] || back < 0:
+			return false
+		default:
+			slash := strings.IndexByte(name[behind:], '/')
+			if slash < 0 {
+				return false
+			}
+			i, from = back, behind+slash+1-len(parts[back])
+			continue
 		}
-		from = at + 1
+		i, from = i+1, end
 	}
+}
+
+// placeOf returns where a part ends that stands behind a star which begins at
+// from, or -1.
+func placeOf(part string, deep, last bool, name string, from int) int {
+	rest := name[from:]
+	if last {
+		run, ok := strings.CutSuffix(rest, part)
+		if ok && (deep || strings.IndexByte(run, '/') < 0) {
+			return len(name)
+		}
+		return -1
+	}
+	if !deep {
+		if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+			rest = rest[:min(len(rest), slash+len(part))]
+		}
+	}
+	if at := strings.Index(rest, part); at >= 0 {
+		return from + at + len(part)
+	}
+	return -1
 }
 
 type globs []glob

@@ -72,6 +72,9 @@ func TestDecide(t *testing.T) {
 		"the condition fails":         {writer, "slack", policy.Tool, "send_message", `{"channel":"general"}`, policy.Denied, "writers", ""},
 		"the condition has no value":  {writer, "slack", policy.Tool, "send_message", `{}`, policy.Denied, "writers", ""},
 		"an argument twice":           {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","channel":"general"}`, policy.Denied, "writers", ""},
+		"an argument in two cases":    {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","Channel":"general"}`, policy.Denied, "writers", ""},
+		"two cases, neither lower":    {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","x":{"Ab":1,"aB":2}}`, policy.Denied, "writers", ""},
+		"a name in upper case":        {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","threadTS":1}`, policy.Allowed, "writers", ""},
 		"arguments are no object":     {writer, "slack", policy.Tool, "send_message", `["dev"]`, policy.Denied, "writers", ""},
 		"the next rule grants":        {bob, "slack", policy.Tool, "send_message", `{"channel":"general"}`, policy.Allowed, "admins", ""},
 		"deny wins":                   {bob, "slack", policy.Tool, "danger_zone", "", policy.Denied, "never", ""},
@@ -192,4 +195,22 @@ func FuzzParse(f *testing.F) {
 			t.Error("a fault without a word")
 		}
 	})
+}
+
+// TestArgumentsAreThoseOfTheCall: what a client adds where no server looks for
+// arguments meets no condition.
+func TestArgumentsAreThoseOfTheCall(t *testing.T) {
+	p := mustParse(t, "default: deny\nrules:\n- {name: dev, prompts: [p], resources: ['x:/a'], when: args.team == 'dev'}\n")
+	for params, method := range map[string]string{
+		`{"ref":{"type":"ref/prompt","name":"p","arguments":{"team":"dev"}},"argument":{"name":"team","value":"ops"}}`: "completion/complete",
+		`{"uri":"x:/a","arguments":{"team":"dev"}}`: "resources/read",
+	} {
+		items, err := policy.AppendItems(nil, method, []byte(params))
+		if err != nil || len(items) != 1 {
+			t.Fatalf("%s: %v, %v", method, items, err)
+		}
+		if d := p.Decide(user("", ""), "s", items[0].Kind, items[0].Name, items[0].Args); d.Outcome != policy.Denied {
+			t.Errorf("%s: %v by arguments that the server never reads", method, d.Outcome)
+		}
+	}
 }

@@ -22,9 +22,9 @@ type Item struct {
 func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 	switch method {
 	case "tools/call":
-		return named(to, Tool, "name", params)
+		return called(to, Tool, params)
 	case "prompts/get":
-		return named(to, Prompt, "name", params)
+		return called(to, Prompt, params)
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
 		return named(to, Resource, "uri", params)
 	case "completion/complete":
@@ -35,16 +35,31 @@ func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 	return to, nil
 }
 
-func named(to []Item, kind Kind, field string, params []byte) ([]Item, error) {
-	found, err := pick(params, field, "arguments")
+// called is what the server is given the arguments for.
+func called(to []Item, kind Kind, params []byte) ([]Item, error) {
+	found, err := pick(params, "name", "arguments")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	name, err := unquote(found[0].value)
+	return item(to, kind, "name", found[0], found[1].value)
+}
+
+// named has no arguments: what a client writes where no server looks must not
+// meet a condition.
+func named(to []Item, kind Kind, field string, params []byte) ([]Item, error) {
+	found, err := pick(params, field)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	return item(to, kind, field, found[0], nil)
+}
+
+func item(to []Item, kind Kind, field string, at member, args []byte) ([]Item, error) {
+	name, err := unquote(at.value)
 	if err != nil || name == "" {
 		return nil, fmt.Errorf("%w: %s is missing or not a string", ErrRequest, field)
 	}
-	return append(to, Item{Kind: kind, Name: name, Args: found[1].value}), nil
+	return append(to, Item{Kind: kind, Name: name, Args: args}), nil
 }
 
 // completed governs completion/complete by the prompt or the resource template
