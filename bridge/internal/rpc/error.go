@@ -54,3 +54,12 @@ const (
 	Version20251125 = "2025-11-25"
 	Version20260728 = "2026-07-28"
 )
+
+// HasSessions reports whether v is a version that begins with initialize.
+func HasSessions(v string) bool {
+	switch v {
+	case Version20241105, Version20250326, Version20250618, Version20251125:
+		return true
+	}
+	return false
+}

@@ -232,6 +232,18 @@ func EachMember(raw []byte, visit func(key, value Span) error) error {
 	return s.over()
 }
 
+// MemberOf is where the value of a member stands in the object that raw holds;
+// no place where there is none.
+func MemberOf(raw []byte, name string) (at Span) {
+	_ = EachMember(raw, func(key, value Span) error { // what is no object has none
+		if Text(raw[key.Start:key.End]) == name {
+			at = value
+		}
+		return nil
+	})
+	return at
+}
+
 // EachItem walks the array that raw holds.
 func EachItem(raw []byte, visit func(Span) error) error {
 	s := scanner{b: raw}

@@ -124,8 +124,22 @@ func (s *Session) answerInitialize(c *Conn, m *rpc.Message, sink Sink) error {
 	if c.ready.Modern {
 		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
 	}
-	sink.Push(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(m.ID(), c.ready.Result)})
+	sink.Push(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(m.ID(), agreed(m.Params(), c.ready.Result))})
 	return nil
+}
+
+// agreed is the result with the version that the client asked for, where that
+// is older than what the bridge agreed on with the child: a server that supports
+// the version asked for must answer with it (2025-11-25, lifecycle), and each of
+// these versions only adds to the one before.
+func agreed(params, result []byte) []byte {
+	const member = "protocolVersion"
+	at, from := rpc.MemberOf(result, member), rpc.MemberOf(params, member)
+	asked := params[from.Start:from.End]
+	if name := rpc.Text(asked); !rpc.HasSessions(name) || name >= rpc.Text(result[at.Start:at.End]) {
+		return result
+	}
+	return rpc.AppendEdited(nil, result, rpc.Edit{At: at, With: asked})
 }
 
 func (s *Session) remember(line []byte) {

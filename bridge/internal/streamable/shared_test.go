@@ -55,6 +55,36 @@ func TestASharedChildIsInitializedOnce(t *testing.T) {
 	}
 }
 
+// TestTheVersionOnASharedChildIsTheOneAskedFor: the bridge asked the child for
+// the last version, and a client of an older one cannot take that.
+func TestTheVersionOnASharedChildIsTheOneAskedFor(t *testing.T) {
+	for name, tc := range map[string]struct{ child, asked, answered string }{
+		"the oldest here": {fronttest.Plain, "2025-03-26", "2025-03-26"},
+		"one between":     {fronttest.Plain, "2025-06-18", "2025-06-18"},
+		"the last":        {fronttest.Plain, "2025-11-25", "2025-11-25"},
+		"of no session":   {fronttest.Plain, "2026-07-28", "2025-11-25"},
+		"none there is":   {fronttest.Plain, "1.0", "2025-11-25"},
+		"an older child":  {"2025-03-26", "2025-06-18", "2025-03-26"},
+		"a child of 2024": {"2024-11-05", "2025-11-25", "2025-03-26"}, // the Java client refuses 2024-11-05 here
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, fronttest.Options{Child: tc.child, Isolation: session.Shared})
+			r := g.Do(t, http.MethodPost, "/", fronttest.Initialize(tc.asked))
+			if want := `}},"protocolVersion":"` + tc.answered + `","serverInfo"`; r.Status != http.StatusOK || !strings.Contains(r.Body, want) {
+				t.Errorf("%d %s; want %s", r.Status, r.Body, want)
+			}
+		})
+	}
+}
+
+// TestABatchOnASharedChild: 2025-03-26 has batches whoever the child serves.
+func TestABatchOnASharedChild(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{Isolation: session.Shared}), "2025-03-26")
+	if all := c.stream("[" + fronttest.Call("1", "echo", "one", 0) + "," + fronttest.Call("2", "echo", "two", 0) + "]").Rest(); len(all) != 2 {
+		t.Errorf("the batch was answered with %+v", all)
+	}
+}
+
 func TestEqualIDsOnASharedChild(t *testing.T) {
 	_, a, b := two(t)
 	half := a.stream(fronttest.Call("1", "half", "", 0))

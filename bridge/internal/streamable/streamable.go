@@ -60,15 +60,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // modernVersion tells whether the header names a version that is not one of
 // those with sessions: the front of 2026-07-28 knows how to refuse what nobody
 // speaks.
-func modernVersion(v string) bool { return v != "" && !legacy(v) }
-
-func legacy(v string) bool {
-	switch v {
-	case rpc.Version20241105, rpc.Version20250326, rpc.Version20250618, rpc.Version20251125:
-		return true
-	}
-	return false
-}
+func modernVersion(v string) bool { return v != "" && !rpc.HasSessions(v) }
 
 func (f *Front) post(w http.ResponseWriter, r *http.Request) {
 	if !f.wants(w, r) {
@@ -118,7 +110,7 @@ func (f *Front) wants(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (f *Front) version(w http.ResponseWriter, r *http.Request) bool {
-	if v := r.Header.Get(headerVersion); v != "" && !legacy(v) {
+	if modernVersion(r.Header.Get(headerVersion)) {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "MCP-Protocol-Version is not one that this server speaks")
 		return false
 	}
@@ -282,20 +274,15 @@ func agreed(body []byte) ([]byte, string) {
 	if err != nil {
 		return body, ""
 	}
-	result, at := m.Result(), rpc.Span{}
-	_ = rpc.EachMember(result, func(key, value rpc.Span) error { // of no object there is none
-		if rpc.Text(result[key.Start:key.End]) == "protocolVersion" {
-			at = value
-		}
-		return nil
-	})
+	result := m.Result()
+	at := rpc.MemberOf(result, "protocolVersion")
 	version := rpc.Text(result[at.Start:at.End])
 	switch {
 	case version == rpc.Version20241105:
 		start := m.ResultSpan().Start
 		place := rpc.Span{Start: start + at.Start, End: start + at.End}
 		return rpc.AppendEdited(nil, body, rpc.Edit{At: place, With: []byte(`"` + rpc.Version20250326 + `"`)}), rpc.Version20250326
-	case legacy(version):
+	case rpc.HasSessions(version):
 		return body, version
 	}
 	return body, ""
