@@ -148,7 +148,7 @@ func (c *Conn) ended(cause error) {
 	c.mu.Lock()
 	c.dead = dead
 	calls := c.calls
-	c.calls, c.tokens = map[string]*Call{}, map[string]*Call{}
+	c.calls, c.tokens, c.asked = map[string]*Call{}, map[string]*Call{}, map[string]question{}
 	links := c.links
 	c.links = map[*Link]struct{}{}
 	for l := range links {

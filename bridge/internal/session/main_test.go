@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -16,7 +17,11 @@ import (
 const childMode = "GATEHOUSE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childMode) != "" {
+	switch mode := os.Getenv(childMode); {
+	case filepath.IsAbs(mode):
+		strictChild(mode)
+		return
+	case mode != "":
 		markingChild()
 		return
 	}

@@ -1,42 +1,83 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"strconv"
+	"sync"
 
 	"gatehouse/bridge/internal/rpc"
 )
 
-// settings are what a client told its child for good: a child that takes the
-// place of one that ended must be told it again, or the client waits for
-// updates that never come.
+// settings are what a client told its child for good, and the child took: a
+// child that takes the place of one that ended must be told it again, or the
+// client waits for updates that never come.
 type settings struct {
+	mu    sync.Mutex        // its own: an answer may come under the lock of a Conn
 	level []byte            // raw params of the last logging/setLevel
 	uris  map[string][]byte // raw params of each resources/subscribe in force
+	bytes int               // of all of it
 }
 
-const maxURIs = 1024 // subscriptions that are remembered for one session
+const maxKept = 128 << 10 // bytes of settings that are remembered for one session
 
-// note remembers a request that settles something.
-func (s *Session) note(m *rpc.Message) {
+// settling is the sink of a request that settles something once it is granted.
+type settling struct {
+	Sink
+	kept        *settings
+	method, uri string
+	params      []byte
+}
+
+// settles puts a settling before the sink where the request needs it. What the
+// policy or the child refuses, or what ends the child, is told to no other.
+func (s *Session) settles(m *rpc.Message, sink Sink) Sink {
 	switch m.Method {
 	case methodSetLevel, methodSubscribe, methodUnsubscribe:
-	default:
+		return &settling{sink, &s.kept, m.Method, m.URI(), m.Params()}
+	}
+	return sink
+}
+
+// Push implements Sink.
+func (s *settling) Push(e Event) bool {
+	if e.Final && !e.Failed && !e.Silent {
+		s.kept.note(s.method, s.uri, s.params)
+	}
+	return s.Sink.Push(e)
+}
+
+func (k *settings) note(method, uri string, params []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if method == methodSetLevel {
+		k.bytes -= len(k.level)
+		k.level = nil
+		if k.fits(len(params)) {
+			k.level = bytes.Clone(params) // not the whole body
+		}
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case m.Method == methodSetLevel:
-		s.kept.level = m.Params()
-	case m.Method == methodUnsubscribe:
-		delete(s.kept.uris, m.URI())
-	case len(s.kept.uris) < maxURIs:
-		if s.kept.uris == nil {
-			s.kept.uris = map[string][]byte{}
-		}
-		s.kept.uris[m.URI()] = m.Params()
+	if old, ok := k.uris[uri]; ok {
+		k.bytes -= len(uri) + len(old)
+		delete(k.uris, uri)
 	}
+	if method == methodUnsubscribe || !k.fits(len(uri)+len(params)) {
+		return
+	}
+	if k.uris == nil {
+		k.uris = map[string][]byte{}
+	}
+	k.uris[uri] = bytes.Clone(params)
+}
+
+// fits counts n more bytes where there is room for them.
+func (k *settings) fits(n int) bool {
+	if k.bytes+n > maxKept {
+		return false
+	}
+	k.bytes += n
+	return true
 }
 
 // restore tells a new child what the client told the last one. What it does
@@ -44,7 +85,7 @@ func (s *Session) note(m *rpc.Message) {
 func (s *Session) restore(link *Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.limits.Start)
 	defer cancel()
-	s.mu.Lock()
+	s.kept.mu.Lock()
 	var lines [][]byte
 	add := func(method string, params []byte) {
 		id := "gh-restore-" + strconv.Itoa(len(lines))
@@ -56,7 +97,7 @@ func (s *Session) restore(link *Link) {
 	for _, params := range s.kept.uris {
 		add(methodSubscribe, params)
 	}
-	s.mu.Unlock()
+	s.kept.mu.Unlock()
 	for _, line := range lines {
 		_, _ = link.ask(ctx, line)
 	}

@@ -86,8 +86,7 @@ func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Messa
 			return nil, s.answerInitialize(link.conn, m, sink)
 		}
 	}
-	s.note(m)
-	return link.callAs(ctx, s.as(who), m, sink)
+	return link.callAs(ctx, s.as(who), m, s.settles(m, sink))
 }
 
 // as is the session's caller with the identity of one request. The fronts give
@@ -150,14 +149,31 @@ func (s *Session) remember(line []byte) {
 
 // Send passes on a notification or a response of the client.
 func (s *Session) Send(ctx context.Context, m *rpc.Message) error {
+	if m.Kind == rpc.Response {
+		return s.respond(m)
+	}
 	link, err := s.live(ctx, false)
 	if err != nil {
 		return err
 	}
-	if m.Kind == rpc.Response {
-		return link.Respond(m)
-	}
 	return link.Notify(m)
+}
+
+// respond waits for no child and starts none: the one that asked may need the
+// answer to become ready, and where it has ended nobody wants it.
+func (s *Session) respond(m *rpc.Message) error {
+	s.mu.Lock()
+	s.used = time.Now()
+	link, ended := s.link, s.ended
+	s.mu.Unlock()
+	switch {
+	case ended != nil:
+		return &rpc.Error{Code: rpc.CodeSession, Message: ended.Error()}
+	case link == nil:
+		s.server.dropped()
+		return nil
+	}
+	return link.Respond(m)
 }
 
 // live returns the link to a child that lives, starting one where the last has
@@ -170,11 +186,12 @@ func (s *Session) live(ctx context.Context, first bool) (*Link, error) {
 		case s.ended != nil:
 			s.mu.Unlock()
 			return nil, &rpc.Error{Code: rpc.CodeSession, Message: s.ended.Error()}
+		case s.starting != nil: // its link may be there, but is not ready
 		case s.link != nil && s.link.conn.Dead() == nil:
 			link := s.link
 			s.mu.Unlock()
 			return link, nil
-		case s.starting == nil:
+		default:
 			s.starting = make(chan struct{})
 			s.mu.Unlock()
 			return s.start(ctx, first)
@@ -226,7 +243,11 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 	}
 	if !conn.shared {
 		if err := s.replay(conn, replay); err != nil {
-			return link, err
+			if conn.Dead() == nil {
+				s.restart.bad(time.Now(), "it did not take initialize again: "+err.Error())
+			}
+			s.release()
+			return nil, err
 		}
 	}
 	s.restore(link)
@@ -253,8 +274,9 @@ func (s *Session) replay(conn *Conn, line []byte) error {
 	if err != nil {
 		return err
 	}
-	defer quiet.leave()
-	if _, err := quiet.ask(ctx, line); err != nil {
+	_, err = quiet.ask(ctx, line)
+	quiet.leave() // what the child asks from now on is for the client
+	if err != nil {
 		return err
 	}
 	return conn.write([]byte(initializedLine))

@@ -1,0 +1,276 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
+)
+
+// What a file in the folder of a strict child makes it do.
+const (
+	holds   = "holds"   // be silent on initialize while the file is there
+	refuses = "refuses" // answer initialize with an error
+)
+
+// strictChild refuses what comes before it is initialised, as the Python SDK
+// does, and dies of the resource "poison".
+func strictChild(dir string) {
+	is := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	ready, told := false, []string{}
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 16<<20)
+	for in.Scan() {
+		var r struct {
+			ID     json.RawMessage
+			Method string
+			Params struct{ Name, URI, Level string }
+		}
+		_ = json.Unmarshal(in.Bytes(), &r)
+		answer := fmt.Sprintf(`"result":{"told":%q}`, strings.Join(told, " "))
+		switch {
+		case r.Method == "notifications/initialized":
+			ready = true
+		case r.Method == "initialize" && is(refuses):
+			answer = `"error":{"code":-32602,"message":"not today"}`
+		case r.Method == "initialize":
+			for is(holds) {
+				time.Sleep(time.Millisecond) // the test takes the file away
+			}
+			answer = `"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"strict","version":"1"}}`
+		case !ready:
+			answer = `"error":{"code":-32600,"message":"before initialization was complete"}`
+		case r.Params.Name == "die" || r.Params.URI == "poison":
+			os.Exit(7)
+		case r.Params.URI+r.Params.Level != "":
+			told = append(told, r.Params.URI+r.Params.Level)
+		}
+		if r.ID != nil {
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", r.ID, answer)
+		}
+	}
+}
+
+// strict is a session on a strict child.
+type strict struct {
+	*Session
+	t   *testing.T
+	dir string
+}
+
+func newStrict(t *testing.T, guard Guard) *strict {
+	t.Helper()
+	starter, dir, limits := child.NewStarter(), t.TempDir(), DefaultLimits()
+	server := NewServer(ServerConfig{
+		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0")}, Starter: starter,
+		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
+		Isolation: PerSession, Limits: limits, Log: zerolog.Nop(), Guard: guard,
+	})
+	table := NewTable("", limits, server)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := table.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		starter.Close()
+	})
+	s := &strict{t: t, dir: dir}
+	s.Session = openOn(t, table, server)
+	return s
+}
+
+func openOn(t *testing.T, table *Table, server *Server) *Session {
+	t.Helper()
+	s, err := table.Open(server, contract.Identity{Subject: "alice"}, "sse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// message parses what the test itself wrote.
+func message(t *testing.T, line string) *rpc.Message {
+	t.Helper()
+	m, err := rpc.ParseClient([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &m
+}
+
+// ask makes a request and waits for its answer; an error of the bridge is one
+// too.
+func (s *strict) ask(method, params string) string {
+	s.t.Helper()
+	q := NewQueue(1 << 20)
+	m := message(s.t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
+	if _, err := s.Call(context.Background(), &s.Owner, m, q); err != nil {
+		return err.Error()
+	}
+	for {
+		if e, ok, _ := q.Pop(); ok {
+			return string(e.Bytes())
+		}
+		<-q.Wake()
+	}
+}
+
+func (s *strict) initialize() {
+	s.t.Helper()
+	s.ask("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"s","version":"1"}}`)
+	if err := s.Send(context.Background(), message(s.t, initializedLine)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// dies ends the child, and waits until that is known.
+func (s *strict) dies() {
+	s.t.Helper()
+	conn := s.link.conn
+	s.ask("tools/call", `{"name":"die"}`)
+	<-conn.Done()
+}
+
+func (s *strict) told() string { s.t.Helper(); return s.ask("tools/call", `{"name":"told"}`) }
+
+func (s *strict) make(file string) func() {
+	s.t.Helper()
+	path := filepath.Join(s.dir, file)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() { _ = os.Remove(path) }
+}
+
+func TestNobodySpeaksToANewChildBeforeItIsInitialised(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	s.dies()
+	free := s.make(holds)
+	defer free()
+	first := make(chan string, 1)
+	go func() { first <- s.told() }()
+	eventually(t, "the new child is asked to initialise", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.link != nil && s.link.conn.Dead() == nil && s.link.conn.Busy() > 0
+	})
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Call(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`), NewQueue(1)); err == nil {
+		t.Error("a call went to a child that is not initialised")
+	}
+	if err := s.Send(gone, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
+		t.Errorf("an answer, for which the child may be waiting, has to wait: %v", err)
+	}
+	free()
+	if got := <-first; !strings.Contains(got, `"result"`) {
+		t.Errorf("the call that started the child: %s", got)
+	}
+}
+
+func TestAChildThatDoesNotInitialiseAgainIsGivenUp(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	s.dies()
+	free := s.make(refuses)
+	if got := s.told(); !strings.Contains(got, "not today") {
+		t.Errorf("the call that started the child: %s", got)
+	}
+	free()
+	if got := s.told(); !strings.Contains(got, `"result"`) {
+		t.Errorf("the next call: %s", got)
+	}
+}
+
+// TestAnAnswerStartsNoChild: whoever asked is gone.
+func TestAnAnswerStartsNoChild(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	s.dies()
+	if err := s.Send(context.Background(), message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
+		t.Error(err)
+	}
+	if n := s.server.Stats.Started.Load(); n != 1 {
+		t.Errorf("%d children were started", n)
+	}
+}
+
+// forbids refuses the resource "secret".
+type forbids struct{}
+
+func (forbids) Begin(_ context.Context, c *CallInfo) (Watch, error) {
+	if c.Name == "secret" {
+		return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "you may not"}
+	}
+	return nil, nil
+}
+
+// TestANewChildIsToldOnlyWhatTheLastOneTook: what the policy refused must not
+// come to the child by this way, and what killed the last child not at all.
+func TestANewChildIsToldOnlyWhatTheLastOneTook(t *testing.T) {
+	s := newStrict(t, forbids{})
+	s.initialize()
+	s.ask("resources/subscribe", `{"uri":"open"}`)
+	s.ask("logging/setLevel", `{"level":"error"}`)
+	if got := s.ask("resources/subscribe", `{"uri":"secret"}`); !strings.Contains(got, "you may not") {
+		t.Fatalf("the policy of the test does not work: %s", got)
+	}
+	conn := s.link.conn
+	s.ask("resources/subscribe", `{"uri":"poison"}`)
+	<-conn.Done()
+	if got := s.told(); !strings.Contains(got, `{"told":"error open"}`) {
+		t.Errorf("the new child was told %s", got)
+	}
+}
+
+// TestWhatIsKeptForANewChildIsBounded in bytes, not only in number.
+func TestWhatIsKeptForANewChildIsBounded(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	for i := range 20 {
+		s.ask("resources/subscribe", fmt.Sprintf(`{"uri":"u%d","pad":%q}`, i, strings.Repeat("x", maxKept/10)))
+	}
+	s.ask("logging/setLevel", fmt.Sprintf(`{"level":"info","pad":%q}`, strings.Repeat("x", 2*maxKept)))
+	total := len(s.kept.level)
+	for uri, params := range s.kept.uris {
+		total += len(uri) + cap(params)
+	}
+	if n := len(s.kept.uris); total > maxKept || n == 0 {
+		t.Errorf("%d bytes are kept of %d subscriptions, want at most %d", total, n, maxKept)
+	}
+	for uri := range s.kept.uris {
+		s.ask("resources/unsubscribe", `{"uri":"`+uri+`"}`)
+	}
+	if s.kept.bytes != len(s.kept.level) {
+		t.Errorf("nothing is kept, and %d bytes are counted", s.kept.bytes)
+	}
+}
+
+// eventually waits for a condition, 20 s at most.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("not in 20 s: %s", what)
+}
