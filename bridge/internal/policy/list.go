@@ -7,6 +7,10 @@ import (
 	"gatehouse/internal/contract"
 )
 
+// readResource is no list, but what one caller may read another may not: no
+// cache in between may share it.
+const readResource = "resources/read"
+
 // listing is where a method's result holds its items, and what names them.
 type listing struct {
 	kind  Kind
@@ -28,10 +32,10 @@ func listingOf(method string) (listing, bool) {
 	return listing{}, false
 }
 
-// Filters reports whether the answers to a method pass through FilterAnswer.
+// Filters reports whether the results of a method pass through FilterResult.
 func Filters(method string) bool {
 	_, ok := listingOf(method)
-	return ok
+	return ok || method == readResource
 }
 
 // FilterAnswer removes from the answer to a list method the items that the
@@ -61,9 +65,13 @@ func (p *Policy) FilterAnswer(user *contract.Identity, server, method string, me
 	return splice(message, top[0], result), nil
 }
 
-// FilterResult is FilterAnswer for the result alone. Where the result cannot
-// be read it returns an empty list beside the error, which is safe to pass on.
+// FilterResult is FilterAnswer for the result alone, and makes that of
+// resources/read the caller's own. Where the result cannot be read it returns
+// an empty one beside the error, which is safe to pass on.
 func (p *Policy) FilterResult(user *contract.Identity, server, method string, result []byte) ([]byte, error) {
+	if method == readResource {
+		return private(result)
+	}
 	list, ok := listingOf(method)
 	if !ok {
 		return result, nil
@@ -76,6 +84,17 @@ func (p *Policy) FilterResult(user *contract.Identity, server, method string, re
 		return []byte(`{"` + list.field + `":[]}`), fmt.Errorf("answer to %s: %w", method, err)
 	}
 	return kept, nil
+}
+
+func private(result []byte) ([]byte, error) {
+	found, err := pick(result, "cacheScope")
+	switch {
+	case err != nil:
+		return []byte(`{"contents":[]}`), fmt.Errorf("answer to %s: %w", readResource, err)
+	case found[0].value == nil:
+		return result, nil
+	}
+	return splice(result, found[0], []byte(`"private"`)), nil
 }
 
 // ListedNames calls visit with the name of each item of a list's result.

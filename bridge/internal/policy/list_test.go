@@ -125,3 +125,16 @@ func FuzzItems(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatOneCallerReadsIsNotSharedByACache(t *testing.T) {
+	p := mustParse(t, sample)
+	for in, want := range map[string]string{
+		`{"contents":[{"text":"a","cacheScope":1}],"cacheScope":"public","ttlMs":9}`: `{"contents":[{"text":"a","cacheScope":1}],"cacheScope":"private","ttlMs":9}`,
+		`{"contents":[]}`: `{"contents":[]}`,
+		`{"contents":[{"text":"a"}],"cacheScope":"private","cacheScope":"public"}`: `{"contents":[]}`,
+	} {
+		if got, _ := p.FilterResult(user("", ""), "s", "resources/read", []byte(in)); string(got) != want || !policy.Filters("resources/read") {
+			t.Errorf("%s became %s", in, got)
+		}
+	}
+}

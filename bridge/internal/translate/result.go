@@ -66,7 +66,7 @@ const (
 // missing is what 2026-07-28 wants of a result and this one has not.
 func missing(method string, o Object, serverInfo json.RawMessage) []Edit {
 	edits := addMissing(o, nil, "resultType", `"complete"`)
-	if Cacheable(method) {
+	if kind, ok := o.Text("resultType"); Cacheable(method) && (!ok || kind == "complete") { // an interim result carries no hints
 		edits = addMissing(o, edits, "ttlMs", "0")
 		edits = addMissing(o, edits, "cacheScope", `"private"`)
 	}

@@ -96,6 +96,10 @@ func TestOlderAnswersBecomeModern(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	interim := `{"resultType":"input_required","inputRequests":{}}` // carries no caching hints
+	if got := string(translate.ModernResult("resources/read", json.RawMessage(interim), nil)); got != interim {
+		t.Errorf("an interim result became %s", got)
+	}
 	if e := translate.ModernError("resources/read", json.RawMessage(`{"code":-32002,"message":"m","data":{"uri":"u"}}`)); e.Code != translate.CodeInvalidParams || string(e.Data) != `{"uri":"u"}` {
 		t.Errorf("resource not found: %+v", e)
 	}
