@@ -24,7 +24,7 @@ import (
 const (
 	maxWaiting = 1 << 20               // bytes that wait for the file, as counted by size
 	gather     = 50 * time.Millisecond // from a first record until it is written
-	recordSize = 400                   // of a record without its arguments, about
+	recordSize = 400                   // of a record without what a client can make long, about
 )
 
 // Record is one line. The names are those of the bridge's log and of nginx's
@@ -52,7 +52,9 @@ type Record struct {
 	Hidden []byte `json:"-"` // arguments of which ArgsHash is made when the line is
 }
 
-func (r *Record) size() int { return recordSize + len(r.Args) + len(r.Hidden) }
+func (r *Record) size() int {
+	return recordSize + len(r.Args) + len(r.Hidden) + len(r.Method) + len(r.Tool)
+}
 
 // Sink is an audit file. It is safe for concurrent use.
 type Sink struct {

@@ -227,3 +227,17 @@ func TestAFullDiskIsCountedAndToldOnce(t *testing.T) {
 		t.Errorf("dropped %d of 100, told %d times", s.Dropped(), told.Load())
 	}
 }
+
+// TestALongNameIsCounted: a refused call may bear any name, and costs nothing.
+func TestALongNameIsCounted(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "audit"), nil)
+	long := strings.Repeat("x", 1<<20)
+	for range 64 {
+		s.Write(&audit.Record{Tool: long})
+		s.Write(&audit.Record{Method: long})
+	}
+	s.Close()
+	if s.Dropped() == 0 {
+		t.Error("128 MiB waited, at most 1 MiB and a record may")
+	}
+}
