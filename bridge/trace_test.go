@@ -58,6 +58,20 @@ func TestOneTraceForOneCall(t *testing.T) {
 	}
 }
 
+// TestNoClientMakesSpanNames: a method that nobody defines is an attribute.
+func TestNoClientMakesSpanNames(t *testing.T) {
+	newRecord(t)
+	collector := tracingtest.New(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+	p := &streamablePeer{base: start(t)}
+	p.call(t, "", "x/"+strings.Repeat("y", 300), "", `{}`)
+	span := collector.Wait(t, "the call's", func(s tracingtest.Span) bool { return s.Attributes["mcp.method.name"] == "x/"+strings.Repeat("y", 254) })
+	if span.Name != "_OTHER" {
+		t.Errorf("span %+v", span)
+	}
+}
+
 // TestRelayIsExactWithoutTracing: what the client wrote reaches the child byte
 // for byte, also a trace context of its own.
 func TestRelayIsExactWithoutTracing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/attribute"
@@ -11,6 +12,10 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
+
+// sound is the text as protobuf takes it: one that is not UTF-8 would be the
+// loss of all spans that are sent with it.
+func sound(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 // Span is one piece of work. A nil Span is none.
 type Span struct{ span trace.Span }
@@ -23,7 +28,7 @@ func (s *Span) Set(attrs ...Attr) {
 	set := make([]attribute.KeyValue, 0, len(attrs))
 	for _, a := range attrs {
 		if a.Value != "" {
-			set = append(set, attribute.String(a.Key, a.Value))
+			set = append(set, attribute.String(a.Key, sound(a.Value)))
 		}
 	}
 	s.span.SetAttributes(set...)
@@ -32,7 +37,7 @@ func (s *Span) Set(attrs ...Attr) {
 // Rename gives the span a name that is known only later.
 func (s *Span) Rename(name string) {
 	if s != nil {
-		s.span.SetName(name)
+		s.span.SetName(sound(name))
 	}
 }
 
@@ -42,6 +47,7 @@ func (s *Span) End(errorType string) {
 		return
 	}
 	if errorType != "" {
+		errorType = sound(errorType)
 		s.span.SetAttributes(attribute.String("error.type", errorType))
 		s.span.SetStatus(codes.Error, errorType)
 	}

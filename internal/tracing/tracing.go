@@ -91,6 +91,7 @@ func (t *Tracer) Start(ctx context.Context, name, traceparent, tracestate string
 	if t == nil {
 		return nil
 	}
+	name = sound(name)
 	kind := trace.WithSpanKind(trace.SpanKindServer)
 	if traceparent == "" {
 		_, span := t.tracer.Start(ctx, name, kind)

@@ -75,6 +75,25 @@ func TestSpansReachTheCollector(t *testing.T) {
 	}
 }
 
+// TestATextThatIsNoUTF8LosesNoSpan: one such text spoils the whole batch that it
+// is sent in.
+func TestATextThatIsNoUTF8LosesNoSpan(t *testing.T) {
+	c := tracingtest.New(t)
+	tracer := open(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
+	tracer.Start(t.Context(), "of another", "", "").End("")
+	span := tracer.Start(t.Context(), "a\xff", "", "")
+	span.Set(tracing.Attr{Key: "k", Value: "v\xc3"})
+	span.Rename("b\xff")
+	span.End("e\xff")
+	closeNow(t, tracer)
+	if sent, lost := tracer.Counts(); sent.Load() != 2 || lost.Load() != 0 {
+		t.Fatalf("sent %d, lost %d", sent.Load(), lost.Load())
+	}
+	if s := c.Wait(t, "b", func(s tracingtest.Span) bool { return s.Name == "b\ufffd" }); s.Attributes["k"] != "v\ufffd" {
+		t.Errorf("span %+v", s)
+	}
+}
+
 func TestACallsOwnContextGoesBeforeTheRequests(t *testing.T) {
 	c := tracingtest.New(t)
 	tracer := open(t, nil, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.URL+"/v1/traces")

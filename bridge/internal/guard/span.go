@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/tracing"
 )
 
@@ -14,12 +15,12 @@ import (
 // are those of the OpenTelemetry conventions for MCP.
 func (w *watch) traceCall(ctx context.Context, call *session.CallInfo) {
 	context, ok := call.Message.Trace()
-	w.span = w.guard.Tracer.Start(ctx, call.Method, context.Parent, context.State)
+	w.span = w.guard.Tracer.Start(ctx, telemetry.Method(call.Method), context.Parent, context.State)
 	if ok {
 		call.Edit = context.With(w.span.Context())
 	}
 	w.span.Set(
-		tracing.Attr{Key: "mcp.method.name", Value: call.Method},
+		tracing.Attr{Key: "mcp.method.name", Value: clip(call.Method)},
 		tracing.Attr{Key: "jsonrpc.request.id", Value: strings.Trim(clip(string(call.Message.ID())), `"`)},
 		tracing.Attr{Key: "mcp.session.id", Value: call.Caller.Session}, // the public part: the whole is a credential
 		tracing.Attr{Key: "mcp.protocol.version", Value: clip(call.Message.Version())},

@@ -11,6 +11,7 @@ type Trace struct {
 	Parent, State string // as they came: not checked
 
 	parent Span   // of the value that Parent was read from
+	stated bool   // there is a tracestate, if not a good one
 	insert int    // where it goes otherwise
 	before string // what opens the objects that are missing there
 	after  string // what closes them, or the comma before the next member
@@ -35,7 +36,7 @@ func (m *Message) Trace() (Trace, bool) {
 	}
 	return Trace{
 		Parent: Text(m.at(parent)), State: Text(m.at(state)),
-		parent: parent, insert: meta.Start + 1, after: m.comma(meta),
+		parent: parent, stated: !state.None(), insert: meta.Start + 1, after: m.comma(meta),
 	}, true
 }
 
@@ -46,7 +47,7 @@ func (t Trace) With(parent, state string) Edit {
 		return Edit{At: t.parent, With: quote(parent)}
 	}
 	text := append([]byte(t.before+`"traceparent":`), quote(parent)...)
-	if state != "" && t.State == "" {
+	if state != "" && !t.stated {
 		text = append(append(text, `,"tracestate":`...), quote(state)...)
 	}
 	return Edit{At: Span{t.insert, t.insert}, With: append(text, t.after...)}

@@ -27,6 +27,15 @@ var methods = map[string]bool{
 	"resources/subscribe": true, "resources/unsubscribe": true, "subscriptions/listen": true,
 }
 
+// Method is a method that MCP defines, or _OTHER: what a client may name a
+// series or a span by.
+func Method(name string) string {
+	if methods[name] {
+		return name
+	}
+	return other
+}
+
 // Metrics is the set of the bridge. It is safe for concurrent use.
 type Metrics struct {
 	operation *prometheus.HistogramVec
@@ -82,9 +91,7 @@ func (m *Metrics) Operation(server, era, method, tool, errorType string, took ti
 // known puts _OTHER in the place of a name that no series may have. The lock is
 // held.
 func (m *Metrics) known(key series) series {
-	if !methods[key.method] {
-		key.method = other
-	}
+	key.method = Method(key.method)
 	if key.tool != "" && !m.tools[key.server][key.tool] {
 		key.tool = other
 	}
