@@ -1,0 +1,107 @@
+package edge
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatehouse/test/stack"
+)
+
+// A call that has no answer yet when its old worker must go is logged without a
+// status: nginx writes 000, which is no number in JSON.
+func TestACallCutByAReloadIsLoggedAsJSON(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 1)
+	g := start(t, options{
+		bridge: func(_ http.ResponseWriter, r *http.Request) {
+			reached <- struct{}{}
+			<-r.Context().Done()
+		},
+		edit: replaced("nginx.conf", "worker_shutdown_timeout 60s", "worker_shutdown_timeout 1s"),
+	})
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		req, _ := http.NewRequest("GET", g.url+"/mcp", nil)
+		req.Header.Set("Authorization", bearer)
+		if res, err := g.client.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	<-reached
+	g.reload(t)
+	<-cut
+	if line := g.logged(t, "access.log", `"/mcp"`); !json.Valid([]byte(line)) {
+		t.Errorf("not JSON: %s", line)
+	}
+}
+
+// An error_page in a location drops all of the server's.
+func TestPagesOfTheirOwnStillRefuseInJSON(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{
+		auth: func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
+		edit: replaced("site/metrics.conf", "deny all", "allow all"),
+	})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/metrics", "", 503},
+		{"POST", "/metrics", strings.Repeat("x", 5<<20), 413},
+		{"POST", "/health", strings.Repeat("x", 5<<20), 413},
+	} {
+		res, body := g.do(t, c.method, c.path, c.body, "Expect", "100-continue")
+		if res.StatusCode != c.status || !json.Valid([]byte(body)) {
+			t.Errorf("%s %s: %d %.60q, want %d in JSON", c.method, c.path, res.StatusCode, body, c.status)
+		}
+	}
+}
+
+// Whoever has one IPv6 address has 2^64 of them: the limit is for the network.
+func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, options{limits: string(text), auth: refuse(401), values: stack.NginxValues{
+		Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n",
+	}})
+	for _, c := range []struct {
+		address string // %d: another in each request
+		limited bool
+	}{
+		{"2001:db8:1:2:%d::1", true},
+		{"2001:db8::%d:1", true},
+		{"2001:db8:2:%d::1", false},
+		{"198.51.100.%d", false},
+		{"::ffff:203.0.113.%d", false},
+	} {
+		limited := false
+		for i := range 60 {
+			res, _ := g.do(t, "POST", "/mcp", "{}", "X-Forwarded-For", fmt.Sprintf(c.address, i+1))
+			limited = limited || res.StatusCode == http.StatusTooManyRequests
+		}
+		if limited != c.limited {
+			t.Errorf("60 requests from %s: limited %t, want %t", c.address, limited, c.limited)
+		}
+	}
+}
+
+// A byte that steers a terminal does not reach who reads the log.
+func TestTheLogSteersNoTerminal(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{})
+	g.raw(t, "GET /\xc2\x9b31mred HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a\xc2\x9b31m\r\nConnection: close\r\n\r\n")
+	g.raw(t, "GET /caf\u00e9\u00a0 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: caf\u00e9\r\nConnection: close\r\n\r\n")
+	log := string(g.lines(t, 2))
+	if strings.Contains(log, "\u009b") || strings.Count(log, "caf\u00e9") != 2 {
+		t.Errorf("%q", log)
+	}
+}
