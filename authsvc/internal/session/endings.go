@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,8 +18,10 @@ const (
 	resubscribe     = 500 * time.Millisecond
 )
 
+const userPrefix = "user:"
+
 // UserEnding is the id under which all that a user had until now is ended.
-func UserEnding(subject string) string { return "user:" + subject }
+func UserEnding(subject string) string { return userPrefix + subject }
 
 // Endings tells every replica which ids (of sessions, the provider's or ours,
 // and of users) have ended and when. A message is a hint that may be lost; the
@@ -49,19 +53,19 @@ func NewEndings(store Store, life time.Duration, now func() time.Time, log zerol
 func (e *Endings) OnEnd(fn func(id string)) { e.fns = append(e.fns, fn) }
 
 // End ends ids everywhere. When it returns an error, this replica knows and
-// the others may not.
+// those that hear the messages do; the others may not. One id that fails does
+// not keep the next from its end.
 func (e *Endings) End(ctx context.Context, ids ...string) error {
 	at := strconv.FormatInt(e.now().Unix(), 10)
+	var errs []error
 	for _, id := range ids {
 		e.learn(id)
-		if err := e.store.Put(ctx, endedKey(id), []byte(at), e.life); err != nil {
-			return err
-		}
+		errs = append(errs, e.store.Put(ctx, endedKey(id), []byte(at), e.life))
 		if err := e.store.Publish(ctx, []byte(id)); err != nil {
 			e.log.Warn().Err(err).Msg("an ending was not announced; replicas learn of it at their next look")
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func endedKey(id string) string {
@@ -82,15 +86,18 @@ func (e *Endings) learn(id string) {
 	}
 }
 
-// Ended returns those of the ids that have ended, with the time at which.
+// Ended returns those of the ids that have ended, with the time at which. With
+// an error it returns what is known here. A session ends once, so what is known
+// of it is not asked again; a user can be ended again, by another replica.
 func (e *Endings) Ended(ctx context.Context, ids ...string) (map[string]time.Time, error) {
 	ended := map[string]time.Time{}
 	var ask, keys []string
 	e.mu.Lock()
 	for _, id := range ids {
 		if at, ok := e.local[id]; ok {
-			ended[id] = at
-			continue
+			if ended[id] = at; !strings.HasPrefix(id, userPrefix) {
+				continue
+			}
 		}
 		ask, keys = append(ask, id), append(keys, endedKey(id))
 	}
@@ -110,7 +117,9 @@ func (e *Endings) Ended(ctx context.Context, ids ...string) (map[string]time.Tim
 		if err != nil {
 			sec = e.now().Unix() // unreadable: closed
 		}
-		ended[ask[i]] = time.Unix(sec, 0)
+		if at := time.Unix(sec, 0); at.After(ended[ask[i]]) {
+			ended[ask[i]] = at
+		}
 	}
 	return ended, nil
 }
