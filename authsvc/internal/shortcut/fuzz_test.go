@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzHead: what is taken here, net/http takes too and reads alike.
+// FuzzHead: what is taken here, net/http takes too and reads alike; and where it
+// is not taken, net/http holds no more than that head unless it is alone.
 func FuzzHead(f *testing.F) {
 	const line = "GET /auth HTTP/1.1\r\nHost: x\r\n"
 	for _, headers := range []string{
@@ -18,6 +19,8 @@ func FuzzHead(f *testing.F) {
 		f.Add(line + headers + "\r\n")
 	}
 	f.Add("GET /auth HTTP/1.1\r\n\r\n")
+	f.Add("GET / HTTP/1.1\nHost: x\n\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.Add("GET / HTTP/1.1\r\nHost: x\n\r\nGET / HTTP/1.1\r\n\r\n")
 	f.Add("GET /auth?x HTTP/1.1\r\nHost: x\r\n\r\n")
 	f.Add("GET /auth HTTP/1.1\r\nHost: /\r\n\r\n")
 	f.Fuzz(func(t *testing.T, head string) {
@@ -25,11 +28,17 @@ func FuzzHead(f *testing.F) {
 			return
 		}
 		authorization, cookie, ok := parse(head, "/auth")
+		in := bufio.NewReaderSize(strings.NewReader(head), len(head))
+		r, err := http.ReadRequest(in)
 		if !ok {
+			if err == nil && in.Buffered() > 0 && !endsSooner([]byte(head)) {
+				t.Errorf("%q: net/http holds %d bytes more", head, in.Buffered())
+			}
 			return
 		}
-		in := bufio.NewReader(strings.NewReader(head))
-		r, err := http.ReadRequest(in)
+		if endsSooner([]byte(head)) {
+			t.Errorf("%q is taken, and ends sooner", head)
+		}
 		if err != nil {
 			t.Fatalf("%q: net/http refuses it: %v", head, err)
 		}

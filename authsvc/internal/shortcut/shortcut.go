@@ -109,6 +109,7 @@ func (c *conn) look(p []byte, n int) (response []byte, ok bool) {
 		}
 	}
 	c.at, c.early = inside, nil
+	c.alone = !plain && endsSooner(head)
 	return nil, false
 }
 
@@ -129,6 +130,13 @@ var endOfHead = []byte("\r\n\r\n")
 func isHead(b []byte) bool {
 	i := bytes.Index(b, endOfHead)
 	return i >= 0 && i == len(b)-len(endOfHead)
+}
+
+// endsSooner reports whether a head has ended before its last bytes for a reader
+// that takes a bare line feed for the end of a line, as net/http does (RFC 9112,
+// 2.2): the rest is the next head, and what comes then may be its body.
+func endsSooner(head []byte) bool {
+	return bytes.Contains(head, []byte("\n\n")) || bytes.Index(head, endOfHead[1:]) < len(head)-len(endOfHead[1:])
 }
 
 // withNetHTTP are the headers that change how a message is framed or answered.

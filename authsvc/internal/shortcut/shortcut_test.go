@@ -99,7 +99,7 @@ func (w *wire) send(parts ...string) {
 func (w *wire) want(by string) {
 	w.t.Helper()
 	if got := w.next(); got != by {
-		w.t.Errorf("answered by %q, want %q", got, by)
+		w.t.Fatalf("answered by %q, want %q", got, by)
 	}
 	if w.idle != nil && by != "shortcut" {
 		<-w.idle
@@ -168,6 +168,11 @@ func TestOddRequestsStayInOrder(t *testing.T) {
 			w.send(hot + cold[:9])
 			w.want("net/http GEThot")
 			w.asks(cold[9:], "net/http GETcold")
+		},
+		"a head that ends with bare line feeds, and the next": func(w *wire) {
+			w.send("GET /x HTTP/1.1\nHost: x\n\n" + fmt.Sprintf("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(hot)))
+			w.want("net/http GET")
+			w.asks(hot, "net/http POST"+strings.TrimSpace(strings.NewReplacer("\r", " ", "\n", " ").Replace(hot)))
 		},
 		"a head that ends like one": func(w *wire) {
 			w.send("GET /long HTTP/1.1\r\nHost: x\r\nA: ")
