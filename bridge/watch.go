@@ -138,7 +138,7 @@ func (w *watch) run(ctx context.Context, workers *sync.WaitGroup) {
 }
 
 func (w *watch) watchPolicy(ctx context.Context, reload <-chan os.Signal) {
-	err := w.policy.Watch(ctx, reload, func(err error) {
+	w.policy.Watch(ctx, reload, func(err error) {
 		if w.metrics != nil {
 			w.metrics.Reloaded(err == nil)
 		}
@@ -148,9 +148,6 @@ func (w *watch) watchPolicy(ctx context.Context, reload <-chan os.Signal) {
 		}
 		w.log.Info().Msg("policy read again")
 	})
-	if err != nil {
-		w.log.Error().Err(err).Msg("changes of the policy file are not seen; send SIGHUP")
-	}
 }
 
 func (w *watch) reopen() {

@@ -157,44 +157,6 @@ func TestGuardFiltersLists(t *testing.T) {
 	w.End(session.Outcome{Status: "ok"})
 }
 
-func TestABadFileKeepsTheOldOne(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "policy.yaml")
-	writeFile(t, path, text)
-	file, err := guard.OpenFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	results, hup, ended := make(chan error, 16), make(chan os.Signal), make(chan error)
-	go func() { ended <- file.Watch(ctx, hup, func(err error) { results <- err }) }()
-	hup <- os.Interrupt // any signal; once it is taken the watch is on
-	if err := <-results; err != nil {
-		t.Fatal(err)
-	}
-	old := file.Current.Load()
-	writeFile(t, path+".new", "default: deny\nrules:\n  - name: [\n")
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-results; err == nil || !strings.Contains(err.Error(), "line 3, column") {
-		t.Errorf("err = %v, want a line and a column", err)
-	}
-	if file.Current.Load() != old {
-		t.Error("a bad file replaced the policy")
-	}
-	writeFile(t, path+".new", "default: allow\n")
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-results; err != nil || !file.Current.Load().DefaultAllows() {
-		t.Errorf("the new file is not in force: %v", err)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
 func TestCheckExplains(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	writeFile(t, path, text)
