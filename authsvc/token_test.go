@@ -58,6 +58,8 @@ func TestBadTokens(t *testing.T) {
 		"another audience": {"aud": "https://other.example/mcp"}, "no audience": {"aud": nil}, "another realm": {"iss": issuer.URL + "/other"},
 		"ID token": {"typ": "ID"}, "refresh token": {"typ": "Refresh"}, "offline token": {"typ": "Offline"}, "no type": {"typ": nil},
 		"no subject": {"sub": nil}, "CRLF in a claim": {"email": "a@b\r\nX-User-Roles: mcp-admin"}, "control byte in sid": {"sid": "a\x00b"},
+		"bound to a certificate": {"cnf": claims{"x5t#S256": "x"}}, "bound to a certificate and a key": {"cnf": claims{"x5t#S256": "x", "jkt": "y"}},
+		"bound to nothing that is named": {"cnf": claims{}}, "of type DPoP, bound to nothing": {"typ": "DPoP"},
 	} {
 		tokens[name] = issuer.Sign(ok.With(change))
 	}

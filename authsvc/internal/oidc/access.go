@@ -31,26 +31,26 @@ type Access struct {
 }
 
 type accessClaims struct {
-	Issuer    string               `json:"iss"`
-	Subject   string               `json:"sub"`
-	Audience  jwt.Audience         `json:"aud"`
-	Expires   *jwt.NumericDate     `json:"exp"`
-	NotBefore *jwt.NumericDate     `json:"nbf"`
-	IssuedAt  *jwt.NumericDate     `json:"iat"`
-	Type      string               `json:"typ"`
-	Party     string               `json:"azp"`
-	ClientID  string               `json:"client_id"`
-	SID       string               `json:"sid"`
-	Scope     string               `json:"scope"`
-	Email     string               `json:"email"`
-	Name      string               `json:"name"`
-	Username  string               `json:"preferred_username"`
-	Realm     roleList             `json:"realm_access"`
-	Resources map[string]roleList  `json:"resource_access"`
-	Confirm   struct{ JKT string } `json:"cnf"`
-	Events    map[string]any       `json:"events"`
-	Nonce     *string              `json:"nonce"`
-	ID        string               `json:"jti"`
+	Issuer    string              `json:"iss"`
+	Subject   string              `json:"sub"`
+	Audience  jwt.Audience        `json:"aud"`
+	Expires   *jwt.NumericDate    `json:"exp"`
+	NotBefore *jwt.NumericDate    `json:"nbf"`
+	IssuedAt  *jwt.NumericDate    `json:"iat"`
+	Type      string              `json:"typ"`
+	Party     string              `json:"azp"`
+	ClientID  string              `json:"client_id"`
+	SID       string              `json:"sid"`
+	Scope     string              `json:"scope"`
+	Email     string              `json:"email"`
+	Name      string              `json:"name"`
+	Username  string              `json:"preferred_username"`
+	Realm     roleList            `json:"realm_access"`
+	Resources map[string]roleList `json:"resource_access"`
+	Confirm   map[string]any      `json:"cnf"`
+	Events    map[string]any      `json:"events"`
+	Nonce     *string             `json:"nonce"`
+	ID        string              `json:"jti"`
 }
 
 type roleList struct {
@@ -86,7 +86,8 @@ func (p *Provider) access(ctx context.Context, token string) (Access, accessClai
 	if err := p.checkAccess(token, &c); err != nil {
 		return Access{}, c, err
 	}
-	a := Access{Party: first(c.Party, c.ClientID), Thumbprint: c.Confirm.JKT, Identity: contract.Identity{
+	thumbprint, _ := c.Confirm["jkt"].(string)
+	a := Access{Party: first(c.Party, c.ClientID), Thumbprint: thumbprint, Identity: contract.Identity{
 		Subject: c.Subject, Email: c.Email, Name: first(c.Name, c.Username),
 		Roles: p.roles(&c), Scopes: limit(strings.Fields(c.Scope)), SessionID: c.SID, Expires: c.Expires.Time(),
 	}}
@@ -132,8 +133,21 @@ func (p *Provider) checkAccess(token string, c *accessClaims) error {
 		return fmt.Errorf("%w: not an access token", ErrToken)
 	case !accessType(tokenType(token), c.Type):
 		return fmt.Errorf("%w: its type is not that of an access token", ErrToken)
+	case !provable(c):
+		return fmt.Errorf("%w: it is bound to what nobody can prove here", ErrToken)
 	}
 	return nil
+}
+
+// provable tells whether a token is bound to nothing, or to a key that a DPoP
+// proof can show. One that is bound to a certificate (RFC 8705) must not pass
+// for a bearer token.
+func provable(c *accessClaims) bool {
+	thumbprint, _ := c.Confirm["jkt"].(string)
+	if thumbprint == "" {
+		return c.Confirm == nil && c.Type != "DPoP"
+	}
+	return len(c.Confirm) == 1
 }
 
 // accessType accepts the header type of RFC 9068, and Keycloak's own way: a
