@@ -194,3 +194,29 @@ func TestClockSkew(t *testing.T) {
 		}
 	}
 }
+
+// A browser comes back from the provider to a replica that has just started
+// and has not reached it yet: the sign-in is not lost.
+func TestCallbackAtAReplicaThatStarts(t *testing.T) {
+	issuer, redis := issuertest.Start(t), redistest.Start(t)
+	old := start(t, issuer, redis.URL).ready()
+	browser, q := old.begin("/mcp")
+	issuer.Expect(q.Get("nonce"))
+	issuer.Away.Store(true)
+	g := start(t, issuer, redis.URL)
+	back := func() *http.Response {
+		return g.do(g.public, http.MethodGet, answer(issuer, q.Get("state")), "", "Cookie", browser)
+	}
+	eventually(t, "an answer", func() bool {
+		res, err := g.internal.Get("http://x/health/live")
+		return err == nil && res.Body.Close() == nil
+	})
+	if res := back(); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("before the provider was reached: answered %d, want 503", res.StatusCode)
+	}
+	issuer.Away.Store(false)
+	g.ready()
+	if res := back(); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("the same address after that: answered %d, want 303", res.StatusCode)
+	}
+}

@@ -144,6 +144,10 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	if !ok || !stateOK {
 		return h.stale(w, r, errFlow)
 	}
+	issuerErr := h.Provider.CheckIssuer(q.Get("iss"))
+	if errors.Is(issuerErr, oidc.ErrNotReady) { // the login stays under way: the same address works in a moment
+		return h.unavailable(w, r, issuerErr)
+	}
 	f, err := h.take(r.Context(), browser, state)
 	if errors.Is(err, session.ErrUnavailable) {
 		return h.unavailable(w, r, err)
@@ -151,8 +155,8 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.stale(w, r, err)
 	}
-	if err := h.Provider.CheckIssuer(q.Get("iss")); err != nil {
-		return h.refused(w, r, err)
+	if issuerErr != nil {
+		return h.refused(w, r, issuerErr)
 	}
 	if code := q.Get("error"); code != "" || q.Get("code") == "" {
 		return h.refused(w, r, fmt.Errorf("%w: %.64q", oidc.ErrRefused, code))
