@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/admin"
 	"gatehouse/authsvc/internal/issuertest"
@@ -129,6 +133,38 @@ func TestBackchannelLogout(t *testing.T) {
 		return verdict(two.auth("Cookie", cookie)) == "401" && verdict(two.auth(bearer(token)...)) == "401"
 	})
 	t.Logf("the other replica refused after %s", took)
+}
+
+// lame keeps no tombstone while it is away.
+type lame struct {
+	session.Store
+	away atomic.Bool
+}
+
+func (l *lame) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if l.away.Load() {
+		return session.ErrUnavailable
+	}
+	return l.Store.Put(ctx, key, value, ttl)
+}
+
+// A logout that could not be done may be asked for again with the same token.
+func TestBackchannelLogoutAgain(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory").ready()
+	cookie := g.login(issuer)
+	logout := issuer.Sign(issuer.Logout())
+	store := &lame{Store: g.svc.store}
+	store.away.Store(true)
+	g.svc.sessions.Endings = session.NewEndings(store, time.Hour, time.Now, zerolog.Nop())
+	if got := g.backchannel(logout); got != http.StatusServiceUnavailable {
+		t.Errorf("without a tombstone answered %d, want 503", got)
+	}
+	store.away.Store(false)
+	if got := g.backchannel(logout); got != http.StatusOK {
+		t.Errorf("the second try answered %d, want 200", got)
+	}
+	g.wantVerdict("401", "Cookie", cookie)
 }
 
 func (g *gate) backchannel(token string) int {

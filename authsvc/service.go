@@ -121,10 +121,21 @@ type tokens struct{ *oidc.Provider }
 
 func (t tokens) Generation() uint64 { return t.Keys().Generation() }
 
+const used = "1"
+
 // once marks an id as used, for all replicas.
 func (s *service) once(ctx context.Context, id string, until time.Time) (bool, error) {
-	box := session.NewBox([]byte(s.cfg.StoreKey), "once")
-	return s.store.Swap(ctx, box.Name("once", id), nil, []byte("1"), time.Until(until))
+	return s.store.Swap(ctx, s.onceName(id), nil, []byte(used), time.Until(until))
+}
+
+// unused takes the mark of an id away again.
+func (s *service) unused(ctx context.Context, id string) error {
+	_, err := s.store.Swap(ctx, s.onceName(id), []byte(used), nil, 0)
+	return err
+}
+
+func (s *service) onceName(id string) string {
+	return session.NewBox([]byte(s.cfg.StoreKey), "once").Name("once", id)
 }
 
 // serve runs everything until ctx ends, then drains and waits for what runs
@@ -190,7 +201,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	auth := s.traced(verdicts)
 	for _, h := range []interface{ Mount(chi.Router) }{
 		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
-		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL},
+		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Unused: s.unused, Pages: s.pages, PublicURL: s.cfg.PublicURL},
 		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
 		&metadata.Handler{PublicURL: s.cfg.PublicURL, Issuer: s.cfg.Issuer, Scopes: s.cfg.Scopes, ResourcePath: check.ResourcePath},
 	} {

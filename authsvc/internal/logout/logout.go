@@ -37,6 +37,7 @@ type Handler struct {
 	Provider  Provider
 	Sessions  *session.Sessions
 	Once      Once
+	Unused    func(ctx context.Context, id string) error // takes a use back
 	Pages     *page.Pages
 	PublicURL string
 }
@@ -97,7 +98,8 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	first, err := h.Once(r.Context(), "logout "+l.ID, l.Expires)
+	id := "logout " + l.ID
+	first, err := h.Once(r.Context(), id, l.Expires)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -109,8 +111,8 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		err = h.Sessions.EndUser(r.Context(), l.Subject)
 	}
-	if err != nil {
-		return unavailable(err)
+	if err != nil { // the provider may send the same token again
+		return unavailable(errors.Join(err, h.Unused(r.Context(), id)))
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
