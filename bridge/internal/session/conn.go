@@ -27,6 +27,7 @@ type Conn struct {
 
 	adapter Adapter // nil on a child that the bridge made ready itself
 	spoke   atomic.Bool
+	stopped atomic.Bool // by the bridge
 
 	mu     sync.Mutex
 	calls  map[string]*Call     // by the id that the child knows
@@ -36,6 +37,7 @@ type Conn struct {
 	asked  map[string]question  // by the id that the client knows
 	links  map[*Link]struct{}
 	next   uint64
+	called time.Time // first
 	dead   *rpc.Error
 }
 
@@ -71,7 +73,18 @@ func (c *Conn) Ready() Ready { return c.ready }
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Stop ends the child. It returns at once.
-func (c *Conn) Stop() { c.proc.Stop() }
+func (c *Conn) Stop() {
+	c.stopped.Store(true)
+	c.proc.Stop()
+}
+
+// early tells whether the child was stopped before its time to say a first word
+// was over: its client left, which is no fault of the server.
+func (c *Conn) early() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped.Load() && (c.called.IsZero() || time.Since(c.called) < c.server.limits.Start)
+}
 
 // Dead tells why no call can be made any more, or nil.
 func (c *Conn) Dead() *rpc.Error {
@@ -158,7 +171,7 @@ func (c *Conn) ended(cause error) {
 	for _, call := range calls {
 		call.fail("died", dead)
 	}
-	if !c.spoke.Load() {
+	if !c.spoke.Load() && !c.early() {
 		c.server.failed(dead.Message)
 	}
 	c.server.gone(c)
@@ -254,9 +267,10 @@ const (
 	staleFor     = 10 * time.Minute // most children never answer what was cancelled
 )
 
-// mayAskUntil keeps the later of two times. The lock is held.
+// mayAskUntil keeps the later of two times. A call of the bridge's own has no
+// caller, and nothing is asked because of it. The lock is held.
 func (c *Conn) mayAskUntil(l *Link, t time.Time) {
-	if who := l.owner(); c.shared && t.After(c.late[who]) {
+	if who := l.owner(); c.shared && l.caller != nil && t.After(c.late[who]) {
 		c.late[who] = t
 	}
 }

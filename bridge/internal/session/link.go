@@ -48,7 +48,8 @@ func (c *Conn) Link(o LinkOptions) (*Link, error) {
 func (l *Link) Conn() *Conn { return l.conn }
 
 // Close leaves the child: calls in flight are cancelled there, and what the
-// child asked of this client is refused.
+// child asked of this client is refused. It waits for no child that does not
+// read: whoever ends a session may have others to end.
 func (l *Link) Close() {
 	c := l.conn
 	c.mu.Lock()
@@ -63,19 +64,27 @@ func (l *Link) Close() {
 	}
 	gone := c.dead != nil || !c.shared
 	c.mu.Unlock()
+	var dropped []*Call
 	for _, call := range calls {
 		if c.drop(call) {
 			call.undelivered("cancelled")
-		}
-		if !gone {
-			c.tellCancelled(call, "the client is gone")
+			dropped = append(dropped, call)
 		}
 	}
-	if gone {
-		return
+	if !gone && len(dropped)+len(open) > 0 {
+		go c.tellGone(dropped, open)
+	}
+}
+
+// tellGone tells the child that a client left with these calls in flight and
+// these questions open.
+func (c *Conn) tellGone(calls []*Call, open [][]byte) {
+	const why = "the client is gone"
+	for _, call := range calls {
+		c.tellCancelled(call, why)
 	}
 	for _, id := range open {
-		_ = c.write((&rpc.Error{Code: rpc.CodeInternal, Message: "the client is gone"}).Body(id))
+		_ = c.write((&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id))
 	}
 }
 
@@ -150,6 +159,9 @@ func (c *Conn) assign(call *Call) {
 		call.key = c.freshKey()
 	}
 	c.calls[call.key] = call
+	if c.called.IsZero() {
+		c.called = time.Now()
+	}
 	if len(call.token) == 0 {
 		return
 	}

@@ -78,6 +78,21 @@ func TestCallsWithoutASessionHaveTheirIdentityAsOwner(t *testing.T) {
 	}
 }
 
+// TestACallOfTheBridgesOwnMakesNobodyWait: a child may be silent on
+// server/discover, which is then given up, and can ask nothing because of it.
+func TestACallOfTheBridgesOwnMakesNobodyWait(t *testing.T) {
+	c := bare(true)
+	one, _ := busyLink(c, "1")
+	own, _ := busyLink(c, "2")
+	own.caller = nil
+	c.drop(own.calls[0])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got, _ := c.cause(true); got != one {
+		t.Error("the only client with a call open is not asked")
+	}
+}
+
 func TestAChildOfOneClientMayAskAtAnyTime(t *testing.T) {
 	c := bare(false)
 	l, _ := busyLink(c, "1")
@@ -113,6 +128,20 @@ func TestBreakerOpensDoublesAndCloses(t *testing.T) {
 	b.good()
 	if b.refusal(now) != nil {
 		t.Error("a server that spoke is refused")
+	}
+}
+
+// TestADrainIsNotUndone by authsvc that answers again meanwhile (Contract 3).
+func TestADrainIsNotUndone(t *testing.T) {
+	server := NewServer(ServerConfig{Limits: DefaultLimits()})
+	table := NewTable("", DefaultLimits(), server)
+	table.Drain(t.Context())
+	table.Refuse(nil)
+	if _, err := table.Open(server, contract.Identity{Subject: "late"}, "sse"); err == nil {
+		t.Error("a session was opened after the drain")
+	}
+	if err := table.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

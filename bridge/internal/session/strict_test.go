@@ -56,6 +56,8 @@ func strictChild(dir string) {
 			answer = `"error":{"code":-32600,"message":"before initialization was complete"}`
 		case r.Params.Name == "die" || r.Params.URI == "poison":
 			os.Exit(7)
+		case r.Params.Name == "stuck":
+			select {} // it reads no more
 		case r.Params.URI+r.Params.Level != "":
 			told = append(told, r.Params.URI+r.Params.Level)
 		}
@@ -74,11 +76,16 @@ type strict struct {
 
 func newStrict(t *testing.T, guard Guard) *strict {
 	t.Helper()
+	return newStrictOn(t, PerSession, guard)
+}
+
+func newStrictOn(t *testing.T, isolation Isolation, guard Guard) *strict {
+	t.Helper()
 	starter, dir, limits := child.NewStarter(), t.TempDir(), DefaultLimits()
 	server := NewServer(ServerConfig{
 		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0")}, Starter: starter,
-		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
-		Isolation: PerSession, Limits: limits, Log: zerolog.Nop(), Guard: guard,
+		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
+		Isolation: isolation, Limits: limits, Log: zerolog.Nop(), Guard: guard,
 	})
 	table := NewTable("", limits, server)
 	t.Cleanup(func() {
@@ -89,14 +96,12 @@ func newStrict(t *testing.T, guard Guard) *strict {
 		}
 		starter.Close()
 	})
-	s := &strict{t: t, dir: dir}
-	s.Session = openOn(t, table, server)
-	return s
+	return &strict{openOn(t, table, server), t, dir}
 }
 
 func openOn(t *testing.T, table *Table, server *Server) *Session {
 	t.Helper()
-	s, err := table.Open(server, contract.Identity{Subject: "alice"}, "sse")
+	s, err := table.Open(server, contract.Identity{Subject: "alice", SessionID: "login"}, "sse")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,6 +265,80 @@ func TestWhatIsKeptForANewChildIsBounded(t *testing.T) {
 	if s.kept.bytes != len(s.kept.level) {
 		t.Errorf("nothing is kept, and %d bytes are counted", s.kept.bytes)
 	}
+}
+
+// TestAClientThatLeavesEarlySaysNothingOfTheServer: a child that was stopped
+// before its first word did not fail to start, and others must not be refused.
+func TestAClientThatLeavesEarlySaysNothingOfTheServer(t *testing.T) {
+	s := newStrict(t, nil)
+	free := s.make(holds)
+	defer free()
+	for range 2 * freeFails {
+		early := openOn(t, s.table, s.server)
+		if _, err := early.Call(t.Context(), &early.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		conn := early.link.conn
+		early.End(ErrDeleted)
+		<-conn.Done()
+	}
+	if err := s.server.Health(); err != nil {
+		t.Errorf("others are refused: %v", err)
+	}
+	free()
+	s.initialize()
+	if got := s.told(); !strings.Contains(got, `"result"`) {
+		t.Error(got)
+	}
+}
+
+// TestASilentChildThatHadItsTimeCannotStart, whoever ends it.
+func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
+	s := newStrict(t, nil)
+	s.server.limits.Start = time.Nanosecond
+	defer s.make(holds)()
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	conn := s.link.conn
+	s.End(ErrDeleted)
+	<-conn.Done()
+	if n := s.server.Stats.Failed.Load(); n != 1 {
+		t.Errorf("%d failures are counted", n)
+	}
+}
+
+// TestTheEndOfALoginWaitsForNoChild: one that does not read must not keep the
+// sessions of others open (Contract 3: 5 s).
+func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	other := openOn(t, s.table, s.server)
+	s.initialize()
+	conn := s.link.conn
+	defer conn.proc.Kill()
+	call := func(s *Session, id, params string) {
+		m := message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":`+params+`}`)
+		if _, err := s.Call(context.Background(), &s.Owner, m, NewQueue(1<<20)); err != nil {
+			t.Error(err)
+		}
+	}
+	call(other, "1", `{"name":"told"}`)
+	eventually(t, "the other has its child", func() bool { return conn.Busy() == 0 })
+	call(s.Session, "1", `{"name":"stuck"}`)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		call(other, "2", `{"name":"told","pad":"`+strings.Repeat("x", 1<<20)+`"}`) // more than a pipe holds
+	}()
+	eventually(t, "the call is in flight", func() bool { return conn.Busy() == 2 })
+	s.table.EndSIDs([]string{"login"})
+	select {
+	case <-written:
+		t.Error("the end of a login came after the child was given up")
+	default:
+	}
+	conn.proc.Kill()
+	<-written
 }
 
 // eventually waits for a condition, 20 s at most.

@@ -31,6 +31,7 @@ type Table struct {
 	users    map[string]int
 	servers  []*Server
 	closed   *Refusal
+	draining bool
 	refused  atomic.Int64 // sessions
 	quit     chan struct{}
 	swept    chan struct{}
@@ -71,6 +72,8 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 // held.
 func (t *Table) refusal(user string) *Refusal {
 	switch {
+	case t.draining:
+		return &Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
 	case t.closed != nil:
 		return t.closed
 	case len(t.sessions) >= t.limits.Sessions:
@@ -213,7 +216,9 @@ func (t *Table) sweepOnce(now time.Time) {
 // Drain refuses new sessions and waits, until ctx, for the calls in flight.
 // Then it ends all sessions.
 func (t *Table) Drain(ctx context.Context) {
-	t.Refuse(&Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second})
+	t.mu.Lock()
+	t.draining = true // not by Refuse, which others undo
+	t.mu.Unlock()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for t.busy() {
