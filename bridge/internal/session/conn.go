@@ -154,7 +154,8 @@ func (c *Conn) hearOdd(line []byte) {
 
 // ended answers every call in flight in the place of the child that is gone.
 func (c *Conn) ended(cause error) {
-	c.proc.Kill() // it may live on after a line that was too long
+	early := c.early() // before a client that learns of the end can stop it too
+	c.proc.Kill()      // it may live on after a line that was too long
 	<-c.proc.Done()
 	c.proc.Close()
 	dead := c.epitaph(cause)
@@ -171,7 +172,7 @@ func (c *Conn) ended(cause error) {
 	for _, call := range calls {
 		call.fail("died", dead)
 	}
-	if !c.spoke.Load() && !c.early() {
+	if !c.spoke.Load() && !early {
 		c.server.failed(dead.Message)
 	}
 	c.server.gone(c)

@@ -292,6 +292,25 @@ func TestAClientThatLeavesEarlySaysNothingOfTheServer(t *testing.T) {
 	}
 }
 
+// TestAChildThatEndsByItselfFailed, also where its client leaves because of it.
+func TestAChildThatEndsByItselfFailed(t *testing.T) {
+	s := newStrict(t, nil)
+	s.server.cfg.Spec.Argv = []string{"/bin/false"}
+	end := sinkFunc(func(Event) { s.End(ErrEnded) })
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), end); err != nil {
+		t.Fatal(err)
+	}
+	<-s.Done()
+	eventually(t, "a failure is counted", func() bool { return s.server.Stats.Ended.Load() == 1 })
+	if n := s.server.Stats.Failed.Load(); n != 1 {
+		t.Errorf("%d failures are counted", n)
+	}
+}
+
+type sinkFunc func(Event)
+
+func (f sinkFunc) Push(e Event) bool { f(e); return true }
+
 // TestASilentChildThatHadItsTimeCannotStart, whoever ends it.
 func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
 	s := newStrict(t, nil)
