@@ -70,7 +70,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	}
 	s.provider = oidc.New(oidc.Config{
 		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal,
-		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, RedirectURL: cfg.PublicURL + "/callback",
+		ClientID: cfg.ClientID, ClientSecret: (&clientSecret{cfg: cfg, log: log, last: cfg.ClientSecret}).now, RedirectURL: cfg.PublicURL + "/callback",
 		LoginScopes: cfg.LoginScopes, Audience: cfg.Audience, LogoutClients: cfg.LogoutClient,
 		Leeway: cfg.Leeway, Now: time.Now, Log: log,
 	})

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,8 @@ type Issuer struct {
 	kids    int
 	nonce   string
 	refresh string
+	secrets []string // of the client, newest first
+	shown   string   // the secret of the last call
 }
 
 // Claims of one token.
@@ -54,7 +57,7 @@ type Claims map[string]any
 
 // Start runs a provider that ends with the test.
 func Start(t testing.TB) *Issuer {
-	i := &Issuer{}
+	i := &Issuer{secrets: []string{Secret}}
 	i.TokenLife.Store(300)
 	i.Rotate()
 	mux := http.NewServeMux()
@@ -186,6 +189,11 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if !i.knows(r) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_client"})
+		return
+	}
 	if err != nil || !i.allowed(r) {
 		w.WriteHeader(http.StatusBadRequest)
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant"})
@@ -201,6 +209,32 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		"access_token": i.Sign(i.Access()), "token_type": "Bearer", "expires_in": i.TokenLife.Load(),
 		"refresh_token": refresh, "id_token": i.Sign(id),
 	})
+}
+
+// Accept sets the client's secrets: two while one is being rotated.
+func (i *Issuer) Accept(secrets ...string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.secrets = secrets
+}
+
+// Shown is the secret of the last call that was accepted.
+func (i *Issuer) Shown() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.shown
+}
+
+// knows checks the client by its secret.
+func (i *Issuer) knows(r *http.Request) bool {
+	id, secret, _ := r.BasicAuth()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	ok := id == Client && slices.Contains(i.secrets, secret)
+	if ok {
+		i.shown = secret
+	}
+	return ok
 }
 
 // allowed takes any code, and each refresh token once.

@@ -31,7 +31,7 @@ func (p *Provider) AuthURL(state, nonce, verifier string) (string, error) {
 	if d == nil {
 		return "", ErrNotReady
 	}
-	return d.oauth2.AuthCodeURL(state,
+	return p.flow(d).AuthCodeURL(state,
 		oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), nil
 }
 
@@ -41,7 +41,7 @@ func (p *Provider) CheckIssuer(iss string) error {
 	if d == nil {
 		return ErrNotReady
 	}
-	if iss == "" && !d.meta.IssInAnswer {
+	if iss == "" && !d.IssInAnswer {
 		return nil
 	}
 	if iss != p.cfg.Issuer {
@@ -58,7 +58,7 @@ func (p *Provider) Exchange(ctx context.Context, code, nonce, verifier string) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	tok, err := d.oauth2.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.client), code, oauth2.VerifierOption(verifier))
+	tok, err := p.secretFlow(d).Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.client), code, oauth2.VerifierOption(verifier))
 	if err != nil {
 		return Grant{}, answered(err)
 	}
@@ -74,7 +74,7 @@ func (p *Provider) Refresh(ctx context.Context, refreshToken string) (Grant, err
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	// A fresh source: it holds no access token, so it asks exactly once.
-	src := d.oauth2.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, p.client), &oauth2.Token{RefreshToken: refreshToken})
+	src := p.secretFlow(d).TokenSource(context.WithValue(ctx, oauth2.HTTPClient, p.client), &oauth2.Token{RefreshToken: refreshToken})
 	tok, err := src.Token()
 	if err != nil {
 		return Grant{}, answered(err)
@@ -158,14 +158,14 @@ func first(a, b string) string {
 // Logout 1.0), or back itself where the provider has no such place.
 func (p *Provider) LogoutURL(idToken, back string) string {
 	d := p.found.Load()
-	if d == nil || d.meta.EndSession == "" {
+	if d == nil || d.EndSession == "" {
 		return back
 	}
 	q := url.Values{"client_id": {p.cfg.ClientID}, "post_logout_redirect_uri": {back}}
 	if idToken != "" {
 		q.Set("id_token_hint", idToken)
 	}
-	return d.meta.EndSession + "?" + q.Encode()
+	return d.EndSession + "?" + q.Encode()
 }
 
 // expired reports whether exp has passed, with leeway for the two clocks.

@@ -15,7 +15,7 @@ import (
 func provider(t testing.TB) (*issuertest.Issuer, *oidc.Provider) {
 	issuer := issuertest.Start(t)
 	p := oidc.New(oidc.Config{
-		Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
+		Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: func() string { return issuertest.Secret },
 		Audience: issuertest.Audience, Leeway: time.Second, Now: time.Now, Log: zerolog.Nop(),
 	})
 	p.Run(context.Background())

@@ -27,7 +27,7 @@ type Config struct {
 	Issuer         string // as it stands in tokens
 	IssuerInternal string // where this process reaches it; "" for Issuer
 	ClientID       string
-	ClientSecret   string
+	ClientSecret   func() string // asked before each call to the token endpoint
 	RedirectURL    string
 	LoginScopes    []string
 	Audience       string        // of access tokens that are sent as Bearer
@@ -42,12 +42,7 @@ type Provider struct {
 	cfg    Config
 	client *http.Client
 	keys   *KeySet
-	found  atomic.Pointer[discovered]
-}
-
-type discovered struct {
-	meta   metadata
-	oauth2 oauth2.Config
+	found  atomic.Pointer[metadata]
 }
 
 type metadata struct {
@@ -70,7 +65,7 @@ func New(cfg Config) *Provider {
 	}}
 	p.keys = newKeySet(func() string {
 		if d := p.found.Load(); d != nil {
-			return d.meta.JWKS
+			return d.JWKS
 		}
 		return ""
 	}, p.client, cfg.Now)
@@ -136,16 +131,27 @@ func (p *Provider) discover(ctx context.Context) error {
 
 // adopt splits the endpoints between those that a browser visits, under the
 // public issuer, and those that this process calls, under the internal one.
-func (p *Provider) adopt(m metadata) *discovered {
+func (p *Provider) adopt(m metadata) *metadata {
 	m.Authorization = swapBase(m.Authorization, p.cfg.IssuerInternal, p.cfg.Issuer)
 	m.EndSession = swapBase(m.EndSession, p.cfg.IssuerInternal, p.cfg.Issuer)
 	m.Token = swapBase(m.Token, p.cfg.Issuer, p.cfg.IssuerInternal)
 	m.JWKS = swapBase(m.JWKS, p.cfg.Issuer, p.cfg.IssuerInternal)
-	return &discovered{meta: m, oauth2: oauth2.Config{
-		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: p.cfg.RedirectURL,
-		Scopes:   p.cfg.LoginScopes,
+	return &m
+}
+
+// flow is this client as the provider knows it, without its secret.
+func (p *Provider) flow(m *metadata) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: p.cfg.ClientID, RedirectURL: p.cfg.RedirectURL, Scopes: p.cfg.LoginScopes,
 		Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: oauth2.AuthStyleInHeader},
-	}}
+	}
+}
+
+// secretFlow is flow for a call to the token endpoint, with the secret of now.
+func (p *Provider) secretFlow(m *metadata) *oauth2.Config {
+	f := p.flow(m)
+	f.ClientSecret = p.cfg.ClientSecret()
+	return f
 }
 
 func swapBase(url, from, to string) string {
