@@ -160,13 +160,27 @@ func (e *Elder) notified(method string, m Object) lines {
 		if err != nil {
 			return lines{}
 		}
-		for id, call := range e.calls {
-			if string(call.id) == string(params.Get("requestId")) {
-				return down(m.With(Edit{"params", params.With(Edit{"requestId", json.RawMessage(id)})}))
-			}
-		}
+		return e.cancelled(m, params)
 	}
 	return lines{} // 2026-07-28 has no other notification from a client
+}
+
+// cancelled forgets the call: what the child says of it later goes nowhere, and
+// what the client was asked for it is asked no more.
+func (e *Elder) cancelled(m, params Object) lines {
+	of := string(params.Get("requestId"))
+	for id, ask := range e.asks {
+		if string(ask.call.id) == of {
+			delete(e.asks, id)
+		}
+	}
+	for id, call := range e.calls {
+		if string(call.id) == of {
+			delete(e.calls, id)
+			return down(m.With(Edit{"params", params.With(Edit{"requestId", json.RawMessage(id)})}))
+		}
+	}
+	return lines{}
 }
 
 // listen opens the one subscription anew, with all that the client may hear

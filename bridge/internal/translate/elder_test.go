@@ -46,6 +46,23 @@ func modernOnly(t *testing.T) *translate.Elder {
 	return e
 }
 
+func TestElderForgetsACancelledCall(t *testing.T) {
+	e := modernOnly(t)
+	call, cancel := `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a"}}`, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`
+	again := `{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"s"}}`
+	e.FromClient([]byte(call))
+	one(t, said(e.FromClient([]byte(cancel))).Down, "cancelled", `"requestId":7`)
+	if got := said(e.FromChild([]byte(again))); len(got.Down)+len(got.Up) > 0 {
+		t.Errorf("a cancelled call went on: %q", got)
+	}
+	e.FromClient([]byte(call))
+	asked := idOf(t, one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"}}}}`))).Up, "roots/list"))
+	e.FromClient([]byte(cancel))
+	if got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":` + asked + `,"result":{}}`))); len(got.Down)+len(got.Up) > 0 {
+		t.Errorf("a cancelled call went on after its answer: %q", got)
+	}
+}
+
 func TestElderPassesAnOlderChild(t *testing.T) {
 	e := translate.NewElder()
 	e.FromClient([]byte(initialize))
