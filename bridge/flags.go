@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/stateless"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
@@ -43,7 +44,7 @@ type flags struct {
 
 	MaxSessions     int           `default:"4096" help:"Sessions in all."`
 	MaxUserSessions int           `default:"64" help:"Sessions of one user."`
-	MaxCalls        int           `default:"64" help:"Calls in flight for each session."`
+	MaxCalls        int           `default:"64" help:"Calls in flight for each session; for an identity of 2026-07-28, times --max-user-sessions."`
 	MaxBody         int           `default:"8388608" help:"Bytes of a request."`
 	MaxLine         int           `default:"134217728" help:"Bytes of one line from a child."`
 	MaxQueue        int           `default:"8388608" help:"Bytes that may wait for a slow reader."`
@@ -126,6 +127,13 @@ func (f *flags) validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// stateless lets an identity have as many calls as all its sessions could.
+func (f *flags) stateless() stateless.Options {
+	o := stateless.DefaultOptions()
+	o.Open = f.MaxCalls * f.MaxUserSessions
+	return o
 }
 
 func (f *flags) limits() session.Limits {

@@ -60,7 +60,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.Warm,
 		})
 		g.servers = append(g.servers, server)
-		g.fronts = append(g.fronts, stateless.New(server.Pool(), stateless.DefaultOptions()))
+		g.fronts = append(g.fronts, stateless.New(server.Pool(), f.stateless()))
 		g.checks["server:"+c.Name] = func(context.Context) error { return server.Health() }
 	}
 	g.table = session.NewTable(f.Node, f.limits(), g.servers...)

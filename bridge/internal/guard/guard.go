@@ -44,6 +44,28 @@ var _ session.Guard = (*Guard)(nil)
 
 // Begin decides about a call.
 func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watch, error) {
+	w := g.see(ctx, call)
+	if g.Tracer != nil {
+		w.traceCall(ctx, call)
+	}
+	if err := w.admitAll(call); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Again decides about a call that waited for its client. A refusal is written
+// down; the rest was when the call began, and is when it ends.
+func (g *Guard) Again(ctx context.Context, call *session.CallInfo) error {
+	if g.Policy == nil {
+		return nil
+	}
+	w := g.see(ctx, call)
+	w.counted = true
+	return w.admitAll(call)
+}
+
+func (g *Guard) see(ctx context.Context, call *session.CallInfo) *watch {
 	w := &watch{guard: g, caller: call.Caller}
 	w.record = audit.Record{
 		Time: time.Now(), Program: "bridge", Session: call.Caller.Session,
@@ -53,23 +75,24 @@ func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watc
 	if g.Audit != nil || g.Tracer != nil {
 		w.record.RequestID = httpkit.RequestID(ctx)
 	}
-	if g.Tracer != nil {
-		w.traceCall(ctx, call)
-	}
-	var one [1]policy.Item // most calls are about one
-	items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params())
-	if err != nil {
-		return nil, w.refuse("invalid", "", &rpc.Error{Code: rpc.CodeInvalidParams, Message: err.Error()})
-	}
 	if g.Policy != nil {
 		w.policy = g.Policy.Load()
 	}
+	return w
+}
+
+func (w *watch) admitAll(call *session.CallInfo) error {
+	var one [1]policy.Item // most calls are about one
+	items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params())
+	if err != nil {
+		return w.refuse("invalid", "", &rpc.Error{Code: rpc.CodeInvalidParams, Message: err.Error()})
+	}
 	for _, item := range items {
 		if err := w.admit(item); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // watch is one call, from Begin to End.
@@ -78,6 +101,8 @@ type watch struct {
 	policy *policy.Policy // the one that decided; a reload does not reach it
 	caller *session.Caller
 	done   []func() // give back the limits taken
+
+	counted bool // the limits were asked when the call began
 
 	toolFailed bool // says the tool itself
 
@@ -92,7 +117,7 @@ func (w *watch) admit(item policy.Item) error {
 	if w.policy != nil {
 		id := w.caller.Identity
 		d = w.policy.Decide(id, w.caller.Server, item.Kind, item.Name, item.Args)
-		if w.guard.Limits != nil {
+		if w.guard.Limits != nil && !w.counted {
 			var done func()
 			if d, wait, done = w.guard.Limits.Take(d, id.Subject, w.caller.Server, item.Kind, item.Name); done != nil {
 				w.done = append(w.done, done)

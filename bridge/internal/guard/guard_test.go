@@ -141,6 +141,31 @@ func checkLog(t *testing.T, log string, want []string) {
 	}
 }
 
+// TestAgainCountsNothing: a call that waited for its client holds its place in
+// the limit, and is refused where the policy has changed.
+func TestAgainCountsNothing(t *testing.T) {
+	g, log := newGuard(t)
+	m, err := rpc.Parse([]byte(call("get_x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := begin(t, g, "", call("get_x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := &session.CallInfo{Method: m.Method, Message: &m, Caller: &session.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}}}
+	if err := g.Again(t.Context(), info); err != nil {
+		t.Errorf("still allowed: %v", err)
+	}
+	info.Caller.Identity.Roles = nil
+	if err := g.Again(t.Context(), info); session.AsRPC(err).Code != guard.CodeRefused {
+		t.Errorf("without the role: %v", err)
+	}
+	w.End(session.Outcome{Status: "ok"})
+	g.Audit.Close()
+	checkLog(t, log, []string{"denied read", "ok read"})
+}
+
 func TestGuardFiltersLists(t *testing.T) {
 	g, _ := newGuard(t)
 	defer g.Audit.Close()

@@ -37,6 +37,18 @@ type Outcome struct {
 // the HTTP request.
 type Guard interface {
 	Begin(ctx context.Context, call *CallInfo) (Watch, error)
+	// Again is asked when a client goes on with a call that Begin let pass. It
+	// counts nothing.
+	Again(ctx context.Context, call *CallInfo) error
+}
+
+// Again asks the guard whether the caller may go on with a call that waited
+// for it: what it may do can have changed.
+func (c *Conn) Again(ctx context.Context, who *Caller, m *rpc.Message) error {
+	if c.server.Guard == nil {
+		return nil
+	}
+	return c.server.Guard.Again(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
 }
 
 // Watch follows one call. All of it runs on the goroutine that reads the child:

@@ -219,6 +219,8 @@ func TestAnAnswerStartsNoChild(t *testing.T) {
 // forbids refuses the resource "secret".
 type forbids struct{}
 
+func (forbids) Again(context.Context, *CallInfo) error { return nil }
+
 func (forbids) Begin(_ context.Context, c *CallInfo) (Watch, error) {
 	if c.Name == "secret" {
 		return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "you may not"}

@@ -2,6 +2,7 @@ package stateless_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -33,6 +34,7 @@ type wire struct {
 		Arguments json.RawMessage            `json:"arguments"`
 		Meta      map[string]json.RawMessage `json:"_meta"`
 		Responses json.RawMessage            `json:"inputResponses"`
+		Filter    json.RawMessage            `json:"notifications"`
 	} `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  json.RawMessage `json:"error"`
@@ -40,6 +42,7 @@ type wire struct {
 
 func older(in *bufio.Reader) {
 	asking := map[string]json.RawMessage{} // our request's id to the call's
+	echo := `{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"N"}}}`
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
@@ -61,8 +64,11 @@ func older(in *bufio.Reader) {
 		case "initialize":
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
 		case "tools/list":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"N"}}}}]}}`+"\n", m.ID)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":%s}]}}`+"\n", m.ID, echo)
 		case "tools/call":
+			if m.Params.Name == "bare" {
+				echo = `{"type":"object"}`
+			}
 			call(m, asking)
 		case "notifications/cancelled":
 			fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
@@ -104,6 +110,10 @@ func modern(in *bufio.Reader) {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no version"}}`+"\n", m.ID)
 		case m.Method == "server/discover":
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
+		case m.Method == "subscriptions/listen" && bytes.Contains(m.Params.Filter, []byte("x:/refuse")):
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"no room"}}`+"\n", m.ID)
+		case m.Method == "subscriptions/listen" && bytes.Contains(m.Params.Filter, []byte("x:/exit")):
+			return
 		case m.Method == "subscriptions/listen":
 			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`+"\n", m.ID)
 		case m.Params.Responses != nil:

@@ -24,6 +24,7 @@ type Pool interface {
 // Options bound what a caller can hold open here.
 type Options struct {
 	Queue     int           // bytes that may wait for a slow reader
+	Open      int           // calls and subscriptions at once, for each identity
 	Suspended int           // calls that wait for input, for each identity
 	Wait      time.Duration // for the input
 	KeepAlive time.Duration // between comments on a quiet stream
@@ -31,7 +32,7 @@ type Options struct {
 
 // DefaultOptions are sane for one bridge.
 func DefaultOptions() Options {
-	return Options{Queue: 4 << 20, Suspended: 16, Wait: 5 * time.Minute, KeepAlive: 15 * time.Second}
+	return Options{Queue: 4 << 20, Open: 4096, Suspended: 16, Wait: 5 * time.Minute, KeepAlive: 15 * time.Second}
 }
 
 // Front serves 2026-07-28. It is safe for concurrent use.
@@ -49,7 +50,8 @@ type Front struct {
 
 	mu     sync.Mutex
 	open   map[*exchange]context.CancelFunc
-	swept  bool // a sweep is to come
+	held   map[string]int // of open, by identity
+	swept  bool           // a sweep is to come
 	pulse  chan struct{}
 	pulsed time.Time
 }
@@ -58,7 +60,7 @@ type Front struct {
 func New(pool Pool, opts Options) *Front {
 	return &Front{
 		pool: pool, opts: opts, seal: newSealer(), suspended: newSuspended(opts),
-		children: newKnownChildren(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{},
+		children: newKnownChildren(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{}, held: map[string]int{},
 		pulse: make(chan struct{}),
 	}
 }
@@ -116,18 +118,24 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Ca
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
-	if err != nil {
-		writeFailure(w, req.ID, err)
+	x := &exchange{front: f, caller: caller, req: &req, out: &writer{w: w, r: r}}
+	defer x.out.close()
+	if full := f.track(x, cancel); full != nil {
+		writeFailure(w, req.ID, full)
 		return
 	}
-	x := &exchange{front: f, caller: caller, req: &req, lease: lease, out: &writer{w: w, r: r}}
-	defer x.out.close()
-	f.track(x, cancel)
 	defer f.untrack(x)
-	x.serve(ctx, r.Header)
-	if !x.waits {
-		lease.Release()
+	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		x.ended()
+	case err != nil:
+		writeFailure(w, req.ID, err)
+	default:
+		x.lease = lease
+		if x.serve(ctx, r.Header); !x.waits {
+			lease.Release()
+		}
 	}
 }
 

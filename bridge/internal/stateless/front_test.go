@@ -32,10 +32,15 @@ type gate struct {
 // open runs the front over real children; the header As names the caller.
 func open(t *testing.T, change func(*stateless.Options)) *gate {
 	t.Helper()
+	return openFor(t, "older", nil, change)
+}
+
+func openFor(t *testing.T, era string, guard session.Guard, change func(*stateless.Options)) *gate {
+	t.Helper()
 	starter := child.NewStarter()
 	server := session.NewServer(session.ServerConfig{
-		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"=older")},
-		Isolation: session.PerUser, Limits: session.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
+		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"="+era)},
+		Isolation: session.PerUser, Guard: guard, Limits: session.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
 		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
 	})
 	opts := stateless.DefaultOptions()
@@ -85,14 +90,17 @@ func (g *gate) request(ctx context.Context, who, id, method, params, capabilitie
 	var p struct {
 		Params struct {
 			Name      string
-			Arguments struct{ N *int }
+			Arguments struct {
+				N    *int
+				Bare bool
+			}
 		}
 	}
 	_ = json.Unmarshal([]byte(body), &p)
 	if p.Params.Name != "" {
 		req.Header.Set("Mcp-Name", p.Params.Name)
 	}
-	if n := p.Params.Arguments.N; n != nil && p.Params.Name == "echo" {
+	if n := p.Params.Arguments.N; n != nil && p.Params.Name == "echo" && !p.Params.Arguments.Bare {
 		req.Header.Set("Mcp-Param-N", fmt.Sprint(*n))
 	}
 	return http.DefaultClient.Do(req)

@@ -75,21 +75,21 @@ func describe(ready session.Ready) translate.Server {
 }
 
 // checkParams compares the Mcp-Param headers of a tool call with its arguments. A
-// tool that is not known yet is looked up once more: servers add tools.
+// tool that is not known yet, or whose headers seem wrong, is looked up once
+// more: servers add tools and change them.
 func (k *known) checkParams(ctx context.Context, conn *session.Conn, req *translate.Request, h http.Header) *translate.Error {
 	if req.Method != translate.CallTool {
 		return nil
 	}
 	name, _ := req.Params.Text("name")
-	params, ok := k.tool(name)
-	if !ok {
-		tools := list(ctx, conn)
-		k.mu.Lock()
-		k.tools = tools
-		k.mu.Unlock()
-		params = tools[name]
+	if params, ok := k.tool(name); ok && req.CheckParams(h, params) == nil {
+		return nil
 	}
-	return req.CheckParams(h, params)
+	tools := list(ctx, conn)
+	k.mu.Lock()
+	k.tools = tools
+	k.mu.Unlock()
+	return req.CheckParams(h, tools[name])
 }
 
 func (k *known) tool(name string) ([]translate.ParamHeader, bool) {

@@ -78,8 +78,8 @@ func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translat
 			return
 		}
 		if ok {
-			if e.Final && x.child.modern { // the child ended it
-				x.end()
+			if e.Final && x.child.modern {
+				x.over(e, conn)
 				return
 			}
 			if e.Kind == rpc.Notification && x.tell(e, filter) != nil {
@@ -118,6 +118,17 @@ func (x *exchange) tell(e session.Event, filter translate.Filter) error {
 // tagged names the subscription as its client knows it.
 func (x *exchange) tagged(message translate.Object) []byte {
 	return translate.WithMeta(message, translate.MetaSubscription, x.req.ID)
+}
+
+// over is what the client is told when a modern child's subscription has an
+// end: a graceful one, an error, or nothing where the child is gone.
+func (x *exchange) over(e session.Event, conn *session.Conn) {
+	switch {
+	case !e.Failed:
+		x.end()
+	case conn.Dead() == nil:
+		x.answer(e)
+	}
 }
 
 // end is the graceful closure (basic/patterns/subscriptions).

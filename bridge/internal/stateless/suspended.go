@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/translate"
 )
 
@@ -140,6 +141,10 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 			return true
 		}
 	}
+	if err := x.again(ctx); err != nil {
+		writeFailure(x.out.w, x.req.ID, err)
+		return true
+	}
 	state, _ := x.req.Params.Text("requestState")
 	w := x.front.suspended.remove(state, binding(x.caller, x.req))
 	if w == nil {
@@ -157,4 +162,14 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 	}
 	x.run(ctx)
 	return true
+}
+
+// again asks whether the caller may still make the call. It goes on waiting
+// where not: a client may get the scope that is missing, and come back.
+func (x *exchange) again(ctx context.Context) error {
+	m, err := rpc.Parse(x.req.Message.Raw())
+	if err != nil {
+		return err
+	}
+	return x.lease.Conn.Again(ctx, x.caller, &m)
 }

@@ -2,26 +2,39 @@ package stateless
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"gatehouse/bridge/internal/session"
 )
 
 // sweepEvery is how late the end of a login may be noticed. One timer for all
 // that is open costs nothing; one for each call is what a small call notices.
 const sweepEvery = time.Second
 
-// track notes what is open. cancel ends it.
-func (f *Front) track(x *exchange, cancel context.CancelFunc) {
+// track notes what is open, or refuses it at the bound. cancel ends it.
+func (f *Front) track(x *exchange, cancel context.CancelFunc) error {
+	user := x.caller.Identity.Subject
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.held[user] >= f.opts.Open {
+		return &session.Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this identity, the most that it may have", f.held[user])}
+	}
+	f.held[user]++
 	f.open[x] = cancel
 	x.pulse = f.pulse
 	f.arm()
+	return nil
 }
 
 func (f *Front) untrack(x *exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, x)
+	user := x.caller.Identity.Subject
+	if f.held[user]--; f.held[user] == 0 {
+		delete(f.held, user)
+	}
 }
 
 // arm lets a sweep come while something is open. The lock is held.

@@ -1,0 +1,100 @@
+package stateless_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/stateless"
+)
+
+// fickle lets every call begin and, once it is set, none go on.
+type fickle struct{ no bool }
+
+func (f *fickle) Begin(context.Context, *session.CallInfo) (session.Watch, error) { return nil, nil }
+
+func (f *fickle) Again(_ context.Context, call *session.CallInfo) error {
+	if f.no {
+		return &rpc.Error{Code: -32003, Message: call.Message.Name() + " is not allowed to " + call.Caller.Identity.Subject}
+	}
+	return nil
+}
+
+// TestACallThatWaitedIsJudgedAgain: what its caller may do can have changed.
+func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
+	guard := &fickle{no: true}
+	g := openFor(t, "older", guard, nil)
+	first := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	var key string
+	for k := range first.Result["inputRequests"].(map[string]any) {
+		key = k
+	}
+	retry := func() answer {
+		return g.call(t, "alice", "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`, first.Result["requestState"], key), elicits)
+	}
+	if a := retry(); a.Error == nil || a.Error.Message != "ask is not allowed to alice" {
+		t.Errorf("answer %+v", a)
+	}
+	guard.no = false
+	if a := retry(); a.Result["resultType"] != "complete" {
+		t.Errorf("allowed again: %+v", a)
+	}
+}
+
+func TestWhatAnIdentityHasOpenIsBounded(t *testing.T) {
+	g := open(t, func(o *stateless.Options) { o.Open = 1 })
+	resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if a := g.call(t, "alice", "2", "server/discover", "", `{}`); a.status != http.StatusTooManyRequests || a.Error == nil {
+		t.Errorf("the second: %+v", a)
+	}
+	if a := g.call(t, "bob", "2", "server/discover", "", `{}`); a.status != http.StatusOK {
+		t.Errorf("another identity: %+v", a)
+	}
+	_ = resp.Body.Close()
+	for deadline := time.Now().Add(20 * time.Second); g.call(t, "alice", "3", "server/discover", "", `{}`).status != http.StatusOK; {
+		if time.Now().After(deadline) {
+			t.Fatal("what was closed still counts")
+		}
+	}
+}
+
+// TestASubscriptionEndsAsItsServerEndsIt: an error is an error, and a server
+// that is gone has not ended it gracefully.
+func TestASubscriptionEndsAsItsServerEndsIt(t *testing.T) {
+	g := openFor(t, "modern", nil, nil)
+	for uri, want := range map[string]string{"x:/refuse": `"message":"no room"`, "x:/exit": ""} {
+		resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]},`, uri), `{}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || strings.Contains(string(raw), `"result"`) || !strings.Contains(string(raw), want) || want == "" && strings.Contains(string(raw), `"error"`) {
+			t.Errorf("%s: stream %s, %v", uri, raw, err)
+		}
+	}
+}
+
+func TestAToolMayChangeItsHeaders(t *testing.T) {
+	g := open(t, nil)
+	bare := func() answer {
+		return g.call(t, "alice", "1", "tools/call", `"name":"echo","arguments":{"n":7,"bare":true},`, `{}`)
+	}
+	if a := bare(); a.Error == nil || a.Error.Code != -32020 {
+		t.Fatalf("without its header: %+v", a)
+	}
+	g.call(t, "alice", "2", "tools/call", `"name":"bare","arguments":{},`, `{}`)
+	if a := bare(); a.Error != nil {
+		t.Errorf("after the tool wants none: %+v", a.Error)
+	}
+}
