@@ -129,6 +129,11 @@ func TestPreflightIsAnsweredBeforeSignInForListedOriginsOnly(t *testing.T) {
 		!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Mcp-Session-Id") {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
+	res, _ = g.do(t, "OPTIONS", "/mcp", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST",
+		"Access-Control-Request-Headers", "authorization,content-type,mcp-param-region")
+	if allowed := strings.ToLower(res.Header.Get("Access-Control-Allow-Headers")); !strings.Contains(allowed, "mcp-param-region") {
+		t.Errorf("a tool's own header is not allowed: %q", allowed)
+	}
 	res, _ = g.do(t, "POST", "/mcp", "{}", "Origin", "https://app.example.com")
 	if !strings.Contains(res.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") || res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("%s exposes %q", res.Status, res.Header.Get("Access-Control-Expose-Headers"))
