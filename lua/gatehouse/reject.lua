@@ -45,7 +45,8 @@ function _M.unauthorized()
     local status = var.gatehouse_auth_status
     if status == "429" or status == "503" then
         ngx.header["WWW-Authenticate"] = nil
-        ngx.header["Retry-After"] = var.gatehouse_auth_retry or "5"
+        local retry = var.gatehouse_auth_retry or ""
+        ngx.header["Retry-After"] = retry ~= "" and retry or "5"
         return answer(status == "429" and 429 or 503, "authsvc " .. status)
     end
     if (var.gatehouse_auth_cookie or "") ~= "" then

@@ -139,12 +139,13 @@ func TestRefusalsHaveTheirTrueStatus(t *testing.T) {
 		status     int
 		retry, www string
 	}{
-		"not signed in": {refuse(401, "WWW-Authenticate", challenge), 401, "", challenge},
-		"not enough":    {refuse(403, "WWW-Authenticate", challenge), 403, "", challenge},
-		"limited":       {refuse(401, "X-Auth-Status", "429", "Retry-After", "7"), 429, "7", ""},
-		"store is gone": {refuse(401, "X-Auth-Status", "503", "Retry-After", "3"), 503, "3", ""},
-		"fault":         {refuse(500), 503, "5", ""},
-		"no user":       {refuse(200), 503, "5", ""},
+		"not signed in":    {refuse(401, "WWW-Authenticate", challenge), 401, "", challenge},
+		"not enough":       {refuse(403, "WWW-Authenticate", challenge), 403, "", challenge},
+		"limited":          {refuse(401, "X-Auth-Status", "429", "Retry-After", "7"), 429, "7", ""},
+		"store is gone":    {refuse(401, "X-Auth-Status", "503", "Retry-After", "3"), 503, "3", ""},
+		"limited, no word": {refuse(401, "X-Auth-Status", "429"), 429, "5", ""},
+		"fault":            {refuse(500), 503, "5", ""},
+		"no user":          {refuse(200), 503, "5", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
