@@ -220,9 +220,9 @@ func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *pro
 }
 
 // ownLimits is site/limits.conf with rates that one caller cannot reach.
-const ownLimits = `map $uri $gatehouse_address { /health ""; default $binary_remote_addr; }
+const ownLimits = `map $uri $gatehouse_address { /health ""; default $gatehouse_network; }
 limit_req_zone $gatehouse_address zone=mcp_global:10m rate=1000000r/s;
-limit_req_zone $binary_remote_addr zone=mcp_keycloak:1m rate=100r/s;
+limit_req_zone $gatehouse_network zone=mcp_keycloak:1m rate=100r/s;
 limit_req zone=mcp_global burst=1000000 nodelay;
 init_by_lua_block { require("gatehouse.init").setup { user_rate = 1000000, user_burst = 1000000, verdict_ttl = %d } }
 client_max_body_size 4m;
