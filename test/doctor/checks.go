@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -38,17 +39,17 @@ func checks() []check {
 	}
 }
 
-func (g *gate) address() string {
-	if g.url.Port() != "" {
-		return g.url.Host
+func address(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
 	}
-	return net.JoinHostPort(g.url.Hostname(), "443")
+	return net.JoinHostPort(u.Hostname(), "443")
 }
 
 func (g *gate) handshake(ctx context.Context, c *tls.Config) (tls.ConnectionState, error) {
 	c.RootCAs, c.ServerName = g.roots, g.url.Hostname()
 	d := tls.Dialer{Config: c}
-	conn, err := d.DialContext(ctx, "tcp", g.address())
+	conn, err := d.DialContext(ctx, "tcp", address(g.url))
 	if err != nil {
 		return tls.ConnectionState{}, err
 	}
@@ -90,22 +91,34 @@ func redirect(ctx context.Context, g *gate) error {
 		return err
 	}
 	to, err := url.Parse(a.Header.Get("Location"))
-	if err != nil || a.StatusCode/100 != 3 || to.Scheme != "https" || to.Hostname() != g.url.Hostname() || to.Path != "/sse" {
-		return fmt.Errorf("%s/sse answered %d, Location %q", g.plain, a.StatusCode, a.Header.Get("Location"))
+	if err != nil || a.StatusCode/100 != 3 || to.Scheme != "https" || address(to) != address(g.url) || to.RequestURI() != "/sse?a=b" {
+		return fmt.Errorf("%s/sse?a=b answered %d, Location %q", g.plain, a.StatusCode, a.Header.Get("Location"))
 	}
 	return nil
 }
 
+// secureValues is what each header must say: a value that switches it off is
+// none, nor is an HSTS of less than some days.
+func secureValues() map[string]*regexp.Regexp {
+	return map[string]*regexp.Regexp{
+		"Strict-Transport-Security": regexp.MustCompile(`(?i)(^|;)\s*max-age="?[0-9]{6,}`),
+		"X-Content-Type-Options":    regexp.MustCompile(`(?i)^nosniff$`),
+		"X-Frame-Options":           regexp.MustCompile(`(?i)^(deny|sameorigin)$`),
+		"Referrer-Policy":           regexp.MustCompile(`(?i)^(no-referrer|same-origin|strict-origin(-when-cross-origin)?)$`),
+	}
+}
+
 // securityHeaders looks at a page and at a refusal: both need all of them.
 func securityHeaders(ctx context.Context, g *gate) error {
+	secure := secureValues()
 	for _, path := range []string{"/health", "/mcp"} {
 		a, err := g.ask(ctx, http.MethodGet, path, "", nil)
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{"Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"} {
-			if n := len(a.Header.Values(name)); n != 1 {
-				return fmt.Errorf("%s (status %d) has %s %d times, want once", path, a.StatusCode, name, n)
+		for name, want := range secure {
+			if got := a.Header.Values(name); len(got) != 1 || !want.MatchString(got[0]) {
+				return fmt.Errorf("%s (status %d) has %s %q, want it once and strict", path, a.StatusCode, name, got)
 			}
 		}
 	}
@@ -130,29 +143,53 @@ func health(ctx context.Context, g *gate) error {
 
 func metricsClosed(ctx context.Context, g *gate) error {
 	a, err := g.ask(ctx, http.MethodGet, "/metrics", "", nil)
-	if err == nil && a.StatusCode/100 != 4 {
+	if err == nil && !a.closed() {
 		return fmt.Errorf("/metrics answered %d; looked at from inside a private range this is as it should be", a.StatusCode)
 	}
 	return err
 }
 
+// closed tells whether the path is refused to everybody: a limit refuses only
+// for now.
+func (a answer) closed() bool {
+	return a.StatusCode/100 == 4 && a.StatusCode != http.StatusTooManyRequests
+}
+
+// challenge knocks at each door, and with a token that is none.
 func challenge(ctx context.Context, g *gate) error {
-	for _, path := range []string{"/mcp", "/message"} {
-		a, err := g.ask(ctx, http.MethodPost, path, initialize, jsonHeader())
-		if err != nil {
-			return err
-		}
-		if err := a.refused(path); err != nil {
+	invented := jsonHeader()
+	invented["Authorization"] = "Bearer doctor"
+	for _, knock := range []struct {
+		method, path, body string
+		header             map[string]string
+	}{
+		{http.MethodPost, "/mcp", initialize, jsonHeader()},
+		{http.MethodPost, "/mcp", initialize, invented},
+		{http.MethodPost, "/message", initialize, jsonHeader()},
+		{http.MethodGet, "/sse", "", map[string]string{"Accept": "text/event-stream"}},
+	} {
+		if err := g.knock(ctx, knock.method, knock.path, knock.body, knock.header); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// knock wants a refusal. Where it gets a stream instead, that never ends.
+func (g *gate) knock(ctx context.Context, method, path, body string, header map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, firstByte)
+	defer cancel()
+	a, err := g.ask(ctx, method, path, body, header)
+	if a.Response == nil {
+		return err
+	}
+	return a.refused(method + " " + path)
+}
+
 // refused wants what RFC 9728 section 5.1 wants, and once.
 func (a answer) refused(path string) error {
 	if a.StatusCode != http.StatusUnauthorized {
-		return fmt.Errorf("%s without credentials answered %d, want 401", path, a.StatusCode)
+		return fmt.Errorf("%s without good credentials answered %d, want 401", path, a.StatusCode)
 	}
 	got := a.Header.Values("WWW-Authenticate")
 	if len(got) != 1 || !strings.HasPrefix(got[0], "Bearer ") || !strings.Contains(got[0], "resource_metadata=") {
@@ -202,7 +239,7 @@ func metadata(ctx context.Context, g *gate) error {
 
 func unknownPath(ctx context.Context, g *gate) error {
 	a, err := g.ask(ctx, http.MethodGet, "/.well-known/openid-configuration-none", "", nil)
-	if err == nil && a.StatusCode/100 == 2 {
+	if err == nil && !a.closed() {
 		return fmt.Errorf("a path that does not exist was answered %d", a.StatusCode)
 	}
 	return err

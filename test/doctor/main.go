@@ -48,7 +48,7 @@ type gate struct {
 	plain  string   // where port 80 is
 	token  string
 	onHost bool
-	env    string // glob of the files with secrets
+	env    string // globs of the files with secrets
 	units  string
 	log    string
 	pause  time.Duration
@@ -65,8 +65,8 @@ func parse(args []string) (*gate, error) {
 	caFile := fs.String("ca-file", "", "further root certificate (PEM) to trust")
 	fs.StringVar(&g.plain, "http", "", "the plain origin that redirects (default: the host on port 80)")
 	fs.BoolVar(&g.onHost, "host", false, "also look at this machine's files and units")
-	fs.StringVar(&g.env, "env", "/etc/gatehouse/*.env", "with -host: files that only their owner may read")
-	fs.StringVar(&g.units, "units", "nginx,gatehouse-authsvc", "with -host: units that must be active")
+	fs.StringVar(&g.env, "env", "/etc/gatehouse/*.env,/etc/gatehouse/credentials/*,/etc/gatehouse/bridge/*", "with -host: files that only their owner may read")
+	fs.StringVar(&g.units, "units", "nginx,gatehouse-authsvc,gatehouse-bridge@main", "with -host: units that must be active")
 	fs.StringVar(&g.log, "log", "/var/log/nginx/mcp-access.log", "with -host: the audit log")
 	fs.DurationVar(&g.pause, "pause", 120*time.Millisecond, "pause between requests, below the limit for an address")
 	if err := fs.Parse(args); err != nil {

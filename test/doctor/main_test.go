@@ -145,24 +145,47 @@ func TestOneThingBroken(t *testing.T) {
 		"old TLS":     {"TLS versions", func(s *stub) { s.tls.MinVersion = tls.VersionTLS10 }},
 		"no TLS 1.3":  {"TLS versions", func(s *stub) { s.tls.MaxVersion = tls.VersionTLS12 }},
 		"no redirect": {"redirect", func(s *stub) { s.plain = ok }},
+		"redirect without the query": {"redirect", func(s *stub) {
+			s.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.url+r.URL.Path, 301) }
+		}},
+		"redirect to another port": {"redirect", func(s *stub) {
+			s.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.url+"0"+r.URL.RequestURI(), 301) }
+		}},
 		"redirect elsewhere": {"redirect", func(s *stub) {
 			s.plain = http.RedirectHandler("https://other.example/sse", http.StatusMovedPermanently).ServeHTTP
 		}},
 		"no HSTS":            {"security headers", func(s *stub) { delete(s.headers, "Strict-Transport-Security") }},
 		"version shown":      {"server version", func(s *stub) { s.headers["Server"] = "nginx/1.22.1" }},
+		"HSTS switched off":  {"security headers", func(s *stub) { s.headers["Strict-Transport-Security"] = "max-age=0" }},
+		"frames for all":     {"security headers", func(s *stub) { s.headers["X-Frame-Options"] = "ALLOWALL" }},
 		"unhealthy":          {"health", on("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); _, _ = fmt.Fprintln(w, "unhealthy") })},
 		"metrics open":       {"metrics closed", on("/metrics", ok)},
+		"metrics limited":    {"metrics closed", on("/metrics", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) })},
+		"any token is taken": {"challenge", func(s *stub) { s.change = takeAnyToken }},
+		"stream unguarded": {"challenge", on("/sse", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = fmt.Fprint(w, "event: endpoint\ndata: /message?sessionId=x\n\n")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})},
 		"message unguarded":  {"challenge", on("/message", ok)},
 		"metadata is a page": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") })},
 		"other public URL": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp","authorization_servers":["x"]}`)
 		})},
-		"catch-all page": {"unknown path", on("/.well-known/openid-configuration-none", ok)},
-		"no limit":       {"limit for an address", func(s *stub) { s.limit = 0 }},
-		"stream that is held": {"stream", on("/sse", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/event-stream")
-			<-r.Context().Done()
-		})},
+		"catch-all page":       {"unknown path", on("/.well-known/openid-configuration-none", ok)},
+		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", 302).ServeHTTP)},
+		"no limit":             {"limit for an address", func(s *stub) { s.limit = 0 }},
+		"stream that is held": {"stream", func(s *stub) {
+			s.change = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/sse" || r.Header.Get("Authorization") == "" {
+					return false
+				}
+				w.Header().Set("Content-Type", "text/event-stream")
+				<-r.Context().Done()
+				return true
+			}
+		}},
 		"believes plain header": {"spoofed identity", func(s *stub) { s.change = believe }},
 		"browser gets a 401": {"browser is sent on", func(s *stub) {
 			s.change = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("Sec-Fetch-Mode"); return false }
@@ -194,6 +217,42 @@ func believe(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+func takeAnyToken(w http.ResponseWriter, r *http.Request) bool {
+	if auth := r.Header.Get("Authorization"); auth == "" || auth == "Bearer "+token {
+		return false
+	}
+	w.WriteHeader(http.StatusOK)
+	return true
+}
+
+// From far away each request takes long: the limit is met all the same.
+func TestALimitIsSeenFromFarAway(t *testing.T) {
+	const way, rate, allowance = 150 * time.Millisecond, 10, 21
+	begun, s := time.Now(), goodStub()
+	var taken atomic.Int64
+	gate := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(way):
+		case <-r.Context().Done():
+		}
+		if float64(taken.Add(1)) > allowance+rate*time.Since(begun).Seconds() {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	defer gate.Close()
+	g, err := parse([]string{gate.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.client = gate.Client()
+	if err := lookAt(t.Context(), limitCheck(), g); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHostChecks(t *testing.T) {
 	dir := t.TempDir()
 	env := filepath.Join(dir, "a.env")
@@ -210,33 +269,42 @@ func TestHostChecks(t *testing.T) {
 	if err := secretsMode(t.Context(), g); err == nil {
 		t.Error("mode 640 passes")
 	}
+	g.env = filepath.Join(dir, "*.none") + "," + filepath.Join(dir, "*.env")
+	if err := secretsMode(t.Context(), g); err == nil {
+		t.Error("mode 640 passes in the second place")
+	}
 	g.env = filepath.Join(dir, "*.none")
 	if err := secretsMode(t.Context(), g); err == nil {
 		t.Error("no file at all passes")
 	}
 }
 
-func TestStaleAuditLog(t *testing.T) {
-	s := goodStub()
-	gateServer := httptest.NewTLSServer(s)
+func TestAuditLogMustGrow(t *testing.T) {
+	var dead atomic.Bool
+	file := filepath.Join(t.TempDir(), "log")
+	gateServer := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if dead.Load() {
+			return
+		}
+		if err := os.WriteFile(file, []byte("{}\n{}\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}))
 	defer gateServer.Close()
 	g, err := parse([]string{gateServer.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.client, g.log = gateServer.Client(), filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(g.log, []byte("{}\n"), 0o600); err != nil {
+	g.client, g.log = gateServer.Client(), file
+	if err := os.WriteFile(file, []byte("{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := auditLog(t.Context(), g); err != nil {
-		t.Errorf("a fresh log: %v", err)
+		t.Errorf("a log that grows: %v", err)
 	}
-	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(g.log, old, old); err != nil {
-		t.Fatal(err)
-	}
+	dead.Store(true)
 	if err := auditLog(t.Context(), g); err == nil {
-		t.Error("a log that nobody writes passes")
+		t.Error("a log that was written a moment ago, and is no more, passes")
 	}
 }
 

@@ -52,7 +52,7 @@ func sound(t *testing.T, broke func(*options)) *gate {
 		switch {
 		case r.URL.Path != "/auth":
 			_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":["https://id.example.com"]}`, g.url+"/mcp")
-		case r.Header.Get("Authorization") == "":
+		case r.Header.Get("Authorization") != bearer:
 			refuse(401, "WWW-Authenticate", `Bearer resource_metadata="x", scope="mcp.access"`)(w, r)
 		default:
 			allow(w, r)
@@ -125,6 +125,7 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 		"the bridge is ill":         {"health", answer("/health", 503, "unhealthy\n")},
 		"metrics are open":          {"metrics closed", edited("site/metrics.conf", "deny all;", "allow all;")},
 		"one path without a guard":  {"challenge", edited(site, "location = /message {\n        include gatehouse/location/protect.conf", "location = /message {\n        include gatehouse/location/open.conf")},
+		"a stream without a guard":  {"challenge", edited(site, "location = /sse {\n        include gatehouse/location/protect.conf", "location = /sse {\n        include gatehouse/location/open.conf")},
 		"browsers get a 401":        {"browser is sent on", edited("lua/gatehouse/reject.lua", `mode == "navigate"`, "false")},
 		"no metadata":               {"metadata", edited(server+"wellknown.conf", "location /.well-known/oauth-protected-resource/ ", "location /.well-known/elsewhere/ ")},
 		"a page for every path":     {"unknown path", edited(site, "content_by_lua_block { ngx.exit(404) }", `return 200 "hello";`)},
