@@ -89,7 +89,7 @@ func (s *Stack) Tokens(ctx context.Context, user, scope string) (Tokens, error) 
 
 // exchange sends the request to Keycloak and reads the JSON of a 2xx.
 func (s *Stack) exchange(req *http.Request, out any) error {
-	ctx, cancel := context.WithTimeout(req.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(req.Context(), time.Minute) // a new realm takes a busy machine its time
 	defer cancel()
 	res, err := s.http.Do(req.WithContext(ctx))
 	if err != nil {
