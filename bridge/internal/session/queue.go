@@ -98,6 +98,7 @@ type Queue struct {
 	first  [1]Event // room for the one event of most calls
 	bytes  int
 	err    error
+	lost   bool   // an answer is among what a slow reader did not get
 	slow   func() // called when the reader was too slow; may be nil
 }
 
@@ -112,6 +113,7 @@ func NewQueue(max int) *Queue {
 func (q *Queue) Push(e Event) bool {
 	q.mu.Lock()
 	if q.err == nil && q.bytes > 0 && q.bytes+e.Size() > q.max {
+		q.events = append(q.events, e)
 		q.fail(ErrSlow)
 		slow := q.slow
 		q.mu.Unlock()
@@ -122,6 +124,7 @@ func (q *Queue) Push(e Event) bool {
 	}
 	defer q.mu.Unlock()
 	if q.err != nil {
+		q.lost = q.lost || e.Final
 		return false
 	}
 	q.bytes += e.Size()
@@ -162,7 +165,16 @@ func (q *Queue) revive() {
 	}
 }
 
+func (q *Queue) lostAnswer() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lost
+}
+
 func (q *Queue) fail(err error) {
+	for _, e := range q.events {
+		q.lost = q.lost || e.Final
+	}
 	q.err, q.events, q.bytes = err, nil, 0
 	q.signal()
 }

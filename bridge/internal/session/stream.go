@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,11 +109,57 @@ func (st *Stream) giveUp() {
 	}
 }
 
-// Record keeps the event for one who comes back, and names it.
-func (st *Stream) Record(e Event) string {
+// Told is an event that the reader of a stream is to tell.
+type Told struct {
+	Event
+	ID   string
+	Last bool // all answers are told with it
+}
+
+// ErrTaken ends the reading where another reader has come.
+var ErrTaken = errors.New("another reads the stream now")
+
+// Next takes the next event for the reader to whom Take gave the channel. What
+// was taken is kept before another can take over, who is told it from there.
+// Without an event it returns false, as Queue.Pop does.
+func (st *Stream) Next(taken <-chan struct{}) (Told, bool, error) {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	select {
+	case <-taken:
+		return Told{}, false, ErrTaken
+	default:
+	}
+	e, ok, err := st.Queue.Pop()
+	if !ok {
+		return Told{}, false, err
+	}
+	return st.told(e), true, nil
+}
+
+// Told is Next for an event that was taken from the queue before.
+func (st *Stream) Told(e Event) Told {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	return st.told(e)
+}
+
+func (st *Stream) told(e Event) Told {
+	t := Told{Event: e}
+	if e.Final {
+		st.finals--
+		t.Last = st.bounded && st.finals == 0
+	}
+	if !e.Silent {
+		t.ID = st.record(e)
+	}
+	return t
+}
+
+// record keeps the event for one who comes back, and names it. The lock is
+// held.
+func (st *Stream) record(e Event) string {
 	s := st.all
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	st.seq++
 	id := st.id + "-" + strconv.Itoa(st.seq)
 	if e.Size() > s.max {
@@ -141,11 +188,15 @@ func (st *Stream) Missed(seq int) (ids []string, events []Event) {
 	return ids, events
 }
 
-// Lost tells whether the last answer came after the place and is kept no more:
-// one who waits for it there would wait for ever.
+// Lost tells whether the last answer came after the place and is kept no more,
+// or never came for the reader was too slow: one who waits for it there would
+// wait for ever.
 func (st *Stream) Lost(seq int) bool {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
+	if st.bounded && st.Queue.lostAnswer() {
+		return true
+	}
 	if !st.bounded || st.finals > 0 || seq >= st.seq {
 		return false
 	}
@@ -174,14 +225,6 @@ func (st *Stream) Want(finals int) {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
 	st.finals, st.bounded = finals, true
-}
-
-// Got counts one final answer, and tells whether it was the last.
-func (st *Stream) Got() bool {
-	st.all.mu.Lock()
-	defer st.all.mu.Unlock()
-	st.finals--
-	return st.bounded && st.finals == 0
 }
 
 // Over tells whether all answers were told.

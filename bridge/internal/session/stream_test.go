@@ -11,17 +11,18 @@ func event(text string) Event { return Message(rpc.Notification, []byte(text)) }
 func TestStreamOfRefusedCallsEnds(t *testing.T) {
 	st := newStreams(1 << 10).Open(NewQueue(1 << 10)) // a batch of which every call was refused
 	st.Want(2)
-	if st.Got() {
+	refused := Answer([]byte("no"))
+	if st.Told(refused).Last {
 		t.Error("the first of two answers counts as the last")
 	}
-	if !st.Got() || !st.Over() {
+	if !st.Told(refused).Last || !st.Over() {
 		t.Error("the last answer does not end the stream")
 	}
 }
 
 func TestStandingStreamNeverEnds(t *testing.T) {
 	st := newStreams(1 << 10).Open(NewQueue(1 << 10))
-	if st.Got() || st.Over() {
+	if st.Told(Answer([]byte("a"))).Last || st.Over() {
 		t.Error("a standing stream ended with an answer")
 	}
 }
@@ -29,9 +30,9 @@ func TestStandingStreamNeverEnds(t *testing.T) {
 func TestStreamReplaysWhatWasMissedWithinItsBound(t *testing.T) {
 	all := newStreams(10)
 	a, b := all.Open(NewQueue(100)), all.Open(NewQueue(100))
-	first := a.Record(event("aaaa"))
-	b.Record(event("bbbb"))
-	a.Record(event("AAAA")) // 12 bytes: the oldest goes
+	first := a.Told(event("aaaa")).ID
+	b.Told(event("bbbb"))
+	a.Told(event("AAAA")) // 12 bytes: the oldest goes
 	st, seq := all.Find(first)
 	if st != a || seq != 1 {
 		t.Fatalf("Find(%q) = %v, %d", first, st, seq)
@@ -66,6 +67,51 @@ func TestStreamHasOneReaderAndTheLastWins(t *testing.T) {
 	st.Leave(second)
 	if st.taken != nil {
 		t.Error("the stream is taken though nobody reads it")
+	}
+}
+
+// TestNothingIsLostBetweenTwoReaders: the second comes while the first takes
+// events, and learns of each from the buffer or from the queue.
+func TestNothingIsLostBetweenTwoReaders(t *testing.T) {
+	const events = 40
+	for range 2000 {
+		st := newStreams(1 << 20).Open(NewQueue(1 << 20))
+		st.Want(1)
+		for range events - 1 {
+			st.Queue.Push(event("x"))
+		}
+		st.Queue.Push(Answer([]byte("the last")))
+		first := st.Take()
+		begun, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			close(begun)
+			readAll(st, first)
+		}()
+		<-begun
+		second := st.Take()
+		_, missed := st.Missed(0)
+		got := len(missed)
+		if !st.Over() {
+			got += readAll(st, second)
+		}
+		<-done
+		if got != events {
+			t.Fatalf("the second reader learned of %d events of %d", got, events)
+		}
+	}
+}
+
+// readAll reads as a front does, and tells how many events it got.
+func readAll(st *Stream, taken <-chan struct{}) (n int) {
+	for {
+		e, ok, _ := st.Next(taken)
+		if !ok {
+			return n
+		}
+		if n++; e.Last {
+			return n
+		}
 	}
 }
 

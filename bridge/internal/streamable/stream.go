@@ -20,7 +20,7 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	defer out.Close()
 	st.Queue.OnSlow(out.Break)
 	for _, e := range before {
-		if !tell(out, st, e) {
+		if !tell(out, st.Told(e)) {
 			return
 		}
 	}
@@ -28,25 +28,19 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Sessio
 }
 
 // tell writes one event; false ends the stream.
-func tell(out *answer.Stream, st *session.Stream, e session.Event) bool {
-	last := e.Final && st.Got()
+func tell(out *answer.Stream, e session.Told) bool {
 	if e.Silent {
-		return !last
+		return !e.Last
 	}
-	return out.Event(st.Record(e), e) == nil && !last
+	return out.Event(e.ID, e.Event) == nil && !e.Last
 }
 
 func relay(s *session.Session, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
 	for {
-		select {
-		case <-taken: // another reads now: what is left is not ours
-			return
-		default:
-		}
-		e, ok, err := st.Queue.Pop()
+		e, ok, err := st.Next(taken)
 		switch {
 		case ok:
-			if !tell(out, st, e) {
+			if !tell(out, e) {
 				return
 			}
 			continue
@@ -92,10 +86,6 @@ func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
 		return
 	}
-	if st.Lost(seq) {
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "the answer that came after Last-Event-ID is not kept any more")
-		return
-	}
 	f.listen(w, s, st, seq)
 }
 
@@ -104,6 +94,11 @@ func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
 // word comes back before the bridge can know, and must not be locked out.
 func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.Stream, after int) {
 	taken, leave := take(s, st)
+	if st.Lost(after) {
+		leave()
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "the answer that came after Last-Event-ID is not kept any more")
+		return
+	}
 	out, err := answer.Detach(w)
 	if err != nil {
 		leave()

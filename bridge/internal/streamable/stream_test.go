@@ -170,6 +170,17 @@ func TestASlowListenerIsCut(t *testing.T) {
 	s.Find("afterwards 0")
 }
 
+// TestAnAnswerThatASlowReaderLostIsNotWaitedFor: the reader is cut before the
+// answer comes, which therefore never will, and is told so when it returns.
+func TestAnAnswerThatASlowReaderLostIsNotWaitedFor(t *testing.T) {
+	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 64 << 10 }})
+	c := open(t, g, "2025-06-18")
+	s := c.stream(fronttest.Call(`"b"`, "progress", strings.Repeat("z", 4<<10), 6000)) // more than both ends' buffers take
+	last := s.Next().ID
+	c.awaitSilence()
+	c.do(http.MethodGet, "", "Last-Event-ID", last).Refused(t, http.StatusBadRequest, "not kept any more")
+}
+
 // TestWordsThatNobodyHearsDoNotDeafenALaterListener: more was said than may
 // wait, then somebody listens.
 func TestWordsThatNobodyHearsDoNotDeafenALaterListener(t *testing.T) {
