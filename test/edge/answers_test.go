@@ -94,6 +94,21 @@ func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 	}
 }
 
+// Keycloak tells of each ended session once: a limit for people must refuse none.
+func TestNoLogoutOfTheProviderIsRefusedByALimit(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, options{limits: string(text)})
+	for i := range 100 {
+		if res, _ := g.do(t, "POST", "/backchannel-logout", "logout_token=x"); res.StatusCode != http.StatusOK {
+			t.Fatalf("number %d: %s", i+1, res.Status)
+		}
+	}
+}
+
 // A byte that steers a terminal does not reach who reads the log.
 func TestTheLogSteersNoTerminal(t *testing.T) {
 	t.Parallel()
