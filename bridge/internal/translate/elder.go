@@ -33,6 +33,9 @@ type Elder struct {
 	uris     []string
 }
 
+// maxURIs bounds what a client subscribes to: all of it is told anew each time.
+const maxURIs = 1024
+
 // lines are messages to send on: to the child, and to the client.
 type lines struct{ down, up [][]byte }
 
@@ -121,6 +124,9 @@ func (e *Elder) requested(method string, m Object) lines {
 		uri, _ := params.Text("uri")
 		e.uris = slices.DeleteFunc(e.uris, func(have string) bool { return have == uri })
 		if method == "resources/subscribe" {
+			if len(e.uris) >= maxURIs {
+				return up(errorf(CodeInvalidRequest, "Invalid request: %d resources are subscribed to, the most that a session may have", maxURIs).Response(id))
+			}
 			e.uris = append(e.uris, uri)
 		}
 		return lines{down: e.listen(), up: [][]byte{Result(id, json.RawMessage("{}"))}}

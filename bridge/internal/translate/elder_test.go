@@ -2,6 +2,7 @@ package translate_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -44,6 +45,18 @@ func modernOnly(t *testing.T) *translate.Elder {
 	got := said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":` + idOf(t, probe) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`)))
 	one(t, got.Up, `"id":0`, `"protocolVersion":"2025-06-18"`, `"serverInfo":{"name":"s","version":"2"}`, `"tools":{}`)
 	return e
+}
+
+func TestElderBoundsSubscriptions(t *testing.T) {
+	e := modernOnly(t)
+	for i := range 1024 {
+		one(t, said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"resources/subscribe","params":{"uri":"x:/%d"}}`, i, i))).Up, `"result":{}`)
+	}
+	got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":"more","method":"resources/subscribe","params":{"uri":"x:/more"}}`)))
+	one(t, got.Up, `"id":"more"`, `"error"`)
+	if len(got.Down) > 0 {
+		t.Errorf("the server is told %q", got.Down)
+	}
 }
 
 func TestElderForgetsACancelledCall(t *testing.T) {
