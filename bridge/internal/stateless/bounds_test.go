@@ -1,6 +1,7 @@
 package stateless_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -96,5 +97,32 @@ func TestAToolMayChangeItsHeaders(t *testing.T) {
 	g.call(t, "alice", "2", "tools/call", `"name":"bare","arguments":{},`, `{}`)
 	if a := bare(); a.Error != nil {
 		t.Errorf("after the tool wants none: %+v", a.Error)
+	}
+}
+
+// TestAnAcknowledgmentNamesWhatIsHeard: the rest the server refused.
+func TestAnAcknowledgmentNamesWhatIsHeard(t *testing.T) {
+	g := open(t, nil)
+	resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"resourceSubscriptions":["x:/none","x:/a"]},`, `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	events := bufio.NewScanner(resp.Body)
+	for _, want := range []string{`acknowledged","params":{"notifications":{"resourceSubscriptions":["x:/a"]}`, `resources/updated","params":{"uri":"x:/a"`} {
+		for events.Scan() && events.Text() == "" { // between two events
+		}
+		if line := events.Text(); !strings.Contains(line, want) {
+			t.Fatalf("got %s, %v; want %s", line, events.Err(), want)
+		}
+	}
+}
+
+// TestARefusedCallerLearnsNothingOfATool: not even which headers it wants.
+func TestARefusedCallerLearnsNothingOfATool(t *testing.T) {
+	g := openFor(t, "older", &fickle{no: true}, nil)
+	a := g.call(t, "alice", "1", "tools/call", `"name":"echo","arguments":{"n":7,"bare":true},`, `{}`)
+	if a.Error == nil || a.Error.Code != -32003 || strings.Contains(a.Error.Message, "Mcp-Param") {
+		t.Errorf("answer %+v", a.Error)
 	}
 }

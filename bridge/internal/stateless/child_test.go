@@ -31,6 +31,7 @@ type wire struct {
 	Method string          `json:"method"`
 	Params struct {
 		Name      string                     `json:"name"`
+		URI       string                     `json:"uri"`
 		Arguments json.RawMessage            `json:"arguments"`
 		Meta      map[string]json.RawMessage `json:"_meta"`
 		Responses json.RawMessage            `json:"inputResponses"`
@@ -62,7 +63,15 @@ func older(in *bufio.Reader) {
 			}
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"answer":%s}}`+"\n", call, answer)
 		case "initialize":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}}`+"\n", m.ID)
+		case "resources/subscribe":
+			if m.Params.URI == "x:/none" {
+				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32002,"message":"no such"}}`+"\n", m.ID)
+				continue
+			}
+			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q}}`+"\n", m.Params.URI)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", m.ID)
+			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q}}`+"\n", m.Params.URI)
 		case "tools/list":
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":%s}]}}`+"\n", m.ID, echo)
 		case "tools/call":

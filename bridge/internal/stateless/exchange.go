@@ -35,6 +35,10 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		return
 	}
 	if err := x.child.checkParams(ctx, conn, x.req, h); err != nil {
+		if no := x.again(ctx); no != nil { // who may not call it is not told what it wants
+			writeFailure(x.out.w, x.req.ID, no)
+			return
+		}
 		writeError(x.out.w, http.StatusBadRequest, x.req.ID, err)
 		return
 	}

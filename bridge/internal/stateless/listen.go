@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
@@ -41,7 +42,64 @@ func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
 		writeFailure(x.out.w, x.req.ID, err)
 		return
 	}
-	x.hear(ctx, conn, filter)
+	if x.out.start() != nil {
+		return
+	}
+	early, ok := x.accepted(ctx, &filter, len(calls))
+	if ok {
+		x.hear(ctx, conn, filter, early)
+	}
+}
+
+// accepted waits for an older child's answers and takes out what it refused:
+// the acknowledgment names what is heard. early is what the child said before.
+func (x *exchange) accepted(ctx context.Context, filter *translate.Filter, calls int) (early []session.Event, ok bool) {
+	if x.child.modern {
+		return nil, true
+	}
+	asked, bytes := filter.URIs, 0
+	filter.URIs = nil
+	for calls > 0 {
+		e, ok, err := x.queue.Pop()
+		switch {
+		case err != nil:
+			return nil, false
+		case ok && e.Final:
+			calls--
+			if n := subscribed(e); n >= 0 && n < len(asked) {
+				filter.URIs = append(filter.URIs, asked[n])
+			}
+			continue
+		case ok:
+			if bytes += e.Size(); bytes > x.front.opts.Queue {
+				return nil, false
+			}
+			early = append(early, e)
+			continue
+		}
+		select {
+		case <-x.queue.Wake():
+		case <-x.front.stop:
+			return nil, false
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+	return early, true
+}
+
+// subscribed is the number that translate.Subscribe gave, or -1 where the child
+// refused.
+func subscribed(e session.Event) int {
+	message, err := translate.Parse(e.Bytes())
+	if err != nil || e.Failed {
+		return -1
+	}
+	n, err := strconv.Atoi(string(message.Get("id")))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter translate.Filter) ([]*session.Call, error) {
@@ -67,10 +125,15 @@ func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter tra
 	return calls, nil
 }
 
-func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translate.Filter) {
+func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translate.Filter, early []session.Event) {
 	raw, _ := json.Marshal(filter) // a plain struct always marshals
 	if x.out.event(x.tagged(translate.Acknowledge(raw))) != nil {
 		return
+	}
+	for _, e := range early {
+		if e.Kind == rpc.Notification && x.tell(e, filter) != nil {
+			return
+		}
 	}
 	for {
 		e, ok, err := x.queue.Pop()

@@ -164,8 +164,9 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 	return true
 }
 
-// again asks whether the caller may still make the call. It goes on waiting
-// where not: a client may get the scope that is missing, and come back.
+// again asks whether the caller may make the call, and begins nothing. One that
+// waits goes on waiting where not: a client may get the scope that is missing,
+// and come back.
 func (x *exchange) again(ctx context.Context) error {
 	m, err := rpc.Parse(x.req.Message.Raw())
 	if err != nil {
