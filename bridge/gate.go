@@ -54,7 +54,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 	for _, c := range commands {
 		server := session.NewServer(session.ServerConfig{
 			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
-			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: append(environ(c.Env), env...)},
+			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: append(environ(c.Env), env...), Dir: c.Dir},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
 			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(c.Name), Log: log,
 			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.Warm,

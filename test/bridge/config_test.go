@@ -27,8 +27,17 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "mcp.json")
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(exe, filepath.Join(dir, "server")); err != nil {
+		t.Fatal(err)
+	}
+	near, _ := json.Marshal(dir)
 	self, _ := json.Marshal(os.Args[0])
-	text := `{"mcpServers": {"good": {"command": ` + string(self) + `}, "bad": {"command": "/nonexistent/server"}, "worse": {"command": ` +
+	text := `{"mcpServers": {"good": {"command": ` + string(self) + `}, "near": {"type": "stdio", "command": "./server", "cwd": ` + string(near) + `}, "bad": {"command": "/nonexistent/server"}, "worse": {"command": ` +
 		string(self) + `, "env": {"GATEHOUSE_TEST_CHILD_DIES": "out of ${GATEHOUSE_TEST_WORD}"}}}}`
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,12 +55,15 @@ func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 			}
 		}
 	}
-	c := newClient(t, b.base+"/servers/good/mcp", nil)
-	if a := c.post(initialize); a.Status != http.StatusOK {
-		t.Fatalf("good answered %+v", a)
-	}
-	if got := c.says("echo", "well", 0); got != "well" {
-		t.Errorf("good answered %q", got)
+	var c *client
+	for _, name := range []string{"near", "good"} {
+		c = newClient(t, b.base+"/servers/"+name+"/mcp", nil)
+		if a := c.post(initialize); a.Status != http.StatusOK {
+			t.Fatalf("%s answered %+v", name, a)
+		}
+		if got := c.says("echo", "well", 0); got != "well" {
+			t.Errorf("%s answered %q", name, got)
+		}
 	}
 	eventually(t, "/health names both", func() bool {
 		newClient(t, b.base+"/servers/worse/mcp", nil).post(initialize)

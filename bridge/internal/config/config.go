@@ -20,17 +20,22 @@ type Server struct {
 	Command string
 	Args    []string
 	Env     map[string]string // with ${NAME} filled in
+	Dir     string            // where it runs; "" is the bridge's own
 }
 
 // ErrConfig says that the file cannot be used.
 var ErrConfig = errors.New("config")
 
+// file is what desktop clients write; what else they keep in it is theirs.
 type file struct {
-	Servers map[string]entry `json:"mcpServers"`
+	Servers map[string]json.RawMessage `json:"mcpServers"`
 }
 
+// entry is strict: a key that is misspelt must not be ignored.
 type entry struct {
+	Type    string            `json:"type"`
 	Command string            `json:"command"`
+	Dir     string            `json:"cwd"`
 	Args    []string          `json:"args"`
 	Env     map[string]string `json:"env"`
 }
@@ -51,10 +56,8 @@ func Read(path string, lookup func(string) (string, bool)) ([]Server, error) {
 }
 
 func parse(text []byte, path string, lookup func(string) (string, bool)) ([]Server, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
 	var f file
-	if err := dec.Decode(&f); err != nil {
+	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
 	}
 	if len(f.Servers) == 0 {
@@ -62,8 +65,8 @@ func parse(text []byte, path string, lookup func(string) (string, bool)) ([]Serv
 	}
 	var servers []Server
 	var faults []error
-	for name, e := range f.Servers {
-		s, err := e.server(name, lookup)
+	for name, raw := range f.Servers {
+		s, err := server(name, raw, lookup)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%w: %s: mcpServers.%s: %w", ErrConfig, path, name, err))
 		}
@@ -73,9 +76,22 @@ func parse(text []byte, path string, lookup func(string) (string, bool)) ([]Serv
 	return servers, errors.Join(faults...)
 }
 
+func server(name string, raw json.RawMessage, lookup func(string) (string, bool)) (Server, error) {
+	var e entry
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e); err != nil {
+		return Server{}, err
+	}
+	return e.server(name, lookup)
+}
+
 func (e entry) server(name string, lookup func(string) (string, bool)) (Server, error) {
 	if !nameForm.MatchString(name) {
 		return Server{}, errors.New("the name becomes part of a path: letters, digits, dot, dash and underscore, at most 64")
+	}
+	if e.Type != "" && e.Type != "stdio" {
+		return Server{}, fmt.Errorf("type %q is not served; only stdio is", e.Type)
 	}
 	if e.Command == "" {
 		return Server{}, errors.New("command is empty")
@@ -90,7 +106,7 @@ func (e entry) server(name string, lookup func(string) (string, bool)) (Server, 
 			return found
 		})
 	}
-	s := Server{Name: name, Command: e.Command, Args: e.Args, Env: map[string]string{}}
+	s := Server{Name: name, Command: e.Command, Args: e.Args, Dir: e.Dir, Env: map[string]string{}}
 	for key, value := range e.Env {
 		s.Env[key] = fill(value)
 	}

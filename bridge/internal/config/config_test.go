@@ -18,7 +18,7 @@ func TestRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mcp.json")
 	text := `{"mcpServers": {
 		"b": {"command": "run", "args": ["$TOKEN", "${TOKEN}"], "env": {"A": "x${TOKEN}y${EMPTY}", "B": "$TOKEN"}},
-		"a": {"command": "other"}}}`
+		"a": {"type": "stdio", "command": "other", "cwd": "/srv"}}, "globalShortcut": "Ctrl+Space"}`
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Server{
-		{Name: "a", Command: "other", Env: map[string]string{}},
+		{Name: "a", Command: "other", Dir: "/srv", Env: map[string]string{}},
 		{Name: "b", Command: "run", Args: []string{"$TOKEN", "${TOKEN}"}, Env: map[string]string{"A": "xty", "B": "$TOKEN"}},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -37,9 +37,11 @@ func TestRead(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	cases := map[string]struct{ text, says string }{
-		"not JSON":         {`{`, "unexpected EOF"},
+		"not JSON":         {`{`, "unexpected end of JSON"},
 		"no servers":       {`{"mcpServers": {}}`, "mcpServers is empty"},
 		"unknown key":      {`{"mcpServers": {"a": {"command": "x", "shell": true}}}`, "shell"},
+		"another type":     {`{"mcpServers": {"a": {"type": "sse", "command": "x"}}}`, `type "sse" is not served`},
+		"a second file":    {`{"mcpServers": {"a": {"command": "x"}}} {}`, "after top-level value"},
 		"no command":       {`{"mcpServers": {"a": {}}}`, "mcpServers.a: command is empty"},
 		"slash in name":    {`{"mcpServers": {"a/b": {"command": "x"}}}`, "mcpServers.a/b"},
 		"unset variable":   {`{"mcpServers": {"a": {"command": "x", "env": {"K": "${NONE}"}}}}`, "${NONE} is not set"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,8 +90,12 @@ func (s *Server) Pool() *Pool { return s.pool }
 // Health tells why no child can be started now, or nil. A command that is not
 // there is known before anybody has asked for a child.
 func (s *Server) Health() error {
-	if argv := s.cfg.Spec.Argv; len(argv) > 0 {
-		if _, err := exec.LookPath(argv[0]); err != nil {
+	if spec := s.cfg.Spec; len(spec.Argv) > 0 {
+		command := spec.Argv[0]
+		if spec.Dir != "" && strings.Contains(command, "/") && !filepath.IsAbs(command) {
+			command = filepath.Join(spec.Dir, command) // as os/exec takes it
+		}
+		if _, err := exec.LookPath(command); err != nil {
 			return err
 		}
 	}
