@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 )
 
@@ -15,6 +16,14 @@ const (
 	CodeBusy           = -32000 // a bound is reached, or the server cannot take the call now
 	CodeSession        = -32001 // the session is not known (what the SDKs use)
 )
+
+// CodeOf is the code for a body that ParseClient refuses (JSON-RPC 2.0, 5.1).
+func CodeOf(err error) int {
+	if errors.Is(err, ErrJSON) {
+		return CodeParse
+	}
+	return CodeInvalidRequest
+}
 
 // Error is a JSON-RPC error that the bridge itself answers with.
 type Error struct {

@@ -22,6 +22,9 @@ const (
 // reads alike.
 var ErrMessage = errors.New("not a JSON-RPC message")
 
+// ErrJSON says that bytes are not JSON at all.
+var ErrJSON = fmt.Errorf("%w: not valid JSON", ErrMessage)
+
 // ErrBatch says that the bytes hold an array: see Split.
 var ErrBatch = fmt.Errorf("%w: a batch", ErrMessage)
 
@@ -140,7 +143,7 @@ func Text(raw []byte) string {
 // a message to a child is one line.
 func ParseClient(body []byte) (Message, error) {
 	if !json.Valid(body) {
-		return Message{}, fmt.Errorf("%w: not valid JSON", ErrMessage)
+		return Message{}, ErrJSON
 	}
 	OneLine(body)
 	return Parse(bytes.TrimSpace(body))

@@ -114,7 +114,7 @@ func TestBodies(t *testing.T) {
 	}{
 		"nothing":               {"", 400, `"code":-32700`},
 		"no JSON":               {"{", 400, `"code":-32700`},
-		"no message":            {"{}", 400, `"code":-32700`},
+		"no message":            {"{}", 400, `"code":-32600`},
 		"two messages":          {`{"jsonrpc":"2.0","method":"notifications/a"}{"jsonrpc":"2.0","method":"notifications/b"}`, 400, `"code":-32700`},
 		"a batch":               {`[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, 400, `"code":-32600`},
 		"no such notification":  {`{"jsonrpc":"2.0","method":"tools/call"}`, 400, "must be named notifications/"},

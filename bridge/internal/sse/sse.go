@@ -138,7 +138,7 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 	}
 	m, err := rpc.ParseClient(body)
 	if err != nil {
-		answer.Refuse(w, http.StatusBadRequest, code(err), err.Error())
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeOf(err), err.Error())
 		return
 	}
 	if err := f.pass(r, s, &m); err != nil {
@@ -160,11 +160,4 @@ func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error 
 	// The client waits for an answer on its stream, not on this request.
 	s.Standing.Push(session.Message(rpc.Response, session.AsRPC(err).Body(m.ID())))
 	return nil
-}
-
-func code(err error) int {
-	if errors.Is(err, rpc.ErrBatch) {
-		return rpc.CodeInvalidRequest
-	}
-	return rpc.CodeParse
 }

@@ -59,8 +59,8 @@ func TestBodies(t *testing.T) {
 	}{
 		"nothing":               {"", 400, `"code":-32700`},
 		"no JSON":               {"{", 400, `"code":-32700`},
-		"no message":            {`{"jsonrpc":"2.0"}`, 400, `"code":-32700`},
-		"another JSON-RPC":      {`{"jsonrpc":"1.0","id":1,"method":"ping"}`, 400, `"code":-32700`},
+		"no message":            {`{"jsonrpc":"2.0"}`, 400, `"code":-32600`},
+		"another JSON-RPC":      {`{"jsonrpc":"1.0","id":1,"method":"ping"}`, 400, `"code":-32600`},
 		"no such notification":  {`{"jsonrpc":"2.0","method":"ping"}`, 400, "must be named notifications/"},
 		"longer than the bound": {fronttest.Call("1", "echo", strings.Repeat("x", 512), 0), 413, "longer than 512 bytes"},
 	} {

@@ -76,7 +76,7 @@ func (f *Front) post(w http.ResponseWriter, r *http.Request) {
 		f.batch(w, r, body)
 		return
 	case err != nil:
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeParse, err.Error())
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeOf(err), err.Error())
 		return
 	}
 	if f.Modern != nil && r.Header.Get(headerSession) == "" && (m.Version() != "" || m.Method == "server/discover") {
