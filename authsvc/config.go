@@ -21,7 +21,7 @@ type config struct {
 	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`
 	ClientID         string   `name:"client-id" help:"This client at the issuer." required:""`
 	ClientSecret     string   `name:"client-secret" help:"Its secret. Prefer the file."`
-	ClientSecretFile string   `name:"client-secret-file" help:"File that holds its secret."`
+	ClientSecretFile string   `name:"client-secret-file" help:"File that holds its secret; read anew for each call, so that it can be rotated."`
 	LoginScopes      []string `help:"Scopes that a browser's login asks for." default:"openid,profile,email"`
 
 	Audience     string        `help:"Audience that access tokens must name (default: public URL + /mcp)."`

@@ -149,7 +149,7 @@ func (k *Keys) open(sealed []byte) []storedKey {
 		err = json.Unmarshal(plain, &keys)
 	}
 	if err != nil {
-		k.log.Warn().Err(err).Msg("the shared assertion keys do not open (was the client's secret changed?); new ones are made")
+		k.log.Warn().Err(err).Msg("the shared assertion keys do not open (was the store key changed?); new ones are made")
 		return nil
 	}
 	return keys

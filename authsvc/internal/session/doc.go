@@ -6,7 +6,7 @@
 // sealed with a key derived from the cookie, so a dump of the store opens no
 // session and yields no token. What must be readable without the cookie (the
 // list of a user's sessions, for their page and for logout by the provider) is
-// sealed with a key derived from the client's secret and holds no token.
+// sealed with a key derived from the store's own key and holds no token.
 //
 // The package must never know HTTP, Redis or OpenID Connect: it is handed a
 // Store and a Refresher.

@@ -138,7 +138,7 @@ func (s *Sessions) openList(name string, sealed []byte) []Entry {
 		err = json.Unmarshal(plain, &list)
 	}
 	if err != nil {
-		s.Log.Warn().Err(err).Msg("a user's list of sessions does not open (was the client's secret changed?); it starts anew")
+		s.Log.Warn().Err(err).Msg("a user's list of sessions does not open (was the store key changed?); it starts anew")
 		return nil
 	}
 	now := s.Now()

@@ -82,7 +82,7 @@ func (s *Sessions) openPeople(name string, sealed []byte) []Person {
 		err = json.Unmarshal(plain, &people)
 	}
 	if err != nil {
-		s.Log.Warn().Err(err).Msg("the list of people does not open (was the client's secret changed?); it starts anew")
+		s.Log.Warn().Err(err).Msg("the list of people does not open (was the store key changed?); it starts anew")
 		return nil
 	}
 	now := s.Now()

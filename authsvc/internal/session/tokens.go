@@ -83,7 +83,7 @@ func (s *Sessions) openNoted(name string, sealed []byte) []noted {
 		err = json.Unmarshal(plain, &list)
 	}
 	if err != nil {
-		s.Log.Warn().Err(err).Msg("a user's list of tokens does not open (was the client's secret changed?); it starts anew")
+		s.Log.Warn().Err(err).Msg("a user's list of tokens does not open (was the store key changed?); it starts anew")
 		return nil
 	}
 	now := s.Now()
