@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -31,16 +30,7 @@ func TestNativeTwoReplicasRefreshOnce(t *testing.T) {
 	})
 	replicas := []string{fmt.Sprintf("http://127.0.0.1:%d", gate.Ports.Authsvc), secondReplica(t)}
 	who := newPerson(t)
-	at, err := url.Parse(gate.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cookie string
-	for _, c := range signIn(t, who.name).Jar.Cookies(at) {
-		if c.Name == "__Host-gatehouse" {
-			cookie = c.Name + "=" + c.Value
-		}
-	}
+	cookie := sessionCookie(t, signIn(t, who.name))
 	<-time.After(7 * time.Second) // the token's life has to pass
 	begin := time.Now()
 	var wg sync.WaitGroup

@@ -46,6 +46,22 @@ func signIn(t *testing.T, user string) *http.Client {
 	return c
 }
 
+// sessionCookie is what the browser of a person who signed in sends.
+func sessionCookie(t *testing.T, c *http.Client) string {
+	t.Helper()
+	at, err := url.Parse(gate.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cookie := range c.Jar.Cookies(at) {
+		if cookie.Name == "__Host-gatehouse" {
+			return cookie.Name + "=" + cookie.Value
+		}
+	}
+	t.Fatal("no session cookie")
+	return ""
+}
+
 func read(t *testing.T, res *http.Response) string {
 	t.Helper()
 	defer func() { _ = res.Body.Close() }()

@@ -12,12 +12,12 @@ import (
 
 // A Keycloak that starts for the first time builds itself and imports the
 // realm, which is most of a start's time. The seed is a Keycloak that has done
-// both: it lies beside the distribution, named by the realm file's hash, and
-// each stack works on a copy.
+// both: it lies beside the distribution, named by the hash of the realm
+// file and the features, and each stack works on a copy.
 
 // seed returns the folder of the seed, and makes it when there is none.
 func (s *Stack) seed(ctx context.Context, o Options, realm []byte) (string, error) {
-	sum := sha256.Sum256(realm)
+	sum := sha256.Sum256(append([]byte(keycloakFeatures), realm...))
 	seed := filepath.Clean(o.Keycloak) + "-realm-" + hex.EncodeToString(sum[:6])
 	if _, err := os.Stat(seed); err == nil {
 		return seed, nil

@@ -47,8 +47,10 @@ type Options struct {
 const (
 	Realm        = "gatehouse"
 	clientSecret = "local-gate-secret"
-	Alice        = "alice"
-	Bob          = "bob"
+	// keycloakFeatures are those that Keycloak does not have on by itself.
+	keycloakFeatures = "client-secret-rotation"
+	Alice            = "alice"
+	Bob              = "bob"
 )
 
 // Password of a sample user.
@@ -208,7 +210,7 @@ func (s *Stack) keycloak(home string, p Ports) *Part {
 		up: answers(&http.Client{}, fmt.Sprintf("http://127.0.0.1:%d/realms/%s/.well-known/openid-configuration", p.Keycloak, Realm)),
 		argv: []string{
 			filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
-			fmt.Sprintf("--http-port=%d", p.Keycloak), fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
+			"--features=" + keycloakFeatures, fmt.Sprintf("--http-port=%d", p.Keycloak), fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
 		},
 		// The compiler's first tier: a short life is start-up and little else.
 		env: []string{
