@@ -13,6 +13,10 @@ echo "$PUBLIC_URL" | grep -Eqx 'https://[A-Za-z0-9.-]+(:[0-9]{1,5})?' || {
 rest=${PUBLIC_URL#https://}
 host=${rest%%:*}
 port=${rest#"$host"}
+case $host in # a client asks an address for another kind of name
+*[!0-9.]*) kind=DNS check=-checkhost ;;
+*) kind=IP check=-checkip ;;
+esac
 
 secret() { # secret NAME: 256 random bits
 	[ -s "$1" ] || { openssl rand -hex 32 >"$1.new" && mv "$1.new" "$1"; }
@@ -26,11 +30,11 @@ printf 'redis://:%s@redis:6379/0\n' "$(cat redis-password)" >redis-url
 
 # Expires soon or is for another name: issue again.
 if ! openssl x509 -in tls.crt -noout -checkend 604800 >/dev/null 2>&1 ||
-	! openssl x509 -in tls.crt -noout -checkhost "$host" | grep -q 'does match'; then
+	! openssl x509 -in tls.crt -noout "$check" "$host" | grep -q 'does match'; then
 	[ -s ca.key ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 \
 		-keyout ca.key -out ca.crt -subj '/CN=gatehouse local CA' 2>/dev/null
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.csr -subj "/CN=$host" 2>/dev/null
-	printf 'subjectAltName=DNS:%s,DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' "$host" >tls.ext
+	printf 'subjectAltName=%s:%s,DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' "$kind" "$host" >tls.ext
 	openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 397 -extfile tls.ext -out tls.crt 2>/dev/null
 	rm -f tls.csr tls.ext
 fi
