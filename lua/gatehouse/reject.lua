@@ -75,7 +75,8 @@ end
 -- gone, and a 503 would let its client wait for ever.
 local function lost()
     local var = ngx.var
-    return (var.gatehouse_node or "") ~= "" and var.upstream_connect_time == "-"
+    local times = var.upstream_connect_time -- "-" for each address that took none
+    return (var.gatehouse_node or "") ~= "" and times ~= nil and not find(times, "%d")
 end
 
 function _M.unavailable()

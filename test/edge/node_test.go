@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,5 +24,18 @@ func TestASessionOfADeadNodeIsGone(t *testing.T) {
 	}
 	if g.lastBridge.Load() != nil {
 		t.Error("another node was asked")
+	}
+}
+
+// The same where the node's name has two addresses, as localhost has.
+func TestASessionOfADeadNodeWithTwoAddressesIsGone(t *testing.T) {
+	t.Parallel()
+	dead := fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))
+	g := start(t, options{values: stack.NginxValues{Nodes: map[string]string{"b": dead}}, edit: func(t *testing.T, dir string) {
+		replace(t, filepath.Join(dir, "site", "upstreams.conf"), "upstream gatehouse_node_b {", fmt.Sprintf("upstream gatehouse_node_b { server 127.0.0.1:%d;", freeport.Port(t)))
+	}})
+	res, body := g.do(t, "POST", "/mcp", "", "Authorization", bearer, "Mcp-Session-Id", "b.abcdefgh."+strings.Repeat("a", 26))
+	if res.StatusCode != 404 {
+		t.Errorf("%d %s, want 404", res.StatusCode, body)
 	}
 }
