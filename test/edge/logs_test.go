@@ -99,6 +99,37 @@ func TestLogrotateReopensTheLog(t *testing.T) {
 	}
 }
 
+// The error log prints request lines: with the drop-in's umask nginx makes its
+// logs unreadable to others from the first start on.
+func TestTheUnitsLogsAreNotForOthers(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{})
+	unit, err := os.ReadFile(filepath.Join("..", "..", "deploy", "systemd", "nginx.service.d", "gatehouse.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, umask, found := strings.Cut(string(unit), "\nUMask=")
+	if !found {
+		t.Fatal("the drop-in sets no umask")
+	}
+	umask, _, _ = strings.Cut(umask, "\n")
+	for _, name := range []string{"access.log", "error.log"} {
+		if err := os.Remove(filepath.Join(g.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "sh", "-c", "umask "+umask+" && exec nginx -t -q -p "+g.dir+" -c "+filepath.Join(g.dir, "nginx.conf"))
+	for _, name := range []string{"access.log", "error.log"} {
+		info, err := os.Stat(filepath.Join(g.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o640 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+}
+
 // Lines are held for a second: a stop writes them.
 func TestAStopWritesWhatTheLogHolds(t *testing.T) {
 	t.Parallel()
