@@ -75,6 +75,10 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) 
 		w = nil
 	}
 	if w == nil {
+		if err := p.room(key.user); err != nil {
+			p.mu.Unlock()
+			return nil, err
+		}
 		w = &warm{ready: make(chan struct{}), sid: id.SessionID}
 		p.warm[key] = w
 		go p.fill(w, key, owner, modern)
@@ -97,14 +101,58 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) 
 	return lease, nil
 }
 
-// over reports whether the child is known to be gone.
-func (w *warm) over() bool {
+// room refuses one child more than the sessions that there may be, in all and
+// for each user: a user can sign in without end. The one that nobody has used
+// for longest makes room. The lock is held.
+func (p *Pool) room(user string) error {
+	limits := p.server.limits
+	if p.server.Isolation == Shared || len(p.warm) < min(limits.Sessions, limits.SessionsPerUser) {
+		return nil
+	}
+	mine := 0
+	for key := range p.warm {
+		if key.user == user {
+			mine++
+		}
+	}
+	full := mine >= limits.SessionsPerUser
+	if !full && len(p.warm) < limits.Sessions {
+		return nil
+	}
+	key, found := p.idlest(func(k whose) bool { return !full || k.user == user })
+	if !found {
+		return &Refusal{Full: full, Retry: 10 * time.Second, Reason: "every server that may run for this user, or for all, is in use"}
+	}
+	if w := p.warm[key]; w.conn != nil {
+		w.conn.Stop()
+	}
+	delete(p.warm, key)
+	return nil
+}
+
+// idlest finds what was not used for longest. The lock is held.
+func (p *Pool) idlest(among func(whose) bool) (oldest whose, found bool) {
+	for key, w := range p.warm {
+		if w.leases == 0 && w.settled() && among(key) && (!found || w.used.Before(p.warm[oldest].used)) {
+			oldest, found = key, true
+		}
+	}
+	return oldest, found
+}
+
+// settled reports whether the start is over, well or not.
+func (w *warm) settled() bool {
 	select {
 	case <-w.ready:
-		return w.err != nil || w.conn.Dead() != nil
+		return true
 	default:
 		return false
 	}
+}
+
+// over reports whether the child is known to be gone.
+func (w *warm) over() bool {
+	return w.settled() && (w.err != nil || w.conn.Dead() != nil)
 }
 
 // fill starts the child. It goes on when the one who asked first is gone:
@@ -159,9 +207,7 @@ func (p *Pool) end(which func(*warm) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, w := range p.warm {
-		select {
-		case <-w.ready:
-		default:
+		if !w.settled() {
 			continue // it is being started: the next sweep sees it
 		}
 		if w.over() || which(w) {

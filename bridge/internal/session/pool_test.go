@@ -1,0 +1,57 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/child"
+	"gatehouse/internal/contract"
+)
+
+// TestAUserWhoSignsInAgainAndAgainIsBounded: each login has a warm child.
+func TestAUserWhoSignsInAgainAndAgainIsBounded(t *testing.T) {
+	starter, limits := child.NewStarter(), DefaultLimits()
+	limits.Sessions, limits.SessionsPerUser = 2, 1
+	server := NewServer(ServerConfig{
+		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+t.TempDir(), "GORACE=atexit_sleep_ms=0")}, Starter: starter,
+		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
+		Isolation: PerUser, Limits: limits, Log: zerolog.Nop(),
+	})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = server.Close(ctx)
+		starter.Close()
+	})
+	acquire := func(user, login string) (*Lease, error) {
+		return server.Pool().Acquire(t.Context(), &contract.Identity{Subject: user, SessionID: login})
+	}
+	first, err := acquire("alice", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full *Refusal
+	if _, err := acquire("alice", "2"); !errors.As(err, &full) || !full.Full {
+		t.Errorf("a second child in use: %v", err)
+	}
+	other, err := acquire("bob", "3")
+	if err != nil {
+		t.Fatalf("another user: %v", err)
+	}
+	if _, err := acquire("carol", "4"); !errors.As(err, &full) || full.Full {
+		t.Errorf("a third child in use: %v", err)
+	}
+	first.Release()
+	second, err := acquire("alice", "2")
+	if err != nil {
+		t.Fatalf("beside an idle child: %v", err)
+	}
+	<-first.Conn.Done() // it made room
+	second.Release()
+	other.Release()
+}
