@@ -29,6 +29,8 @@ type Conn struct {
 	spoke   atomic.Bool
 	stopped atomic.Bool // by the bridge
 
+	subs sync.Mutex // over mu: see subscribe.go
+
 	mu     sync.Mutex
 	calls  map[string]*Call     // by the id that the child knows
 	tokens map[string]*Call     // by the token that the child knows

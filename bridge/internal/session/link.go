@@ -19,8 +19,9 @@ type Link struct {
 	lost      func()      // called once when the child is gone; may be nil
 
 	// under conn.mu
-	calls []*Call
-	uris  map[string]struct{}
+	calls    []*Call
+	uris     map[string]struct{}
+	uriBytes int
 }
 
 // LinkOptions say where a link's events go. Lost runs on the reader of the
@@ -62,7 +63,7 @@ func (l *Link) Close() {
 			open = append(open, q.childID)
 		}
 	}
-	gone := c.dead != nil || !c.shared
+	gone, uris := c.dead != nil || !c.shared, l.uris
 	c.mu.Unlock()
 	var dropped []*Call
 	for _, call := range calls {
@@ -71,20 +72,23 @@ func (l *Link) Close() {
 			dropped = append(dropped, call)
 		}
 	}
-	if !gone && len(dropped)+len(open) > 0 {
-		go c.tellGone(dropped, open)
+	if !gone && len(dropped)+len(open)+len(uris) > 0 {
+		go c.tellGone(dropped, open, uris)
 	}
 }
 
-// tellGone tells the child that a client left with these calls in flight and
-// these questions open.
-func (c *Conn) tellGone(calls []*Call, open [][]byte) {
+// tellGone tells the child that a client left with these calls in flight, these
+// questions open, and subscribed to these.
+func (c *Conn) tellGone(calls []*Call, open [][]byte, uris map[string]struct{}) {
 	const why = "the client is gone"
 	for _, call := range calls {
 		c.tellCancelled(call, why)
 	}
 	for _, id := range open {
 		_ = c.write((&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id))
+	}
+	for uri := range uris {
+		c.unsubscribe(uri)
 	}
 }
 
@@ -110,6 +114,10 @@ func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sin
 			return nil, err
 		}
 		call.watch, also = w, info.Edit
+	}
+	if l.conn.shared && subscribes(m.Method) {
+		l.conn.subs.Lock()
+		defer l.conn.subs.Unlock()
 	}
 	done, err := l.enter(call, m)
 	if err != nil {
@@ -142,8 +150,10 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 			return false, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
 		}
 	}
-	if c.shared && l.answersAlone(call, m) {
-		return true, nil
+	if c.shared {
+		if alone, err := l.subscription(call, m); alone || err != nil {
+			return alone, err
+		}
 	}
 	c.assign(call)
 	l.calls = append(l.calls, call)

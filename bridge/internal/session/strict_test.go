@@ -58,6 +58,8 @@ func strictChild(dir string) {
 			os.Exit(7)
 		case r.Params.Name == "stuck":
 			select {} // it reads no more
+		case r.Method == methodUnsubscribe:
+			told = append(told, "-"+r.Params.URI)
 		case r.Params.URI+r.Params.Level != "":
 			told = append(told, r.Params.URI+r.Params.Level)
 		}
@@ -360,6 +362,36 @@ func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
 	}
 	conn.proc.Kill()
 	<-written
+}
+
+// TestSubscriptionsOfOneWhoLeavesASharedChild end there with the last who
+// wanted them.
+func TestSubscriptionsOfOneWhoLeavesASharedChild(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	other := &strict{openOn(t, s.table, s.server), t, s.dir}
+	for _, each := range []*strict{s, other} {
+		each.initialize()
+		each.ask(methodSubscribe, `{"uri":"both"}`)
+	}
+	s.ask(methodSubscribe, `{"uri":"hers"}`)
+	s.End(ErrDeleted)
+	eventually(t, "the child is told", func() bool { return strings.HasSuffix(other.told(), `"both both hers -hers"}}`) })
+}
+
+// TestSubscriptionsOnASharedChildAreBounded in bytes.
+func TestSubscriptionsOnASharedChildAreBounded(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	s.initialize()
+	for i := range 4 {
+		got := s.ask(methodSubscribe, fmt.Sprintf(`{"uri":"%d%s"}`, i, strings.Repeat("u", maxKept/3)))
+		if refused := strings.Contains(got, "subscriptions"); refused != (i > 1) {
+			t.Errorf("subscription %d: %.200s", i, got)
+		}
+	}
+	s.ask(methodUnsubscribe, `{"uri":"0`+strings.Repeat("u", maxKept/3)+`"}`)
+	if got := s.ask(methodSubscribe, `{"uri":"small"}`); strings.Contains(got, "error") {
+		t.Errorf("there is room again, and it is refused: %s", got)
+	}
 }
 
 // eventually waits for a condition, 20 s at most.

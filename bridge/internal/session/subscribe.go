@@ -1,10 +1,17 @@
 package session
 
-import "gatehouse/bridge/internal/rpc"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gatehouse/bridge/internal/rpc"
+)
 
 // On a shared child a resource is subscribed to once for all who want it, so
 // each link remembers its own, and an unsubscribe reaches the child only with
-// the last of them.
+// the last of them. Conn.subs keeps the order in which they reach the
+// child that in which they were counted.
 
 const (
 	methodSubscribe   = "resources/subscribe"
@@ -13,20 +20,46 @@ const (
 	methodSetLevel    = "logging/setLevel"
 )
 
-// answersAlone answers an unsubscribe that other links stand against. The lock
-// is held.
-func (l *Link) answersAlone(call *Call, m *rpc.Message) bool {
-	if call.Method != methodSubscribe && call.Method != methodUnsubscribe {
-		return false
+// subscribes tells whether a method changes what a client is subscribed to.
+func subscribes(method string) bool {
+	return method == methodSubscribe || method == methodUnsubscribe
+}
+
+// subscription looks at a call before it goes to a shared child. alone says
+// that it does not go there: an unsubscribe that other links stand against. The
+// lock is held.
+func (l *Link) subscription(call *Call, m *rpc.Message) (alone bool, err error) {
+	if !subscribes(call.Method) {
+		return false, nil
 	}
 	call.uri = m.URI()
 	if call.Method == methodSubscribe {
-		return false
+		if l.caller != nil && l.uriBytes+len(call.uri) > maxKept {
+			return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf("the subscriptions of this client have more than %d bytes, the most that it may have", maxKept)}
+		}
+		return false, nil
 	}
-	delete(l.uris, call.uri)
-	for other := range l.conn.links {
-		if other != l && other.subscribed(call.uri) {
-			call.deliver(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(call.id, []byte("{}"))}, "ok")
+	if l.subscribed(call.uri) {
+		delete(l.uris, call.uri)
+		l.uriBytes -= len(call.uri)
+	}
+	if !l.conn.wanted(call.uri, l) {
+		return false, nil
+	}
+	call.deliver(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(call.id, []byte("{}"))}, "ok")
+	return true, nil
+}
+
+// wanted tells whether a link but this one is subscribed, or is about to be.
+// The lock is held.
+func (c *Conn) wanted(uri string, but *Link) bool {
+	for l := range c.links {
+		if l != but && l.subscribed(uri) {
+			return true
+		}
+	}
+	for _, call := range c.calls {
+		if call.link != but && call.Method == methodSubscribe && call.uri == uri {
 			return true
 		}
 	}
@@ -35,16 +68,34 @@ func (l *Link) answersAlone(call *Call, m *rpc.Message) bool {
 
 // note remembers a subscription that the child accepted. The lock is held.
 func (l *Link) note(call *Call, failed bool) {
-	if call.Method != methodSubscribe || failed || call.uri == "" {
+	if call.Method != methodSubscribe || failed || call.uri == "" || l.subscribed(call.uri) {
 		return
 	}
 	if l.uris == nil {
 		l.uris = map[string]struct{}{}
 	}
 	l.uris[call.uri] = struct{}{}
+	l.uriBytes += len(call.uri)
 }
 
 func (l *Link) subscribed(uri string) bool {
 	_, ok := l.uris[uri]
 	return ok
+}
+
+// unsubscribe tells the child what nobody wants any more.
+func (c *Conn) unsubscribe(uri string) {
+	c.subs.Lock()
+	defer c.subs.Unlock()
+	c.mu.Lock()
+	wanted, id := c.wanted(uri, nil), c.freshKey()
+	if !wanted {
+		c.stale[id] = time.Now() // its answer is for nobody
+	}
+	c.mu.Unlock()
+	if wanted {
+		return
+	}
+	name, _ := json.Marshal(uri) // a string always has a form in JSON
+	_ = c.write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + methodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
 }
