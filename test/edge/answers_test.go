@@ -94,6 +94,39 @@ func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 	}
 }
 
+// Requests that nginx cannot read are refused for what they are, in JSON, and
+// leave nothing in the error log: their line may hold a secret.
+func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{})
+	long := strings.Repeat("a", 20000)
+	const host = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+	requests := map[string]int{
+		"garbage\r\n":                              http.StatusBadRequest,
+		"OPTIONS *" + host:                         http.StatusBadRequest,
+		"CONNECT localhost:1" + host:               http.StatusBadRequest,
+		"GET /../mcp" + host:                       http.StatusBadRequest,
+		"GET /mcp%00" + host:                       http.StatusBadRequest,
+		"GET /callback?code=" + long + host:        http.StatusRequestURITooLong,
+		"GET /mcp HTTP/3.0\r\n":                    http.StatusHTTPVersionNotSupported,
+		"GET /mcp" + host + "Cookie: " + long:      http.StatusRequestHeaderFieldsTooLarge,
+		"GET /mcp" + host + "Transfer-Encoding: x": http.StatusNotImplemented,
+	}
+	for request, want := range requests {
+		answer := g.raw(t, request+"\r\n\r\n")
+		head, body, _ := strings.Cut(answer, "\r\n\r\n")
+		if statusOf(answer) != want || !json.Valid([]byte(body)) || !strings.Contains(head, "X-Frame-Options: DENY") {
+			t.Errorf("%.30q: %.200q, want %d in JSON", request, answer, want)
+		}
+	}
+	if log := string(g.lines(t, len(requests))); strings.Contains(log, "unreadable") {
+		t.Errorf("what was not sent is called unreadable:\n%s", log)
+	}
+	if text, err := os.ReadFile(filepath.Join(g.dir, "error.log")); err != nil || strings.Contains(string(text), "client:") {
+		t.Errorf("%v, the error log says:\n%.2000s", err, text)
+	}
+}
+
 // Keycloak tells of each ended session once: a limit for people must refuse none.
 func TestNoLogoutOfTheProviderIsRefusedByALimit(t *testing.T) {
 	t.Parallel()
