@@ -51,7 +51,11 @@ func TestAUserWhoSignsInAgainAndAgainIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatalf("beside an idle child: %v", err)
 	}
-	<-first.Conn.Done() // it made room
+	select {
+	case <-first.Conn.Done(): // it made room
+	case <-time.After(20 * time.Second):
+		t.Error("the idle child did not make room")
+	}
 	second.Release()
 	other.Release()
 }
