@@ -126,3 +126,36 @@ func TestARefusedCallerLearnsNothingOfATool(t *testing.T) {
 		t.Errorf("answer %+v", a.Error)
 	}
 }
+
+// TestTheStateOfAModernServerIsSealed: it reaches the server from nobody but
+// the caller of the call that it was given for, and not for ever.
+func TestTheStateOfAModernServerIsSealed(t *testing.T) {
+	retry := func(g *gate, who, state, arguments string) answer {
+		return g.call(t, who, "2", "tools/call", fmt.Sprintf(`"name":"a","arguments":%s,"inputResponses":{"who":{}},"requestState":%q,`, arguments, state), elicits)
+	}
+	g := openFor(t, "modern", nil, nil)
+	state := g.call(t, "alice", "1", "tools/call", `"name":"a","arguments":{},`, elicits).Result["requestState"].(string)
+	for name, a := range map[string]answer{
+		"the server's own":  retry(g, "alice", "plain", `{}`),
+		"another identity":  retry(g, "bob", state, `{}`),
+		"another call":      retry(g, "alice", state, `{"x":1}`),
+		"a tampered state":  retry(g, "alice", "A"+state, `{}`),
+		"an empty state":    retry(g, "alice", "", `{}`),
+		"half of the state": retry(g, "alice", state[:len(state)/2], `{}`),
+	} {
+		if a.Error == nil || a.Error.Code != -32602 || strings.Contains(a.Error.Message, "not my state") {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	if a := g.call(t, "alice", "2", "tools/call", `"name":"a","inputResponses":{"who":{}},"RequestState":"plain",`, elicits); a.Error == nil {
+		t.Errorf("in other case: %+v", a)
+	}
+	if a := retry(g, "alice", state, `{}`); a.Result["resultType"] != "complete" {
+		t.Errorf("the caller's own: %+v", a.Error)
+	}
+	old := openFor(t, "modern", nil, func(o *stateless.Options) { o.StateLife = -time.Hour })
+	state = old.call(t, "alice", "1", "tools/call", `"name":"a","arguments":{},`, elicits).Result["requestState"].(string)
+	if a := retry(old, "alice", state, `{}`); a.Error == nil || a.Error.Code != -32602 {
+		t.Errorf("a state that has lapsed: %+v", a)
+	}
+}

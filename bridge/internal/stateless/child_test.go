@@ -35,6 +35,7 @@ type wire struct {
 		Arguments json.RawMessage            `json:"arguments"`
 		Meta      map[string]json.RawMessage `json:"_meta"`
 		Responses json.RawMessage            `json:"inputResponses"`
+		State     string                     `json:"requestState"`
 		Filter    json.RawMessage            `json:"notifications"`
 	} `json:"params"`
 	Result json.RawMessage `json:"result"`
@@ -125,10 +126,12 @@ func modern(in *bufio.Reader) {
 			return
 		case m.Method == "subscriptions/listen":
 			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`+"\n", m.ID)
+		case m.Params.Responses != nil && m.Params.State != "plain":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"not my state"}}`+"\n", m.ID)
 		case m.Params.Responses != nil:
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","answer":%s}}`+"\n", m.ID, m.Params.Responses)
 		default:
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n", m.ID)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","requestState":"plain","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n", m.ID)
 		}
 	}
 }

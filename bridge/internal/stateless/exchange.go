@@ -46,7 +46,7 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		x.listen(ctx, conn)
 		return
 	}
-	if x.req.Params.Has("requestState") {
+	if x.req.Params.Has("requestState") || x.req.Params.InOtherCase("requestState") {
 		if done := x.resume(ctx); done {
 			return
 		}

@@ -27,12 +27,13 @@ type Options struct {
 	Open      int           // calls and subscriptions at once, for each identity
 	Suspended int           // calls that wait for input, for each identity
 	Wait      time.Duration // for the input
+	StateLife time.Duration // of the requestState of a 2026-07-28 server
 	KeepAlive time.Duration // between comments on a quiet stream
 }
 
 // DefaultOptions are sane for one bridge.
 func DefaultOptions() Options {
-	return Options{Queue: 4 << 20, Open: 4096, Suspended: 16, Wait: 5 * time.Minute, KeepAlive: 15 * time.Second}
+	return Options{Queue: 4 << 20, Open: 4096, Suspended: 16, Wait: 5 * time.Minute, StateLife: time.Hour, KeepAlive: 15 * time.Second}
 }
 
 // Front serves 2026-07-28. It is safe for concurrent use.
@@ -59,7 +60,7 @@ type Front struct {
 // New makes a front over the pool. Close it.
 func New(pool Pool, opts Options) *Front {
 	return &Front{
-		pool: pool, opts: opts, seal: newSealer(), suspended: newSuspended(opts),
+		pool: pool, opts: opts, seal: newSealer(opts.StateLife), suspended: newSuspended(opts),
 		children: newKnownChildren(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{}, held: map[string]int{},
 		pulse: make(chan struct{}),
 	}

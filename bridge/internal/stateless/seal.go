@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
@@ -19,14 +21,18 @@ var errState = errors.New("state")
 // caller and to the call, as basic/patterns/mrtr asks of state that passes
 // through a client ("Server Requirements", 4 and 5). A state of another node
 // or of a former run is refused; the client begins the call again.
-type sealer struct{ aead cipher.AEAD }
+// So is one that is older than life.
+type sealer struct {
+	aead cipher.AEAD
+	life time.Duration
+}
 
-func newSealer() *sealer {
+func newSealer(life time.Duration) *sealer {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)           // never fails since Go 1.24
 	block, _ := aes.NewCipher(key)  // 32 bytes are a key
 	aead, _ := cipher.NewGCM(block) // AES has the block size that GCM wants
-	return &sealer{aead}
+	return &sealer{aead, life}
 }
 
 // binding names who calls what: identity, method and the salient parameters.
@@ -42,10 +48,13 @@ func binding(caller *session.Caller, req *translate.Request) []byte {
 	return h.Sum(nil)
 }
 
+const stampSize = 8 // of the time in front of the state
+
 func (s *sealer) seal(bind, state []byte) string {
 	nonce := make([]byte, s.aead.NonceSize())
 	_, _ = rand.Read(nonce)
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, state, bind))
+	stamped := binary.BigEndian.AppendUint64(nil, uint64(time.Now().Unix())) //nolint:gosec // after 1970
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, append(stamped, state...), bind))
 }
 
 func (s *sealer) open(bind []byte, token string) (string, error) {
@@ -55,10 +64,14 @@ func (s *sealer) open(bind []byte, token string) (string, error) {
 	}
 	n := s.aead.NonceSize()
 	state, err := s.aead.Open(nil, raw[:n], raw[n:], bind)
-	if err != nil {
+	if err != nil || len(state) < stampSize {
 		return "", errState
 	}
-	return string(state), nil
+	made := time.Unix(int64(binary.BigEndian.Uint64(state)), 0) //nolint:gosec // our own
+	if time.Since(made) > s.life {
+		return "", errState
+	}
+	return string(state[stampSize:]), nil
 }
 
 // outgoing seals the state of an input_required result of a modern child.

@@ -122,7 +122,7 @@ func (x *exchange) suspend() {
 func (x *exchange) resume(ctx context.Context) (done bool) {
 	refused := &translate.Error{Code: translate.CodeInvalidParams, Message: "Invalid params: requestState is unknown, has lapsed, or belongs to another call; begin the call again"}
 	if x.child.modern {
-		if err := x.front.seal.incoming(x.caller, x.req); err != nil {
+		if err := x.front.seal.incoming(x.caller, x.req); err != nil || x.req.Params.InOtherCase("requestState") {
 			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
 			return true
 		}

@@ -71,6 +71,17 @@ func (o Object) find(key string) int {
 // Has reports whether the key is there, whatever its value.
 func (o Object) Has(key string) bool { return o.find(key) >= 0 }
 
+// InOtherCase reports whether a key is there that differs in case only: some
+// readers take it for the key (Go's encoding/json does).
+func (o Object) InOtherCase(key string) bool {
+	for _, f := range o.fields {
+		if string(f.key) != key && bytes.EqualFold(f.key, []byte(key)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Get returns the undecoded value, or nil.
 func (o Object) Get(key string) json.RawMessage {
 	if i := o.find(key); i >= 0 {
