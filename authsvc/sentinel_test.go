@@ -118,7 +118,7 @@ func (g *gate) tryLogin(issuer *issuertest.Issuer) bool {
 	return res.StatusCode == http.StatusSeeOther && cookieOf(res, session.CookieName) != ""
 }
 
-// within is eventually with the patience that a failover needs.
+// within is eventually with the patience that sentinels need.
 func within(t *testing.T, what string, ok func() bool) time.Duration {
 	t.Helper()
 	begin := time.Now()

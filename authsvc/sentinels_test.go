@@ -52,7 +52,7 @@ func startRedises(t *testing.T) *redises {
 	for i := range r.sentinels {
 		r.run("redis-server", filepath.Join(r.node(i), "sentinel.conf"), "--sentinel")
 	}
-	eventually(t, "three sentinels that know two replicas", func() bool {
+	within(t, "three sentinels that know two replicas", func() bool { // they ask the master every 10 s
 		for _, port := range r.sentinels {
 			said := r.cli(port, "", sentinelPassword, "sentinel", "master", "gatehouse")
 			if !strings.Contains(said, "num-slaves\n2\n") || !strings.Contains(said, "num-other-sentinels\n2\n") {

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-const startLimit = 10 * time.Second
+// startLimit outlasts a sentinel's look at its master, every 10 s.
+const startLimit = 30 * time.Second
 
 // Server is one redis-server.
 type Server struct {
