@@ -47,6 +47,8 @@ type config struct {
 	LogLevel string        `help:"debug, info, warn or error." default:"info"`
 }
 
+const inMemory = "memory" // in place of a Redis URL
+
 // complete fills in what follows from other fields and reports every problem
 // at once.
 func (c *config) complete() error {
@@ -64,7 +66,10 @@ func (c *config) complete() error {
 		c.StoreKey = c.ClientSecret
 	}
 	if c.RedisURLFile != "" {
-		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", "", c.RedisURLFile)
+		if c.RedisURL == inMemory { // the default is nobody's wish
+			c.RedisURL = ""
+		}
+		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", c.RedisURL, c.RedisURLFile)
 	}
 	return errors.Join(secretErr, redisErr, keyErr, c.check())
 }

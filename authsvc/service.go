@@ -86,7 +86,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 }
 
 func (s *service) openStore() error {
-	if s.cfg.RedisURL == "memory" {
+	if s.cfg.RedisURL == inMemory {
 		s.log.Warn().Msg("sessions are kept in memory: they end with this process and are not shared with another (--redis-url)")
 		s.store, s.close = memstore.New(time.Now, 0), func() error { return nil }
 		s.ping = func(context.Context) error { return nil }

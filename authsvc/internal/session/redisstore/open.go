@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,8 +43,11 @@ func hideURL(err error) error {
 }
 
 func open(rawURL string, ca []byte) (redis.UniversalClient, error) {
-	scheme, rest, _ := strings.Cut(rawURL, "://")
+	scheme, rest, ok := strings.Cut(rawURL, "://")
 	base, kind, _ := strings.Cut(scheme, "+")
+	if !ok || !slices.Contains([]string{"redis", "rediss", "unix"}, base) {
+		return nil, errScheme // what stands there instead may be a password
+	}
 	plain := base + "://" + rest
 	switch kind {
 	case "sentinel":
@@ -80,8 +84,10 @@ func open(rawURL string, ca []byte) (redis.UniversalClient, error) {
 		}
 		return redis.NewClient(o), nil
 	}
-	return nil, fmt.Errorf("scheme %q: want redis, rediss or unix, with +sentinel or +cluster", scheme)
+	return nil, errScheme
 }
+
+var errScheme = errors.New("want redis://, rediss:// or unix://, with +sentinel or +cluster before the ://")
 
 func limit(timeouts ...*time.Duration) {
 	for _, t := range timeouts {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What cannot be meant ends the start with exit code 2 and one line that names
+// the flag and holds no secret.
+func TestWrongFlagsStopTheStart(t *testing.T) {
+	const secret = "s3cret"
+	file, empty := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "empty")
+	write(t, file, secret)
+	write(t, empty, "\n")
+	good := []string{"--listen=unix:/x", "--public-url=https://gate.example.com", "--issuer=https://sso.example.com", "--client-id=c"}
+	for names, args := range map[string][]string{
+		"--nothing":                           {"--client-secret-file=" + file, "--nothing"},
+		"client secret":                       nil,
+		"AUTHSVC_CLIENT_SECRET_FILE both":     {"--client-secret=" + secret, "--client-secret-file=" + file},
+		"AUTHSVC_CLIENT_SECRET_FILE empty":    {"--client-secret-file=" + empty},
+		"AUTHSVC_STORE_KEY_FILE empty":        {"--client-secret-file=" + file, "--store-key-file=" + empty},
+		"AUTHSVC_REDIS_URL_FILE both":         {"--client-secret-file=" + file, "--redis-url-file=" + file, "--redis-url=redis://:" + secret + "@x"},
+		"redis URL":                           {"--client-secret-file=" + file, "--redis-url=redis://:" + secret + "@x:port"},
+		"redis URL ://":                       {"--client-secret-file=" + file, "--redis-url-file=" + file}, // the password alone
+		"redis URL :// +":                     {"--client-secret-file=" + file, "--redis-url=redis:x+" + secret + "@x"},
+		"--redis-ca":                          {"--client-secret-file=" + file, "--redis-url=rediss://x", "--redis-ca=" + filepath.Join(t.TempDir(), "none")},
+		"--session-idle":                      {"--client-secret-file=" + file, "--session-age=1h", "--session-idle=2h"},
+		"--public-url":                        {"--client-secret-file=" + file, "--public-url=http://gate.example.com"},
+		"--listen and --internal-listen":      {"--client-secret-file=" + file, "--internal-listen=unix:/x"},
+		"--leeway --remember --refresh-grace": {"--client-secret-file=" + file, "--leeway=1h", "--remember=1", "--refresh-grace=-1s"},
+		"--log-level":                         {"--client-secret-file=" + file, "--log-level=loud"},
+	} {
+		t.Run(names, func(t *testing.T) {
+			var said strings.Builder
+			if code := run(t.Context(), append(good, args...), &said, &said); code != exitUsage {
+				t.Errorf("exit code %d, want %d", code, exitUsage)
+			}
+			text := said.String()
+			for _, name := range strings.Fields(names) {
+				if !strings.Contains(text, name) {
+					t.Errorf("%q does not name %s", text, name)
+				}
+			}
+			if strings.Count(text, "\n") != 1 || strings.Contains(text, secret) {
+				t.Errorf("want one line without a secret: %q", text)
+			}
+		})
+	}
+}
