@@ -122,7 +122,7 @@ func TestDPoP(t *testing.T) {
 	private, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	public := jose.JSONWebKey{Key: private.Public()}
 	print, _ := public.Thumbprint(crypto.SHA256)
-	token := issuer.Sign(issuer.Access().With(claims{"typ": "DPoP", "cnf": map[string]string{"jkt": base64.RawURLEncoding.EncodeToString(print)}}))
+	token := issuer.Sign(issuer.Access().With(claims{"typ": "DPoP", "cnf": claims{"jkt": base64.RawURLEncoding.EncodeToString(print), "kc-jkt-type": "DPoP"}}))
 	hash := sha256.Sum256([]byte(token))
 	good := func() claims {
 		return claims{"jti": rand.Text(), "htm": "POST", "htu": issuertest.Audience, "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:])}

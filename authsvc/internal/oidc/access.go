@@ -141,13 +141,14 @@ func (p *Provider) checkAccess(token string, c *accessClaims) error {
 
 // provable tells whether a token is bound to nothing, or to a key that a DPoP
 // proof can show. One that is bound to a certificate (RFC 8705) must not pass
-// for a bearer token.
+// for a bearer token. Keycloak adds a member of its own, and members that
+// nobody knows are left aside (RFC 7800, 3.1).
 func provable(c *accessClaims) bool {
 	thumbprint, _ := c.Confirm["jkt"].(string)
 	if thumbprint == "" {
 		return c.Confirm == nil && c.Type != "DPoP"
 	}
-	return len(c.Confirm) == 1
+	return c.Confirm["x5t#S256"] == nil
 }
 
 // accessType accepts the header type of RFC 9068, and Keycloak's own way: a
