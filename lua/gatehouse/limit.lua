@@ -25,6 +25,9 @@ end
 function _M:take(key, now)
     local arrival = max(self.dict:get(key) or 0, now)
     local ahead = arrival - now
+    if ahead > self.tolerance + self.interval + slack then
+        arrival, ahead = now, 0 -- no call comes to that: the clock was set back
+    end
     if ahead > self.tolerance then
         return false, 0, ceil(ahead - self.tolerance)
     end

@@ -20,6 +20,7 @@ local tonumber = tonumber
 local _M = {}
 local mt = { __index = _M }
 
+local skew = 0.1 -- a worker reads its clock once for all events that wait
 local most = 4 * 2 ^ 20 -- bytes of credentials that a worker keeps in each of two generations
 
 -- dict is an ngx.shared dictionary, ttl the most seconds that a verdict lives.
@@ -66,13 +67,14 @@ end
 
 -- The fields of a verdict that still holds, or nil.
 function _M:recall(credential, now)
+    local last = now + self.ttl + skew -- an end beyond it was set before the clock was set back
     local fields = self.recent:get(credential, now)
-    if fields then
+    if fields and fields.expires <= last then
         return fields
     end
     local text = self.dict:get(hmac(self.secret, credential))
     fields = text and parsed(text)
-    if fields and fields.expires > now then
+    if fields and fields.expires > now and fields.expires <= last then
         self.recent:set(credential, fields, now)
         return fields
     end

@@ -44,6 +44,13 @@ describe("the rate of a user", function()
         assert.is_true(dict.ttls.alice < 10 / 5 + 1 / 5 + 1.1)
     end)
 
+    it("locks nobody out when the clock is set back", function()
+        local l = limit.new(support.dict(), 1, 0)
+        assert.is_true((l:take("alice", 4000)))
+        assert.is_true((l:take("alice", 400)))
+        assert.is_false((l:take("alice", 400)))
+    end)
+
     it("needs a dictionary", function()
         local l, err = limit.new(nil, 5, 10)
         assert.is_nil(l)

@@ -29,6 +29,15 @@ describe("a remembered verdict", function()
         assert.is_nil(here:recall("c", 102))
     end)
 
+    it("does not outlive its seconds when the clock is set back", function()
+        local here, dict = new(2)
+        local there = new(2, dict)
+        here:remember("c", { "u" }, "max-age=60", 4000)
+        assert.is_nil(here:recall("c", 400))
+        assert.is_nil(there:recall("c", 400))
+        assert.is_not_nil(here:recall("c", 4001))
+    end)
+
     it("lives no longer than the assertion, nor than the site says", function()
         for cache_control, ttl in pairs { ["private, max-age=60"] = 2, ["max-age=1"] = 1 } do
             local v, dict = new(2)
