@@ -106,6 +106,10 @@ func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sin
 		call.Name = m.URI()
 	}
 	call.touch(time.Now())
+	if m.Method == "initialize" && call.life > l.conn.server.limits.Start {
+		call.life = l.conn.server.limits.Start
+		call.touch(time.Now().Add(time.Second)) // a front that waits itself answers first
+	}
 	var also rpc.Edit
 	if g := l.conn.server.Guard; g != nil && who != nil {
 		info := CallInfo{Caller: who, Method: m.Method, Name: call.Name, Message: m}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/session"
@@ -142,5 +143,15 @@ func TestBoundOfCalls(t *testing.T) {
 	c.send(fronttest.Call("3", "echo", "again", 0))
 	if e := c.Next(); !strings.Contains(e.Data, `"id":3,`) { // the one who cancels wants no answer
 		t.Errorf("after the cancellation came %+v", e)
+	}
+}
+
+// TestAChildThatDoesNotStart is told of on the stream, after the time of a
+// start and not that of a call.
+func TestAChildThatDoesNotStart(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{Child: fronttest.Mute, Limits: func(l *session.Limits) { l.Start = 100 * time.Millisecond }}))
+	c.send(fronttest.Initialize("2024-11-05"))
+	if e := c.Next(); !strings.Contains(e.Data, `"id":"init","error":{"code":-32603,"message":"the server did not answer initialize within 100ms"`) {
+		t.Errorf("%+v", e)
 	}
 }
