@@ -127,17 +127,24 @@ func TestDPoP(t *testing.T) {
 	good := func() claims {
 		return claims{"jti": rand.Text(), "htm": "POST", "htu": issuertest.Audience, "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:])}
 	}
+	challenged := func(res *http.Response, errorCode string) {
+		t.Helper()
+		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusOK &&
+			(!strings.HasPrefix(got, `DPoP error="`+errorCode+`", resource_metadata="`) || !strings.HasSuffix(got, `, algs="RS256 ES256 PS256 EdDSA"`)) {
+			t.Errorf("challenge %q, want that of DPoP with %s", got, errorCode)
+		}
+	}
 	ask := func(want string, proof string) {
 		t.Helper()
-		g.wantVerdict(want, "Authorization", "DPoP "+token, "DPoP", proof)
+		challenged(g.wantVerdict(want, "Authorization", "DPoP "+token, "DPoP", proof), "invalid_dpop_proof")
 	}
 	first := proof(private, "dpop+jwt", good())
 	ask("200", first)
 	ask("401", first) // a replay
 	ask("200", proof(private, "dpop+jwt", good()))
-	g.wantVerdict("401", bearer(token)...)
-	g.wantVerdict("401", "Authorization", "DPoP "+token)
-	g.wantVerdict("401", "Authorization", "DPoP "+issuer.Sign(issuer.Access()), "DPoP", proof(private, "dpop+jwt", good()))
+	challenged(g.wantVerdict("401", bearer(token)...), "invalid_dpop_proof")
+	challenged(g.wantVerdict("401", "Authorization", "DPoP "+token), "invalid_dpop_proof")
+	challenged(g.wantVerdict("401", "Authorization", "DPoP "+issuer.Sign(issuer.Access()), "DPoP", proof(private, "dpop+jwt", good())), "invalid_token")
 	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ask("401", proof(other, "dpop+jwt", good()))
 	ask("401", proof(private, "JWT", good()))

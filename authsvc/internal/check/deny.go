@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse/authsvc/internal/oidc"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
@@ -19,13 +20,14 @@ const (
 	denyNothing     denial = iota // neither cookie nor token
 	denyCookie                    // a cookie that opens no session
 	denyToken                     // a token that is not good
+	denyProof                     // a token that is bound to a key, and no good proof of it
 	denyScope                     // signed in, the token lacks a scope
 	denyRole                      // signed in, the user lacks the role
 	denyUnavailable               // nobody can tell now
 	denials
 )
 
-var denialNames = [denials]string{"none", "cookie", "token", "scope", "role", "unavailable"}
+var denialNames = [denials]string{"none", "cookie", "token", "proof", "scope", "role", "unavailable"}
 
 const retryAfter = "2"
 
@@ -48,10 +50,11 @@ func (ru Rules) scopesOK(id contract.Identity) bool {
 func (ru Rules) roleOK(id contract.Identity) bool { return ru.Role == "" || id.HasRole(ru.Role) }
 
 // challenge is WWW-Authenticate as RFC 6750, 3 and RFC 9728, 5.1 say. Its scope
-// names all that is needed, not only what lacks.
-func (ru Rules) challenge(errorCode, originalURI string) string {
+// names all that is needed, not only what lacks. Who tried DPoP is told of that
+// scheme (RFC 9449, 7.1).
+func (ru Rules) challenge(scheme, errorCode, originalURI string) string {
 	var b strings.Builder
-	b.WriteString("Bearer ")
+	b.WriteString(scheme + " ")
 	if errorCode != "" {
 		b.WriteString(`error="` + errorCode + `", `)
 	}
@@ -59,7 +62,25 @@ func (ru Rules) challenge(errorCode, originalURI string) string {
 	if len(ru.Scopes) > 0 {
 		b.WriteString(`, scope="` + strings.Join(ru.Scopes, " ") + `"`)
 	}
+	if scheme == schemeDPoP {
+		b.WriteString(`, algs="`)
+		for i, alg := range oidc.Algorithms() {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(string(alg))
+		}
+		b.WriteByte('"')
+	}
 	return b.String()
+}
+
+// schemeOf is the scheme that a caller tried.
+func schemeOf(r *http.Request) string {
+	if scheme, _, _ := parseAuthorization(r.Header["Authorization"]); scheme != "" {
+		return scheme
+	}
+	return schemeBearer
 }
 
 // ResourcePath is the path of the protected resource that a request was for,
@@ -106,11 +127,13 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, err e
 		h.Log.Warn().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Msg("no verdict: the store, the keys or the provider is out of reach")
 	case denyScope, denyRole:
 		code = http.StatusForbidden
-		header.Set("WWW-Authenticate", h.Rules.challenge("insufficient_scope", uri))
+		header.Set("WWW-Authenticate", h.Rules.challenge(schemeOf(r), "insufficient_scope", uri))
 	case denyToken:
-		header.Set("WWW-Authenticate", h.Rules.challenge("invalid_token", uri))
+		header.Set("WWW-Authenticate", h.Rules.challenge(schemeOf(r), "invalid_token", uri))
+	case denyProof:
+		header.Set("WWW-Authenticate", h.Rules.challenge(schemeDPoP, "invalid_dpop_proof", uri))
 	default:
-		header.Set("WWW-Authenticate", h.Rules.challenge("", uri))
+		header.Set("WWW-Authenticate", h.Rules.challenge(schemeBearer, "", uri))
 	}
 	if err != nil && why != denyUnavailable {
 		h.Log.Debug().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Str("why", denialNames[why]).Msg("denied")

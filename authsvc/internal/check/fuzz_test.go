@@ -31,7 +31,7 @@ func FuzzForwarded(f *testing.F) {
 		if path := ResourcePath(uri); strings.ContainsAny(path, "\"\\\r\n ,") || strings.Contains(path, "..") {
 			t.Errorf("%q gave %q", uri, path)
 		}
-		if c := rules.challenge("invalid_token", uri); strings.Count(c, `"`) != 6 {
+		if c := rules.challenge(schemeBearer, "invalid_token", uri); strings.Count(c, `"`) != 6 {
 			t.Errorf("%q broke the challenge: %s", uri, c)
 		}
 	})

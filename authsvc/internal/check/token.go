@@ -19,8 +19,8 @@ import (
 const endedLimit = 300 * time.Millisecond
 
 const (
-	schemeBearer = "bearer"
-	schemeDPoP   = "dpop"
+	schemeBearer = "Bearer"
+	schemeDPoP   = "DPoP"
 )
 
 // parseAuthorization reads one Authorization header (RFC 6750, 2.1; RFC 9449,
@@ -64,13 +64,16 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 			return
 		}
 	}
-	if (scheme == schemeDPoP) != (v.thumbprint != "") {
-		h.deny(w, r, denyToken, nil) // a bound token without its proof, or a proof for nothing
+	switch bound := v.thumbprint != ""; {
+	case bound && scheme != schemeDPoP:
+		h.deny(w, r, denyProof, nil)
 		return
-	}
-	if v.thumbprint != "" {
+	case !bound && scheme == schemeDPoP:
+		h.deny(w, r, denyToken, nil) // a proof for nothing
+		return
+	case bound:
 		if err := h.prove(r, token, v.thumbprint); err != nil {
-			h.deny(w, r, reasonOf(err, denyToken), err)
+			h.deny(w, r, reasonOf(err, denyProof), err)
 			return
 		}
 	}
