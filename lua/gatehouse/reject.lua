@@ -91,6 +91,7 @@ function _M.unknown_node()
     ngx.status = 404
     ngx.var.gatehouse_refusal = "unknown node"
     ngx.header["Content-Type"] = "application/json"
+    ngx.header["Cache-Control"] = "no-store"
     ngx.say('{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "no such session"}}')
     return ngx.exit(ngx.OK)
 end

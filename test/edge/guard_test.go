@@ -246,6 +246,9 @@ func TestASessionOfAnUnknownNodeIsGone(t *testing.T) {
 	if res.StatusCode != 404 || g.lastBridge.Load() != nil {
 		t.Errorf("%d, bridge reached: %t; want 404 and not", res.StatusCode, g.lastBridge.Load() != nil)
 	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" { // a cache may keep a 404 of its own accord
+		t.Errorf("Cache-Control %q", got)
+	}
 }
 
 func TestPublicPathsAreExact(t *testing.T) {
