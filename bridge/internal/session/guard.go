@@ -26,6 +26,20 @@ type CallInfo struct {
 	Edit rpc.Edit // Begin may set it: what the child is told beside the message
 }
 
+// Answered tells the guard of a call that the bridge answers without the child,
+// and lets it refuse that.
+func (c *Conn) Answered(ctx context.Context, who *Caller, m *rpc.Message, bytes int) error {
+	if c.server.Guard == nil {
+		return nil
+	}
+	w, err := c.server.Guard.Begin(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
+	if err == nil && w != nil {
+		w.Release()
+		w.End(Outcome{Status: "ok", Bytes: bytes})
+	}
+	return err
+}
+
 // Outcome is how a call ended.
 type Outcome struct {
 	Status string // "ok", "error" (a JSON-RPC error), "cancelled", "timeout", "died"

@@ -31,7 +31,7 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 	conn := x.lease.Conn
 	x.child = x.front.children.get(conn)
 	if x.req.Method == translate.Discover {
-		x.out.last(http.StatusOK, translate.Result(x.req.ID, x.child.server.DiscoverResult()))
+		x.discover(ctx, conn)
 		return
 	}
 	if err := x.child.checkParams(ctx, conn, x.req, h); err != nil {
@@ -56,6 +56,19 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		return
 	}
 	x.run(ctx)
+}
+
+func (x *exchange) discover(ctx context.Context, conn *session.Conn) {
+	result := translate.Result(x.req.ID, x.child.server.DiscoverResult())
+	m, err := rpc.Parse(x.req.Message.Raw())
+	if err == nil {
+		err = conn.Answered(ctx, x.caller, &m, len(result))
+	}
+	if err != nil {
+		writeFailure(x.out.w, x.req.ID, err)
+		return
+	}
+	x.out.last(http.StatusOK, result)
 }
 
 // begin gives the call to the child on a link of its own, so that ids of
