@@ -91,7 +91,8 @@ func (l *Link) ask(ctx context.Context, line []byte) ([]byte, error) {
 		switch {
 		case ok && e.Final:
 			return answerOf(e)
-		case ok:
+		case ok: // it came with this call, for no other is open
+			l.standing.Push(e)
 			continue
 		case err != nil:
 			return nil, err

@@ -22,6 +22,7 @@ import (
 const (
 	holds   = "holds"   // be silent on initialize while the file is there
 	refuses = "refuses" // answer initialize with an error
+	asks    = "asks"    // ask for the roots before it answers a subscribe
 )
 
 // strictChild refuses what comes before it is initialised, as the Python SDK
@@ -62,6 +63,9 @@ func strictChild(dir string) {
 			told = append(told, "-"+r.Params.URI)
 		case r.Params.URI+r.Params.Level != "":
 			told = append(told, r.Params.URI+r.Params.Level)
+		}
+		if r.Method == methodSubscribe && is(asks) {
+			fmt.Println(`{"jsonrpc":"2.0","id":"roots","method":"roots/list"}`)
 		}
 		if r.ID != nil {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", r.ID, answer)
@@ -245,6 +249,20 @@ func TestANewChildIsToldOnlyWhatTheLastOneTook(t *testing.T) {
 	<-conn.Done()
 	if got := s.told(); !strings.Contains(got, `{"told":"error open"}`) {
 		t.Errorf("the new child was told %s", got)
+	}
+}
+
+// TestWhatANewChildAsksMeanwhileComesToItsClient: servers ask for the roots as
+// soon as they are initialised, while the bridge still tells them the rest.
+func TestWhatANewChildAsksMeanwhileComesToItsClient(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	s.ask(methodSubscribe, `{"uri":"open"}`)
+	s.dies()
+	s.make(asks)
+	s.told()
+	if e, ok, _ := s.Standing.Pop(); !ok || e.Kind != rpc.Request || e.Method != "roots/list" {
+		t.Errorf("the client was told %+v", e)
 	}
 }
 
