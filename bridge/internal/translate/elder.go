@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -318,16 +319,18 @@ func (e *Elder) questions(call *elderCall, result Object) lines {
 		return down(e.again(call))
 	}
 	var asked [][]byte
-	call.missing = len(requests.Keys())
+	asks := map[string]elderAsk{}
 	for _, key := range requests.Keys() {
 		request, err := requests.Object(key)
-		if err != nil {
+		method, known := request.Text("method")
+		if err != nil || !known {
 			return up(errorf(CodeInternal, "Internal error: the server's input request cannot be read").Response(call.id))
 		}
 		id := e.fresh()
-		e.asks[string(id)] = elderAsk{call, key}
-		method, _ := request.Text("method")
+		asks[string(id)] = elderAsk{call, key}
 		asked = append(asked, Message(id, method, request.Get("params")))
 	}
+	call.missing = len(asks)
+	maps.Copy(e.asks, asks)
 	return lines{up: asked}
 }

@@ -47,6 +47,20 @@ func modernOnly(t *testing.T) *translate.Elder {
 	return e
 }
 
+func TestElderAsksNothingWhereAQuestionCannotBeRead(t *testing.T) {
+	e := modernOnly(t)
+	for _, bad := range []string{`7`, `{"params":{}}`} {
+		e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a"}}`))
+		got := said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"},"l":` + bad + `}}}`)))
+		one(t, got.Up, `"id":7`, `"code":-32603`)
+		for n := range 9 { // whatever id a question could have had
+			if late := said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"gh-elder-%d","result":{}}`, n))); len(late.Down)+len(late.Up) > 0 {
+				t.Errorf("an answer to a question that was never asked: %q", late)
+			}
+		}
+	}
+}
+
 func TestElderBoundsSubscriptions(t *testing.T) {
 	e := modernOnly(t)
 	for i := range 1024 {
