@@ -2,6 +2,7 @@ package streamable_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -170,10 +171,23 @@ func TestASlowListenerIsCut(t *testing.T) {
 	s.Find("afterwards 0")
 }
 
+// TestABurstIsNotTheEndOfTheSession: more than may wait came before the front
+// took any of it.
+func TestABurstIsNotTheEndOfTheSession(t *testing.T) {
+	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 2 << 10 }})
+	c := open(t, g, "2025-06-18")
+	for n := range 50 {
+		r, err := g.Try(http.MethodPost, "/", fronttest.Call(fmt.Sprint(n), "progress", strings.Repeat("z", 1<<10), 50), c.headers...)
+		if err == nil && r.Status == http.StatusNotFound {
+			t.Fatalf("%d: %s", n, r.Body)
+		}
+	}
+}
+
 // TestAnAnswerThatASlowReaderLostIsNotWaitedFor: the reader is cut before the
 // answer comes, which therefore never will, and is told so when it returns.
 func TestAnAnswerThatASlowReaderLostIsNotWaitedFor(t *testing.T) {
-	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 64 << 10 }})
+	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 1 << 20 }}) // what comes before the stream begins fits
 	c := open(t, g, "2025-06-18")
 	s := c.stream(fronttest.Call(`"b"`, "progress", strings.Repeat("z", 4<<10), 6000)) // more than both ends' buffers take
 	last := s.Next().ID

@@ -208,7 +208,12 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 		if call != nil {
 			call.Cancel("the client is gone")
 		}
-		answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session has ended"})
+		select {
+		case <-s.Done():
+			answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session has ended"})
+		default: // more than may wait came at once; a 404 would be the session's end to the client
+			answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeInternal, Message: session.ErrSlow.Error()})
+		}
 	case e.Silent:
 		answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeBusy, Message: "cancelled by the client"})
 	case e.Final:
