@@ -34,6 +34,7 @@ type Session struct {
 	kept     settings      // what a new child must be told beside it
 	restart  breaker
 	stream   *Stream
+	visitors map[*visitor]struct{}
 	used     time.Time
 	ended    error
 	end      time.Time // of the right to it; zero for none
@@ -321,6 +322,7 @@ func (s *Session) End(why error) {
 	s.mu.Unlock()
 	s.table.remove(s)
 	close(s.done)
+	s.endVisitors(func(*visitor) bool { return true })
 	s.Standing.Close(why)
 	s.Streams.close()
 	s.release()

@@ -155,7 +155,9 @@ func (t *Table) SIDs() []string {
 		}
 	}
 	for _, s := range t.all() {
-		add(s.Owner.SessionID)
+		for _, sid := range s.logins() {
+			add(sid)
+		}
 	}
 	for _, server := range t.servers {
 		for _, sid := range server.pool.SIDs() {
@@ -178,6 +180,7 @@ func (t *Table) EndSIDs(sids []string) {
 		if over[s.Owner.SessionID] {
 			s.End(ErrLoginOver)
 		}
+		s.endVisitors(func(v *visitor) bool { return over[v.sid] })
 	}
 }
 
@@ -210,6 +213,7 @@ func (t *Table) sweepOnce(now time.Time) {
 		if why := s.over(now); why != nil {
 			s.End(why)
 		}
+		s.endVisitors(func(v *visitor) bool { return !v.end.IsZero() && now.After(v.end) })
 	}
 }
 

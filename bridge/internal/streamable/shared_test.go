@@ -170,3 +170,29 @@ func TestSubscriptionsOnASharedChild(t *testing.T) {
 		t.Errorf("the child has heard %s", told)
 	}
 }
+
+// TestAnotherLoginsStreamsEndWithIt: the same user's, in a session of the first
+// (Contract 3). The session goes on.
+func TestAnotherLoginsStreamsEndWithIt(t *testing.T) {
+	g := start(t, fronttest.Options{})
+	c := open(t, g, "2025-06-18")
+	there := &client{t, g, append([]string{"As", "alice/elsewhere"}, c.headers...)}
+	half := there.stream(fronttest.Call("1", "half", "", 0))
+	half.Next()
+	hung := make(chan fronttest.Reply, 1)
+	go func() {
+		r, _ := g.Try(http.MethodPost, "/", fronttest.Call("2", "hang", "", 0), there.headers...)
+		hung <- r
+	}()
+	c.awaitHanging()
+	standing := there.listen()
+	g.Table.EndSIDs([]string{"login of alice/elsewhere"})
+	standing.Rest()
+	half.Rest()
+	if r := <-hung; r.Status != http.StatusNotFound {
+		t.Errorf("the call: %d %s", r.Status, r.Body)
+	}
+	if r := c.post(fronttest.Call("3", "echo", "still here", 0)); !strings.Contains(r.Body, "still here") {
+		t.Errorf("the session: %d %s", r.Status, r.Body)
+	}
+}

@@ -8,11 +8,12 @@ import (
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
+	"gatehouse/internal/contract"
 )
 
 // stream answers a POST with the events of its calls, until the last answer.
 // A client that goes away may come back: the calls go on for a while.
-func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Session, st *session.Stream, finals int, before ...session.Event) {
+func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struct{}, st *session.Stream, finals int, before ...session.Event) {
 	taken := st.Take()
 	defer st.Leave(taken)
 	st.Want(finals)
@@ -24,7 +25,7 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Sessio
 			return
 		}
 	}
-	relay(s, st, out, taken)
+	relay(over, st, out, taken)
 }
 
 // tell writes one event; false ends the stream.
@@ -35,7 +36,7 @@ func tell(out *answer.Stream, e session.Told) bool {
 	return out.Event(e.ID, e.Event) == nil && !e.Last
 }
 
-func relay(s *session.Session, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
+func relay(over <-chan struct{}, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
 	for {
 		e, ok, err := st.Next(taken)
 		switch {
@@ -55,7 +56,7 @@ func relay(s *session.Session, st *session.Stream, out *answer.Stream, taken <-c
 			}
 		case <-taken:
 			return
-		case <-s.Done():
+		case <-over:
 			return
 		case <-out.Gone():
 			return
@@ -74,26 +75,26 @@ func (f *Front) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if last := r.Header.Get(headerLast); last != "" {
-		f.resume(w, s, last)
+		f.resume(w, r, s, last)
 		return
 	}
-	f.listen(w, s, s.StandingStream(), math.MaxInt)
+	f.listen(w, r, s, s.StandingStream(), math.MaxInt)
 }
 
-func (f *Front) resume(w http.ResponseWriter, s *session.Session, last string) {
+func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Session, last string) {
 	st, seq := s.Streams.Find(last)
 	if st == nil {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
 		return
 	}
-	f.listen(w, s, st, seq)
+	f.listen(w, r, s, st, seq)
 }
 
 // listen lets the client hear the stream from after the place on. It takes the
 // place of a listener that is there: a client whose connection broke without a
 // word comes back before the bridge can know, and must not be locked out.
-func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.Stream, after int) {
-	taken, leave := take(s, st)
+func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Session, st *session.Stream, after int) {
+	taken, over, leave := take(s, st, identity.From(r.Context()))
 	if st.Lost(after) {
 		leave()
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "the answer that came after Last-Event-ID is not kept any more")
@@ -116,21 +117,23 @@ func (f *Front) listen(w http.ResponseWriter, s *session.Session, st *session.St
 			}
 		}
 		if !st.Over() {
-			relay(s, st, out, taken)
+			relay(over, st, out, taken)
 		}
 	})
 }
 
 // take comes before the headers are sent: what a client causes as soon as it
 // has them finds its listener.
-func take(s *session.Session, st *session.Stream) (taken <-chan struct{}, leave func()) {
+func take(s *session.Session, st *session.Stream, who *contract.Identity) (taken, over <-chan struct{}, leave func()) {
 	taken = st.Take()
-	if st != s.StandingStream() {
-		return taken, func() { st.Leave(taken) }
+	over, gone := s.Under(who)
+	stop := func() {}
+	if st == s.StandingStream() {
+		stop = s.Reading()
 	}
-	stop := s.Reading()
-	return taken, func() {
+	return taken, over, func() {
 		stop()
+		gone()
 		st.Leave(taken)
 	}
 }
@@ -155,6 +158,9 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, err.Error())
 		return
 	}
+	who := identity.From(r.Context())
+	over, leave := s.Under(who)
+	defer leave()
 	q := session.NewQueue(f.Server.Limits().Queue)
 	finals := 0
 	var calls []*session.Call
@@ -165,7 +171,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 			continue
 		}
 		finals++
-		call, err := s.Call(r.Context(), identity.From(r.Context()), m, q)
+		call, err := s.Call(r.Context(), who, m, q)
 		if err != nil {
 			q.Push(session.Answer(session.AsRPC(err).Body(m.ID())))
 			continue
@@ -176,7 +182,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	f.stream(w, r, s, s.Streams.Open(q, calls...), finals)
+	f.stream(w, r, over, s.Streams.Open(q, calls...), finals)
 }
 
 func (f *Front) parts(body []byte) ([]rpc.Message, error) {

@@ -189,8 +189,11 @@ func (f *Front) delete(w http.ResponseWriter, r *http.Request) {
 
 // call answers one request: the path that every tool call takes.
 func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
+	who := identity.From(r.Context())
+	over, leave := s.Under(who)
+	defer leave()
 	q := session.NewQueue(f.Server.Limits().Queue)
-	call, err := s.Call(r.Context(), identity.From(r.Context()), m, q)
+	call, err := s.Call(r.Context(), who, m, q)
 	if err != nil {
 		if m.Method == "initialize" {
 			s.End(err)
@@ -202,15 +205,15 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 		f.initialize(w, r, s, q, call)
 		return
 	}
-	e, ok := first(r.Context(), s, q)
+	e, ok := first(r.Context(), over, q)
 	switch {
 	case !ok:
 		if call != nil {
 			call.Cancel("the client is gone")
 		}
 		select {
-		case <-s.Done():
-			answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session has ended"})
+		case <-over:
+			answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session, or the login, has ended"})
 		default: // more than may wait came at once; a 404 would be the session's end to the client
 			answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeInternal, Message: session.ErrSlow.Error()})
 		}
@@ -219,12 +222,12 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 	case e.Final:
 		answer.Event(w, e)
 	default:
-		f.stream(w, r, s, s.Streams.Open(q, call), 1, e)
+		f.stream(w, r, over, s.Streams.Open(q, call), 1, e)
 	}
 }
 
 // first waits for what comes first.
-func first(ctx context.Context, s *session.Session, q *session.Queue) (session.Event, bool) {
+func first(ctx context.Context, over <-chan struct{}, q *session.Queue) (session.Event, bool) {
 	for {
 		e, ok, err := q.Pop()
 		if ok || err != nil {
@@ -234,7 +237,7 @@ func first(ctx context.Context, s *session.Session, q *session.Queue) (session.E
 		case <-q.Wake():
 		case <-ctx.Done():
 			return e, false
-		case <-s.Done():
+		case <-over:
 			return e, false
 		}
 	}
@@ -246,7 +249,7 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 	ctx, cancel := context.WithTimeout(r.Context(), f.Server.Limits().Start)
 	defer cancel()
 	for {
-		e, ok := first(ctx, s, q)
+		e, ok := first(ctx, s.Done(), q)
 		switch {
 		case !ok:
 			if call != nil {
