@@ -1,0 +1,145 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAClientThatLeavesEarlySaysNothingOfTheServer: a child that was stopped
+// before its first word did not fail to start, and others must not be refused.
+func TestAClientThatLeavesEarlySaysNothingOfTheServer(t *testing.T) {
+	s := newStrict(t, nil)
+	free := s.make(holds)
+	defer free()
+	for range 2 * freeFails {
+		early := openOn(t, s.table, s.server)
+		if _, err := early.Call(t.Context(), &early.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		conn := early.link.conn
+		early.End(ErrDeleted)
+		<-conn.Done()
+	}
+	if err := s.server.Health(); err != nil {
+		t.Errorf("others are refused: %v", err)
+	}
+	free()
+	s.initialize()
+	if got := s.told(); !strings.Contains(got, `"result"`) {
+		t.Error(got)
+	}
+}
+
+// TestAChildThatEndsByItselfFailed, also where its client leaves because of it.
+func TestAChildThatEndsByItselfFailed(t *testing.T) {
+	s := newStrict(t, nil)
+	s.server.cfg.Spec.Argv = []string{"/bin/false"}
+	end := sinkFunc(func(Event) { s.End(ErrEnded) })
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), end); err != nil {
+		t.Fatal(err)
+	}
+	<-s.Done()
+	eventually(t, "a failure is counted", func() bool { return s.server.Stats.Ended.Load() == 1 })
+	if n := s.server.Stats.Failed.Load(); n != 1 {
+		t.Errorf("%d failures are counted", n)
+	}
+}
+
+type sinkFunc func(Event)
+
+func (f sinkFunc) Push(e Event) bool { f(e); return true }
+
+// TestASilentChildThatHadItsTimeCannotStart, whoever ends it.
+func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
+	s := newStrict(t, nil)
+	s.server.limits.Start = time.Nanosecond
+	defer s.make(holds)()
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	conn := s.link.conn
+	s.End(ErrDeleted)
+	<-conn.Done()
+	if n := s.server.Stats.Failed.Load(); n != 1 {
+		t.Errorf("%d failures are counted", n)
+	}
+}
+
+// TestTheEndOfALoginWaitsForNoChild: one that does not read must not keep the
+// sessions of others open (Contract 3: 5 s).
+func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	other := openOn(t, s.table, s.server)
+	s.initialize()
+	conn := s.link.conn
+	defer conn.proc.Kill()
+	call := func(s *Session, id, params string) {
+		m := message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":`+params+`}`)
+		if _, err := s.Call(context.Background(), &s.Owner, m, NewQueue(1<<20)); err != nil {
+			t.Error(err)
+		}
+	}
+	call(other, "1", `{"name":"told"}`)
+	eventually(t, "the other has its child", func() bool { return conn.Busy() == 0 })
+	call(s.Session, "1", `{"name":"stuck"}`)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		call(other, "2", `{"name":"told","pad":"`+strings.Repeat("x", 1<<20)+`"}`) // more than a pipe holds
+	}()
+	eventually(t, "the call is in flight", func() bool { return conn.Busy() == 2 })
+	s.table.EndSIDs([]string{"login"})
+	select {
+	case <-written:
+		t.Error("the end of a login came after the child was given up")
+	default:
+	}
+	conn.proc.Kill()
+	<-written
+}
+
+// TestSubscriptionsOfOneWhoLeavesASharedChild end there with the last who
+// wanted them.
+func TestSubscriptionsOfOneWhoLeavesASharedChild(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	other := &strict{openOn(t, s.table, s.server), t, s.dir}
+	for _, each := range []*strict{s, other} {
+		each.initialize()
+		each.ask(methodSubscribe, `{"uri":"both"}`)
+	}
+	s.ask(methodSubscribe, `{"uri":"hers"}`)
+	s.End(ErrDeleted)
+	eventually(t, "the child is told", func() bool { return strings.HasSuffix(other.told(), `"both both hers -hers"}}`) })
+}
+
+// TestSubscriptionsOnASharedChildAreBounded in bytes.
+func TestSubscriptionsOnASharedChildAreBounded(t *testing.T) {
+	s := newStrictOn(t, Shared, nil)
+	s.initialize()
+	for i := range 4 {
+		got := s.ask(methodSubscribe, fmt.Sprintf(`{"uri":"%d%s"}`, i, strings.Repeat("u", maxKept/3)))
+		if refused := strings.Contains(got, "subscriptions"); refused != (i > 1) {
+			t.Errorf("subscription %d: %.200s", i, got)
+		}
+	}
+	s.ask(methodUnsubscribe, `{"uri":"0`+strings.Repeat("u", maxKept/3)+`"}`)
+	if got := s.ask(methodSubscribe, `{"uri":"small"}`); strings.Contains(got, "error") {
+		t.Errorf("there is room again, and it is refused: %s", got)
+	}
+}
+
+// eventually waits for a condition, 20 s at most.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("not in 20 s: %s", what)
+}
