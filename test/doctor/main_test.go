@@ -146,10 +146,14 @@ func TestOneThingBroken(t *testing.T) {
 		"no TLS 1.3":  {"TLS versions", func(s *stub) { s.tls.MaxVersion = tls.VersionTLS12 }},
 		"no redirect": {"redirect", func(s *stub) { s.plain = ok }},
 		"redirect without the query": {"redirect", func(s *stub) {
-			s.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.url+r.URL.Path, 301) }
+			s.plain = func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, s.url+r.URL.Path, http.StatusMovedPermanently)
+			}
 		}},
 		"redirect to another port": {"redirect", func(s *stub) {
-			s.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.url+"0"+r.URL.RequestURI(), 301) }
+			s.plain = func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, s.url+"0"+r.URL.RequestURI(), http.StatusMovedPermanently)
+			}
 		}},
 		"redirect elsewhere": {"redirect", func(s *stub) {
 			s.plain = http.RedirectHandler("https://other.example/sse", http.StatusMovedPermanently).ServeHTTP
@@ -174,7 +178,7 @@ func TestOneThingBroken(t *testing.T) {
 			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp","authorization_servers":["x"]}`)
 		})},
 		"catch-all page":       {"unknown path", on("/.well-known/openid-configuration-none", ok)},
-		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", 302).ServeHTTP)},
+		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", http.StatusFound).ServeHTTP)},
 		"no limit":             {"limit for an address", func(s *stub) { s.limit = 0 }},
 		"stream that is held": {"stream", func(s *stub) {
 			s.change = func(w http.ResponseWriter, r *http.Request) bool {

@@ -82,7 +82,7 @@ func inForce(t *testing.T, file *guard.File, results <-chan error) {
 	late := time.After(20 * time.Second)
 	for !file.Current.Load().DefaultAllows() {
 		select {
-		case <-results:
+		case <-results: //nolint:errcheck // the file may be seen half-written before
 		case <-late:
 			t.Fatal("the new file is not in force")
 		}

@@ -30,7 +30,7 @@ func TestAVisitorEndsWithItsOwnLogin(t *testing.T) {
 			}
 		}
 	}
-	revoked, expired, last, own := visit("revoked"), visit("expired"), visit("last"), visit("login")
+	revoked, expired, own := visit("revoked"), visit("expired"), visit("login")
 	s.table.EndSIDs([]string{"revoked"})
 	isOver("the login that ended", revoked, true)
 	isOver("another", expired, false)
@@ -39,7 +39,7 @@ func TestAVisitorEndsWithItsOwnLogin(t *testing.T) {
 	s.table.sweepOnce(now.Add(2 * time.Minute))
 	isOver("a right that has ended", expired, true)
 	isOver("the session's own login", own, false)
-	last = visit("last")
+	last := visit("last")
 	if _, leave := s.Under(&contract.Identity{SessionID: "gone"}); len(s.table.SIDs()) != 3 {
 		t.Errorf("logins %v", s.table.SIDs())
 	} else if leave(); len(s.table.SIDs()) != 2 {
