@@ -75,12 +75,23 @@ func (s *Stack) Token(ctx context.Context, user string) (string, error) {
 	return t.Access, err
 }
 
+// LoginLimit is for how long a login that Keycloak refuses is tried again. Its
+// protection against guessing takes a user for locked out while another login of
+// the same user is under way, and for a moment after.
+const LoginLimit = 10 * time.Second
+
 // Tokens gets all tokens of a sample user for the client mcp-cli.
-func (s *Stack) Tokens(ctx context.Context, user, scope string) (Tokens, error) {
-	t, err := s.Grant(ctx, s.Issuer, url.Values{
+func (s *Stack) Tokens(ctx context.Context, user, scope string) (t Tokens, err error) {
+	form := url.Values{
 		"grant_type": {"password"}, "client_id": {"mcp-cli"}, "scope": {scope},
 		"username": {user}, "password": {Password(user)},
-	})
+	}
+	for end := time.Now().Add(LoginLimit); ; <-time.After(100 * time.Millisecond) {
+		t, err = s.Grant(ctx, s.Issuer, form)
+		if err == nil || !strings.Contains(err.Error(), "Invalid user credentials") || time.Now().After(end) {
+			break
+		}
+	}
 	if err != nil {
 		return t, fmt.Errorf("tokens of %s: %w", user, err)
 	}

@@ -110,10 +110,15 @@ func TestASignalReloadsWhereNothingCanBeWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, path, "default: allow\n")
-	select {
-	case hup <- os.Interrupt:
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody takes the signal")
+	late := time.After(20 * time.Second)
+	for sent := false; !sent; {
+		select {
+		case hup <- os.Interrupt:
+			sent = true
+		case <-results: //nolint:errcheck // it may have looked before, or between
+		case <-late:
+			t.Fatal("nobody takes the signal")
+		}
 	}
 	inForce(t, file, results)
 }
@@ -122,11 +127,11 @@ func TestASignalReloadsWhereNothingCanBeWatched(t *testing.T) {
 func TestAChangeThatTheKernelForgotIsSeen(t *testing.T) {
 	raw, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	most, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil || most > 1<<17 {
-		t.Skipf("the queue holds %d events: %v", most, err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	file, path := openFile(t)
 	results, hup := watch(t, file)
