@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TEST_PARTS := lint unit
+# What downloads or builds much; .ci/run runs it after `make test`.
+LATE_PARTS :=
 include $(sort $(wildcard mk/*.mk))
 
-.PHONY: help build lint unit test clean
+.PHONY: help build lint unit test test-late clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort
@@ -33,6 +35,9 @@ unit: ## Unit tests with the race detector
 
 test: deps build ## Everything: each part of TEST_PARTS, with its seconds
 	@test/parts.sh $(TEST_PARTS)
+
+test-late: ## What downloads or builds much: each part of LATE_PARTS, one after another
+	@test/late.sh $(LATE_PARTS)
 
 clean: ## Take away what the other targets made
 	rm -rf bin dist .cache
