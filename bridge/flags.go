@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"gatehouse/bridge/internal/config"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/internal/contract"
@@ -142,6 +143,46 @@ func (f *flags) limits() session.Limits {
 	l.Body, l.Line, l.Queue, l.Replay = f.MaxBody, f.MaxLine, f.MaxQueue, f.MaxReplay
 	l.CallTime, l.Start, l.Idle, l.Age = f.CallTime, f.StartTime, f.SessionIdle, f.SessionAge
 	return l
+}
+
+// isolation, warm and serverLimits are what holds for one server: its entry's
+// word where it has one.
+func (f *flags) isolation(g config.Gate) string {
+	if g.Isolation != "" {
+		return g.Isolation
+	}
+	return f.Isolation
+}
+
+func (f *flags) warm(g config.Gate) int {
+	switch {
+	case g.Warm != nil:
+		return *g.Warm
+	case f.isolation(g) != "session":
+		return 0 // --warm is for the others
+	}
+	return f.Warm
+}
+
+func (f *flags) serverLimits(g config.Gate) session.Limits {
+	l := f.limits()
+	if g.CallTime > 0 {
+		l.CallTime = g.CallTime
+	}
+	return l
+}
+
+// cannot tells why these flags and the entry do not go together.
+func (f *flags) cannot(s config.Server) error {
+	isolation, warm := f.isolation(s.Gate), f.warm(s.Gate)
+	switch {
+	case s.URL != "":
+		return fmt.Errorf("mcpServers.%s: url: remote servers are not served yet; give a command", s.Key)
+	case warm > 0 && (f.Identity != "none" || isolation != "session"):
+		return fmt.Errorf("mcpServers.%s: warm %d works only with isolation session and --identity none (here %s and %s)",
+			s.Key, warm, isolation, f.Identity)
+	}
+	return nil
 }
 
 // endedURL is --sessions-ended, or its place beside the keys.

@@ -31,6 +31,7 @@ type gate struct {
 	starter *child.Starter
 	servers []*session.Server
 	fronts  []*stateless.Front
+	faults  []config.Server // entries that cannot be served
 	table   *session.Table
 	watch   *watch
 	checks  map[string]httpkit.Check
@@ -43,7 +44,7 @@ type gate struct {
 // newGate wires the program; env is added to every child's environment.
 func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (*gate, error) {
 	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
-	commands, err := f.servers()
+	entries, err := f.servers()
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +52,30 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 		return nil, err
 	}
 	g.starter = child.NewStarter()
-	for _, c := range commands {
+	for _, note := range entries.Notes {
+		log.Warn().Msg(note)
+	}
+	for _, e := range entries.Servers {
+		if e.Err == nil {
+			e.Err = f.cannot(e)
+		}
+		if e.Err != nil {
+			log.Error().Err(e.Err).Msg("a server is not served, the others are")
+			g.faults = append(g.faults, e)
+			continue
+		}
 		server := session.NewServer(session.ServerConfig{
-			Name: c.Name, Isolation: session.Isolation(f.Isolation), Limits: f.limits(), Starter: g.starter,
-			Spec:  child.Spec{Argv: append([]string{c.Command}, c.Args...), Env: append(environ(c.Env), env...), Dir: c.Dir},
+			Name: e.Name, Isolation: session.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate), Starter: g.starter,
+			Spec: child.Spec{
+				Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), env...), Dir: e.Dir,
+			},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
-			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(c.Name), Log: log,
-			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.Warm,
+			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(e.Name), Log: log,
+			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
 		})
 		g.servers = append(g.servers, server)
 		g.fronts = append(g.fronts, stateless.New(server.Pool(), f.stateless()))
-		g.checks["server:"+c.Name] = func(context.Context) error { return server.Health() }
+		g.checks["server:"+e.Name] = func(context.Context) error { return server.Health() }
 	}
 	g.table = session.NewTable(f.Node, f.limits(), g.servers...)
 	g.watch.collect(g.reg, g.table, g.servers)
@@ -72,30 +86,15 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 }
 
 // servers are what to start: one without a name, or those of the file.
-func (f *flags) servers() ([]config.Server, error) {
+func (f *flags) servers() (config.File, error) {
 	if f.Config == "" {
-		return []config.Server{{Command: f.Command[0], Args: f.Command[1:]}}, nil
+		return config.File{Servers: []config.Server{config.Command(f.Command, "", nil)}}, nil
 	}
-	servers, err := config.Read(f.Config, os.LookupEnv)
+	file, err := config.Read(f.Config, os.LookupEnv)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --config: %w", errUsage, err)
+		return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
 	}
-	return servers, nil
-}
-
-// environ is the bridge's environment without its own flags, which may name
-// secrets, and with what the server's entry adds.
-func environ(extra map[string]string) []string {
-	var env []string
-	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "BRIDGE_") && !strings.HasPrefix(pair, "NOTIFY_SOCKET=") {
-			env = append(env, pair)
-		}
-	}
-	for name, value := range extra {
-		env = append(env, name+"="+value)
-	}
-	return env
+	return file, nil
 }
 
 func (g *gate) serve(ctx context.Context) error {

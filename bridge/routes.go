@@ -27,6 +27,12 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 		}
 		g.mount(mux, base, server, g.fronts[i], who)
 	}
+	for _, fault := range g.faults {
+		mux.HandleFunc("/servers/"+fault.Name+"/", func(w http.ResponseWriter, _ *http.Request) {
+			answer.Refuse(w, http.StatusServiceUnavailable, rpc.CodeInternal,
+				"the entry of "+fault.Name+" in the configuration cannot be used; the log of the bridge says why")
+		})
+	}
 	mux.HandleFunc("/health", g.health)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
@@ -56,6 +62,9 @@ func (g *gate) paths() string {
 // names each that cannot, so that one fault does not hide.
 func (g *gate) health(w http.ResponseWriter, _ *http.Request) {
 	var down []string
+	for _, fault := range g.faults {
+		down = append(down, fault.Name)
+	}
 	for _, server := range g.servers {
 		if server.Health() != nil {
 			down = append(down, server.Name)
@@ -64,11 +73,12 @@ func (g *gate) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	text := "healthy\n"
-	if len(down) == len(g.servers) {
+	all := len(g.servers) + len(g.faults)
+	if len(down) == all {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text = "unhealthy\n"
 	}
-	if len(down) > 0 && len(g.servers) > 1 {
+	if len(down) > 0 && all > 1 {
 		sort.Strings(down)
 		text += "cannot start: " + strings.Join(down, ", ") + "\n"
 	}

@@ -135,6 +135,8 @@ func (s *childServer) call(r *childRequest) {
 		s.text(r.ID, fmt.Sprint(os.Getpid()))
 	case "user":
 		s.text(r.ID, os.Getenv("MCP_USER_ID"))
+	case "environ":
+		s.text(r.ID, strings.Join(os.Environ(), "\n"))
 	case "told":
 		s.mu.Lock()
 		told := strings.Join(s.told, ", ")

@@ -25,6 +25,66 @@ func get(t *testing.T, url string) (int, string) {
 	return res.StatusCode, string(raw)
 }
 
+// writeConfig makes a file of these entries.
+func writeConfig(t *testing.T, path, entries string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(`{"mcpServers": {`+entries+`}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// self are the keys of an entry that starts this test binary as the server.
+func self() string {
+	path, _ := json.Marshal(os.Args[0])
+	return `"command": ` + string(path) + `, "inherit": ["GATEHOUSE_TEST_CHILD"]`
+}
+
+// openAt opens a session with a server of the file.
+func openAt(t *testing.T, b *bridge, server string) *client {
+	t.Helper()
+	c := newClient(t, b.base+"/servers/"+server+"/mcp", nil)
+	if a := c.post(initialize); a.Status != http.StatusOK {
+		t.Fatalf("%s answered %+v", server, a)
+	}
+	return c
+}
+
+// TestAFileAsPeopleHaveIt: what other clients keep in it is no fault, and the
+// faults of one entry are its own.
+func TestAFileAsPeopleHaveIt(t *testing.T) {
+	t.Setenv("GATEHOUSE_TEST_WORD", "secret")
+	t.Setenv("BRIDGE_NODE", "a")
+	config := writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `
+		"My Server": {`+self()+`, "autoApprove": ["echo"], "disabled": false, "timeout": 60,
+			"env": {"MINE": "${GATEHOUSE_TEST_WORD} ${NONE:-by default}"}},
+		"other": {`+self()+`, "gatehouse": {"isolation": "shared"}},
+		"typo": {"comand": "npx"}, "far": {"url": "https://far.example/mcp"}`)
+	b := startArgs(t, "--config", config)
+	mine, others := openAt(t, b, "My-Server").says("environ", "", 0), openAt(t, b, "other").says("environ", "", 0)
+	if !strings.Contains(mine, "\nMINE=secret by default\n") || !strings.Contains(mine, "\nMCP_USER_ID=local") {
+		t.Errorf("the server got %s", mine)
+	}
+	if strings.Contains(others, "secret") || strings.Contains(others, "BRIDGE_NODE") || strings.Contains(others, "MCP_USER_ID") {
+		t.Errorf("the other one, which is shared, got %s", others)
+	}
+	if status, text := get(t, b.base+"/health"); status != http.StatusOK || !strings.HasSuffix(text, "cannot start: far, typo\n") {
+		t.Errorf("/health says %d %q", status, text)
+	}
+	a := newClient(t, b.base+"/servers/typo/mcp", nil).post(initialize)
+	if a.Status != http.StatusServiceUnavailable || a.Error == nil || !strings.Contains(a.Error.Message, "typo") {
+		t.Errorf("typo answers %+v", a)
+	}
+	for _, says := range []string{
+		"mcpServers.My Server is served at /servers/My-Server/", "My Server.autoApprove, My Server.disabled, My Server.timeout",
+		`unknown key \"comand\"; did you mean`, "mcpServers.far: url",
+	} {
+		if !strings.Contains(b.log.String(), says) {
+			t.Errorf("the log does not say %q", says)
+		}
+	}
+}
+
 func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "mcp.json")
 	dir := t.TempDir()
@@ -36,14 +96,11 @@ func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, _ := json.Marshal(dir)
-	self, _ := json.Marshal(os.Args[0])
-	text := `{"mcpServers": {"good": {"command": ` + string(self) + `}, "near": {"type": "stdio", "command": "./server", "cwd": ` + string(near) + `}, "bad": {"command": "/nonexistent/server"}, "worse": {"command": ` +
-		string(self) + `, "env": {"GATEHOUSE_TEST_CHILD_DIES": "out of ${GATEHOUSE_TEST_WORD}"}}}}`
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	t.Setenv("GATEHOUSE_TEST_WORD", "luck")
-	b := startArgs(t, "--config", config)
+	b := startArgs(t, "--config", writeConfig(t, config, `"good": {`+self()+`},
+		"near": {"type": "stdio", "command": "./server", "cwd": `+string(near)+`, "inherit": ["GATEHOUSE_TEST_CHILD"]},
+		"bad": {"command": "/nonexistent/server"},
+		"worse": {`+self()+`, "env": {"GATEHOUSE_TEST_CHILD_DIES": "out of ${GATEHOUSE_TEST_WORD}"}}`))
 	if status, text := get(t, b.base+"/health"); status != http.StatusOK || !strings.HasSuffix(text, "cannot start: bad\n") {
 		t.Errorf("at first /health says %d %q", status, text)
 	}

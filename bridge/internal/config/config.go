@@ -1,7 +1,3 @@
-// Package config reads the {"mcpServers": {...}} file that desktop clients
-// already have.
-//
-// It must never start anything, nor know HTTP.
 package config
 
 import (
@@ -10,105 +6,164 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
-	"slices"
+	"reflect"
+	"strings"
+	"time"
 )
 
-// Server is one entry.
+// Server is one entry. Variables are filled in.
 type Server struct {
-	Name    string
+	Key  string // the name as the file spells it
+	Name string // the same in paths, policies, logs and metrics
+
 	Command string
 	Args    []string
-	Env     map[string]string // with ${NAME} filled in
 	Dir     string            // where it runs; "" is the bridge's own
+	Env     map[string]string // its own variables
+	Inherit []string          // which of the bridge's variables it gets beside the usual ones
+	All     bool              // it gets all of them but the bridge's own
+
+	Type    string // how URL is spoken to; "" is to be found out
+	URL     string // a remote server in place of Command
+	Headers map[string]string
+
+	Gate Gate
+	Err  error // why it cannot be served
+}
+
+// Gate is the "gatehouse" block of an entry: what holds for this server alone.
+type Gate struct {
+	Scopes    []string      // a caller needs all of them
+	Roles     []string      // a caller needs one of them
+	Isolation string        // "" is --isolation
+	Warm      *int          // nil is --warm
+	CallTime  time.Duration // 0 is --call-time
+}
+
+// Equal reports whether the two are started and served alike.
+func (s Server) Equal(other Server) bool {
+	if (s.Err == nil) != (other.Err == nil) || s.Err != nil && s.Err.Error() != other.Err.Error() {
+		return false
+	}
+	s.Err, other.Err = nil, nil
+	return reflect.DeepEqual(s, other)
+}
+
+// Command is the server after --.
+func Command(argv []string, dir string, env map[string]string) Server {
+	return Server{Command: argv[0], Args: argv[1:], Dir: dir, Env: env, All: true}
+}
+
+// File is what a configuration says.
+type File struct {
+	Servers []Server // in the order of the file
+	Notes   []string // what is ignored, and which names became another
 }
 
 // ErrConfig says that the file cannot be used.
 var ErrConfig = errors.New("config")
 
-// file is what desktop clients write; what else they keep in it is theirs.
-type file struct {
-	Servers map[string]json.RawMessage `json:"mcpServers"`
-}
-
-// entry is strict: a key that is misspelt must not be ignored.
-type entry struct {
-	Type    string            `json:"type"`
-	Command string            `json:"command"`
-	Dir     string            `json:"cwd"`
-	Args    []string          `json:"args"`
-	Env     map[string]string `json:"env"`
-}
-
-var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) // it is a segment of a path
-	variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-)
-
-// Read returns the servers by name. All that is wrong with the file is told at
-// once.
-func Read(path string, lookup func(string) (string, bool)) ([]Server, error) {
+// Read reads the file. An entry that cannot be used is there with its reason;
+// an error means that there is none that can.
+func Read(path string, lookup func(string) (string, bool)) (File, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return File{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return parse(text, path, lookup)
+	f, err := parse(text, lookup)
+	if err != nil {
+		return File{}, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	return f, nil
 }
 
-func parse(text []byte, path string, lookup func(string) (string, bool)) ([]Server, error) {
-	var f file
-	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+const byteOrderMark = "\uFEFF"
+
+func parse(text []byte, lookup func(string) (string, bool)) (File, error) {
+	var top struct {
+		Servers members `json:"mcpServers"`
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(text, []byte(byteOrderMark)), &top); err != nil {
+		return File{}, err
+	}
+	if len(top.Servers) == 0 {
+		return File{}, errors.New("mcpServers is empty; name at least one server")
+	}
+	return top.Servers.file(lookup)
+}
+
+func (m members) file(lookup func(string) (string, bool)) (f File, err error) {
+	var ignored []string
+	var faults []error
+	for i, name := range names(m) {
+		e := m[i]
+		s, foreign, off, err := read(e.value, lookup)
+		if off {
+			f.Notes = append(f.Notes, fmt.Sprintf("mcpServers.%s is disabled and not served", e.key))
+			continue
+		}
+		s.Key, s.Name = e.key, name
+		if m.count(e.key) > 1 {
+			err = errors.Join(errors.New("the name is given twice; keep one"), err)
+		}
+		if err != nil {
+			s.Err = fmt.Errorf("mcpServers.%s: %w", e.key, err)
+			faults = append(faults, s.Err)
+		}
+		for _, key := range foreign {
+			ignored = append(ignored, e.key+"."+key)
+		}
+		if s.Key != s.Name {
+			f.Notes = append(f.Notes, fmt.Sprintf(
+				"mcpServers.%s is served at /servers/%s/ and is %s in policies, logs and metrics", s.Key, s.Name, s.Name))
+		}
+		f.Servers = append(f.Servers, s)
+	}
+	if len(ignored) > 0 {
+		f.Notes = append(f.Notes, "keys of other programs are ignored: "+strings.Join(ignored, ", "))
 	}
 	if len(f.Servers) == 0 {
-		return nil, fmt.Errorf("%w: %s: mcpServers is empty; name at least one server", ErrConfig, path)
+		return File{}, errors.New("every server is disabled; leave one")
 	}
-	var servers []Server
-	var faults []error
-	for name, raw := range f.Servers {
-		s, err := server(name, raw, lookup)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%w: %s: mcpServers.%s: %w", ErrConfig, path, name, err))
-		}
-		servers = append(servers, s)
+	if len(faults) == len(f.Servers) {
+		return File{}, errors.Join(faults...)
 	}
-	slices.SortFunc(servers, func(a, b Server) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
-	return servers, errors.Join(faults...)
+	return f, nil
 }
 
-func server(name string, raw json.RawMessage, lookup func(string) (string, bool)) (Server, error) {
-	var e entry
+// members are those of a JSON object in their order.
+type members []member
+
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *members) UnmarshalJSON(raw []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&e); err != nil {
-		return Server{}, err
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return errors.New("it must be an object")
 	}
-	return e.server(name, lookup)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		*m = append(*m, member{key.(string), value}) // a decoder gives no other key
+	}
+	return nil
 }
 
-func (e entry) server(name string, lookup func(string) (string, bool)) (Server, error) {
-	if !nameForm.MatchString(name) {
-		return Server{}, errors.New("the name becomes part of a path: letters, digits, dot, dash and underscore, at most 64")
+func (m members) count(key string) (n int) {
+	for _, other := range m {
+		if other.key == key {
+			n++
+		}
 	}
-	if e.Type != "" && e.Type != "stdio" {
-		return Server{}, fmt.Errorf("type %q is not served; only stdio is", e.Type)
-	}
-	if e.Command == "" {
-		return Server{}, errors.New("command is empty")
-	}
-	var missing error
-	fill := func(value string) string {
-		return variable.ReplaceAllStringFunc(value, func(ref string) string {
-			found, ok := lookup(ref[2 : len(ref)-1])
-			if !ok {
-				missing = fmt.Errorf("%s is not set in the environment of bridge", ref)
-			}
-			return found
-		})
-	}
-	s := Server{Name: name, Command: e.Command, Args: e.Args, Dir: e.Dir, Env: map[string]string{}}
-	for key, value := range e.Env {
-		s.Env[key] = fill(value)
-	}
-	return s, missing
+	return n
 }
