@@ -1,7 +1,7 @@
 #!/bin/sh
 # apply.sh: bring a running Keycloak to deploy/keycloak/gatehouse-realm.json,
 # as often as you like: what is there already is left, what differs is changed,
-# nothing is deleted, no user is touched. Says what it changed. Needs curl, jq.
+# nothing is deleted, no person is touched. Says what it changed. Needs curl, jq.
 #
 #   KEYCLOAK_URL                     https://auth.example.com (with its relative path, if any)
 #   KEYCLOAK_ADMIN                   admin (of the realm master)
@@ -23,7 +23,8 @@ jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_
 	--arg back "${GATEHOUSE_BACKCHANNEL_URL:-$GATEHOUSE_PUBLIC_URL/backchannel-logout}" '
 	walk(if type == "string" then
 		gsub("\\$\\{GATEHOUSE_PUBLIC_URL\\}"; $url) | gsub("\\$\\{GATEHOUSE_BACKCHANNEL_URL\\}"; $back)
-		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n")) else . end)
+		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n"))
+		| if . == "${GATEHOUSE_LOCAL_PASSWORD_GRANT:false}" then false else . end else . end)
 	| .realm = $realm' "$(dirname "$0")/gatehouse-realm.json" >"$work/want"
 
 # Secrets go by file and header file: an argument would show them in ps.
@@ -65,14 +66,17 @@ upsert() {
 merge='def sorted: walk(if type == "array" then sort else . end);
 	. as $have | ($have * $one[0]) as $new | if ($new | sorted) == ($have | sorted) then empty else $new end'
 
-# 1. The realm: its own values only.
-scalars='with_entries(select(.value | type != "array" and type != "object"))'
+# 1. The realm: its own values only, and the lists that are values.
+scalars='with_entries(select((.key | IN("supportedLocales", "enabledEventTypes", "attributes"))
+	or (.value | type != "array" and type != "object")))'
 want "$scalars"
 if curl -sS -o /dev/null --fail "$KEYCLOAK_URL/admin/realms/$realm" -H "@$work/header" 2>/dev/null; then
 	api GET "/$realm"
 	mv "$work/answer" "$work/have"
 	if jq -ce --slurpfile one "$work/one" "$merge" "$work/have" >"$work/merged"; then
-		api PUT "/$realm" "$work/one"
+		# What an update does not name among the attributes, Keycloak takes away.
+		jq -c --slurpfile have "$work/have" '.attributes = ($have[0].attributes // {}) + .attributes' "$work/one" >"$work/merged"
+		api PUT "/$realm" "$work/merged"
 		tell "realm $realm: changed"
 	fi
 else
@@ -132,6 +136,22 @@ for scope in $(jq -r '.scopeMappings[].clientScope' "$work/want"); do
 	jq -ce --slurpfile one "$work/one" '[$one[0][].id] - [.[].id] | if length > 0 then . else empty end' "$work/answer" >/dev/null || continue
 	api POST "/$realm/client-scopes/$scope_id/scope-mappings/realm" "$work/one"
 	tell "scope $scope: roles given"
+done
+# The gate's own account: what it may ask and end.
+for name in $(jq -r '.users[].serviceAccountClientId' "$work/want"); do
+	api GET "/$realm/clients?clientId=$name"
+	api GET "/$realm/clients/$(jq -r '.[0].id' "$work/answer")/service-account-user"
+	user_id=$(jq -r .id "$work/answer")
+	api GET "/$realm/clients?clientId=realm-management"
+	owner=$(jq -r '.[0].id' "$work/answer")
+	api GET "/$realm/clients/$owner/roles"
+	jq -c --slurpfile want "$work/want" --arg client "$name" \
+		'($want[0].users[] | select(.serviceAccountClientId == $client) | .clientRoles["realm-management"]) as $roles
+		| map(select(.name | IN($roles[])))' "$work/answer" >"$work/one"
+	api GET "/$realm/users/$user_id/role-mappings/clients/$owner"
+	jq -ce --slurpfile one "$work/one" '[$one[0][].id] - [.[].id] | if length > 0 then . else empty end' "$work/answer" >/dev/null || continue
+	api POST "/$realm/users/$user_id/role-mappings/clients/$owner" "$work/one"
+	tell "client $name: roles given to its account"
 done
 api GET "/$realm"
 realm_id=$(jq -r .id "$work/answer")

@@ -56,6 +56,7 @@ type Tokens struct {
 	ID      string `json:"id_token"`
 	Refresh string `json:"refresh_token"`
 	Scope   string `json:"scope"`
+	Life    int    `json:"expires_in"` // seconds
 }
 
 // Grant asks the token endpoint of an issuer.

@@ -16,6 +16,10 @@ const (
 	envPublicURL   = "GATEHOUSE_PUBLIC_URL"
 	envBackchannel = "GATEHOUSE_BACKCHANNEL_URL"
 	envSecret      = "GATEHOUSE_CLIENT_SECRET"
+	// envGrant allows the grant by password, which the realm file refuses by
+	// itself; with its default, as the file writes it.
+	envGrant        = "GATEHOUSE_LOCAL_PASSWORD_GRANT"
+	envGrantDefault = envGrant + ":false"
 )
 
 func (s *Stack) realmValues() map[string]string {
@@ -24,11 +28,17 @@ func (s *Stack) realmValues() map[string]string {
 		// Keycloak does not know the local CA: it calls authsvc by plain HTTP.
 		envBackchannel: fmt.Sprintf("http://127.0.0.1:%d/backchannel-logout", s.Ports.Authsvc),
 		envSecret:      clientSecret,
+		envGrant:       "true", envGrantDefault: "true",
 	}
 }
 
 func realmFile(root string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(root, "deploy/keycloak/gatehouse-realm.json"))
+}
+
+// usersFile holds the sample users, which only a local stack has.
+func usersFile(root string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(root, "deploy/keycloak/gatehouse-users-0.json"))
 }
 
 // pointRealm tells the realm of a seed where this stack lives: what the import

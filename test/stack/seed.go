@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A Keycloak that starts for the first time builds itself and imports the
@@ -16,8 +17,8 @@ import (
 // file and the features, and each stack works on a copy.
 
 // seed returns the folder of the seed, and makes it when there is none.
-func (s *Stack) seed(ctx context.Context, o Options, realm []byte) (string, error) {
-	sum := sha256.Sum256(append([]byte(keycloakFeatures), realm...))
+func (s *Stack) seed(ctx context.Context, o Options, realm, users []byte) (string, error) {
+	sum := sha256.Sum256(slices.Concat([]byte(keycloakFeatures), realm, users))
 	seed := filepath.Clean(o.Keycloak) + "-realm-" + hex.EncodeToString(sum[:6])
 	if _, err := os.Stat(seed); err == nil {
 		return seed, nil
@@ -27,7 +28,7 @@ func (s *Stack) seed(ctx context.Context, o Options, realm []byte) (string, erro
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(home) }()
-	if err := plant(home, o.Keycloak, realm); err != nil {
+	if err := plant(home, o.Keycloak, realm, users); err != nil {
 		return "", err
 	}
 	ports := Ports{}
@@ -50,7 +51,7 @@ func (s *Stack) seed(ctx context.Context, o Options, realm []byte) (string, erro
 }
 
 // plant copies the distribution and puts the realm where a start imports it.
-func plant(home, distribution string, realm []byte) error {
+func plant(home, distribution string, realm, users []byte) error {
 	if err := os.CopyFS(home, os.DirFS(distribution)); err != nil {
 		return fmt.Errorf("keycloak: copy %s: %w; `make run` fetches it", distribution, err)
 	}
@@ -58,7 +59,10 @@ func plant(home, distribution string, realm []byte) error {
 	if err := os.MkdirAll(imports, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(imports, "gatehouse-realm.json"), realm, 0o600)
+	return errors.Join(
+		os.WriteFile(filepath.Join(imports, "gatehouse-realm.json"), realm, 0o600),
+		os.WriteFile(filepath.Join(imports, "gatehouse-users-0.json"), users, 0o600),
+	)
 }
 
 func exists(path string) bool {

@@ -139,7 +139,11 @@ func (p Ports) pick() (Ports, error) {
 
 // prepare lays the files that the parts read.
 func (s *Stack) prepare(ctx context.Context, root string, o Options, realm []byte) error {
-	seed, err := s.seed(ctx, o, realm)
+	users, err := usersFile(root)
+	if err != nil {
+		return err
+	}
+	seed, err := s.seed(ctx, o, realm, users)
 	if err != nil {
 		return err
 	}
