@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/authsvc/internal/check"
 	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -42,7 +43,7 @@ func BenchmarkVerdict(b *testing.B) {
 	}
 	h := check.New(&check.Handler{
 		Sessions: svc.sessions, Tokens: tokens{svc.provider}, Signer: svc.keys, Endings: svc.endings, Once: svc.once,
-		Rules: check.Rules{PublicURL: issuertest.Public, Scopes: []string{"mcp.access"}}, Now: time.Now, Log: svc.log,
+		Rules: resource.Rules{PublicURL: issuertest.Public, Scopes: []string{"mcp.access"}}, Now: time.Now, Log: svc.log,
 	}, 1000, httpkit.NewRegistry())
 	secret, _, err := svc.sessions.Create(b.Context(), session.Grant{Identity: contract.Identity{
 		Subject: issuertest.Subject, Expires: time.Now().Add(time.Hour),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,12 +21,12 @@ import (
 	"gatehouse/authsvc/internal/login"
 	"gatehouse/authsvc/internal/logout"
 	"gatehouse/authsvc/internal/metadata"
-	"gatehouse/authsvc/internal/oidc"
 	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/provider"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/authsvc/internal/session/memstore"
 	"gatehouse/authsvc/internal/session/redisstore"
-	"gatehouse/authsvc/internal/shortcut"
 	"gatehouse/authsvc/internal/telemetry"
 	"gatehouse/internal/httpkit"
 	"gatehouse/internal/tracing"
@@ -40,8 +39,9 @@ type service struct {
 	store    session.Store
 	ping     httpkit.Check
 	close    func() error
-	provider *oidc.Provider
+	provider *provider.Provider
 	keys     *assertion.Keys
+	once     session.Once
 	endings  *session.Endings
 	sessions *session.Sessions
 	pages    *page.Pages
@@ -68,7 +68,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if s.pages, err = page.New(issuer.Scheme + "://" + issuer.Host); err != nil {
 		return nil, err
 	}
-	s.provider = oidc.New(oidc.Config{
+	s.provider = provider.New(provider.Config{
 		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal,
 		ClientID: cfg.ClientID, ClientSecret: (&clientSecret{cfg: cfg, log: log, last: cfg.ClientSecret}).now, RedirectURL: cfg.PublicURL + "/callback",
 		LoginScopes: cfg.LoginScopes, Audience: cfg.Audience, LogoutClients: cfg.LogoutClient,
@@ -76,6 +76,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	})
 	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
+	s.once = session.NewOnce(s.store, secret)
 	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
 	s.sessions = &session.Sessions{
 		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: s.metrics.Refresher(refresher{s.provider}),
@@ -109,7 +110,7 @@ func (s *service) openStore() error {
 }
 
 // refresher hands the provider's grants to the sessions.
-type refresher struct{ provider *oidc.Provider }
+type refresher struct{ provider *provider.Provider }
 
 func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, error) {
 	g, err := r.provider.Refresh(ctx, token)
@@ -117,25 +118,13 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 }
 
 // tokens joins the two halves of what check needs.
-type tokens struct{ *oidc.Provider }
+type tokens struct{ *provider.Provider }
 
 func (t tokens) Generation() uint64 { return t.Keys().Generation() }
 
-const used = "1"
-
-// once marks an id as used, for all replicas.
-func (s *service) once(ctx context.Context, id string, until time.Time) (bool, error) {
-	return s.store.Swap(ctx, s.onceName(id), nil, []byte(used), time.Until(until))
-}
-
-// unused takes the mark of an id away again.
-func (s *service) unused(ctx context.Context, id string) error {
-	_, err := s.store.Swap(ctx, s.onceName(id), []byte(used), nil, 0)
-	return err
-}
-
-func (s *service) onceName(id string) string {
-	return session.NewBox([]byte(s.cfg.StoreKey), "once").Name("once", id)
+// rules is what a caller must show, and for what.
+func (s *service) rules() resource.Rules {
+	return resource.Rules{PublicURL: s.cfg.PublicURL, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole}
 }
 
 // serve runs everything until ctx ends, then drains and waits for what runs
@@ -143,7 +132,7 @@ func (s *service) onceName(id string) string {
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: tokens{s.provider}, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: check.Rules{PublicURL: s.cfg.PublicURL, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole}, Now: time.Now, Log: s.log,
+		Rules: s.rules(), Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -164,7 +153,7 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
 	err = httpkit.Serve(ctx, s.cfg.Drain, nil,
-		httpkit.Endpoint{Listener: s.shortcut(public, verdicts), Server: s.server(s.publicRoutes(verdicts))},
+		httpkit.Endpoint{Listener: public, Server: s.server(s.publicRoutes(verdicts))},
 		httpkit.Endpoint{Listener: internal, Server: s.server(s.internalRoutes(httpkit.Metrics(s.reg)))},
 	)
 	s.sessions.Wait()
@@ -181,17 +170,8 @@ const idle = 5 * time.Minute
 func (s *service) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: idle, ConnState: shortcut.ConnState, MaxHeaderBytes: 64 << 10,
+		WriteTimeout: 30 * time.Second, IdleTimeout: idle, MaxHeaderBytes: 64 << 10,
 	}
-}
-
-// shortcut answers what is remembered on the connection itself; with tracing,
-// each verdict is to have its span.
-func (s *service) shortcut(l net.Listener, verdicts *check.Handler) net.Listener {
-	if s.tracer != nil {
-		return l
-	}
-	return &shortcut.Listener{Listener: l, Path: "/auth", Idle: idle, Answer: verdicts.Recall}
 }
 
 // publicRoutes puts /auth outside every middleware and router: it is asked for
@@ -201,9 +181,11 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	auth := s.traced(verdicts)
 	for _, h := range []interface{ Mount(chi.Router) }{
 		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
-		&logout.Handler{Provider: s.provider, Sessions: s.sessions, Once: s.once, Unused: s.unused, Pages: s.pages, PublicURL: s.cfg.PublicURL},
+		&logout.Handler{
+			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL,
+		},
 		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
-		&metadata.Handler{PublicURL: s.cfg.PublicURL, Issuer: s.cfg.Issuer, Scopes: s.cfg.Scopes, ResourcePath: check.ResourcePath},
+		&metadata.Handler{Rules: s.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)
 	}
@@ -245,7 +227,7 @@ func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 // refusal translates the provider's no; anything else means that it could not
 // be asked. A token that it gave and that does not verify is a no as well.
 func refusal(err error) error {
-	if errors.Is(err, oidc.ErrRefused) || errors.Is(err, oidc.ErrToken) {
+	if errors.Is(err, provider.ErrRefused) || errors.Is(err, provider.ErrToken) {
 		return fmt.Errorf("%w: %w", session.ErrRefused, err)
 	}
 	return err

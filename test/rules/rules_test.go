@@ -62,12 +62,14 @@ func TestSiblingsDoNotKnowEachOther(t *testing.T) {
 // rooms. The rule is on direct imports, unless the whole closure is named.
 func TestWhatAPackageNeverImports(t *testing.T) {
 	never := map[string][]string{
-		"internal/contract":        {"net/http", "os", "net"},
-		"internal/httpkit":         {module + "internal/contract"},
-		"bridge/internal/rpc":      {"os", "net", "net/http"},
-		"bridge/internal/child":    {"net/http"},
-		"bridge/internal/session":  {"net/http"},
-		"authsvc/internal/session": {"github.com/redis/go-redis/v9", "net/http"},
+		"internal/contract":         {"net/http", "os", "net"},
+		"internal/httpkit":          {module + "internal/contract"},
+		"bridge/internal/rpc":       {"os", "net", "net/http"},
+		"bridge/internal/child":     {"net/http"},
+		"bridge/internal/session":   {"net/http"},
+		"authsvc/internal/session":  {"github.com/redis/go-redis/v9", "net/http"},
+		"authsvc/internal/resource": {"net/http", "os", module + "authsvc/internal/check"},
+		"authsvc/internal/provider": {module + "authsvc/internal/check", module + "authsvc/internal/session"},
 	}
 	for pkg, bad := range never {
 		imports := list(t, "-f", `{{join .Imports "\n"}}`, module+pkg)

@@ -12,7 +12,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
-	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/provider"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -31,8 +32,8 @@ type Sessions interface {
 
 // Tokens verifies access tokens and proofs.
 type Tokens interface {
-	VerifyAccess(ctx context.Context, token string) (oidc.Access, error)
-	VerifyProof(raw string, want oidc.Proof) (id string, until time.Time, err error)
+	VerifyAccess(ctx context.Context, token string) (provider.Access, error)
+	VerifyProof(raw string, want provider.Proof) (id string, until time.Time, err error)
 	Generation() uint64
 }
 
@@ -46,17 +47,14 @@ type Endings interface {
 	Ended(ctx context.Context, ids ...string) (map[string]time.Time, error)
 }
 
-// Once reports whether this is the first use of an id, for all replicas.
-type Once func(ctx context.Context, id string, until time.Time) (bool, error)
-
 // Handler answers /auth.
 type Handler struct {
 	Sessions Sessions
 	Tokens   Tokens
 	Signer   Signer
 	Endings  Endings
-	Once     Once
-	Rules    Rules
+	Once     session.Once
+	Rules    resource.Rules
 	Now      func() time.Time
 	Log      zerolog.Logger
 
@@ -91,38 +89,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.serveCookie(w, r)
-}
-
-// Recall appends the whole answer to a caller whose verdict is remembered, for
-// who has no *http.Request yet. Whatever it does not know is ServeHTTP's.
-func (h *Handler) Recall(dst []byte, authorization, cookie string) ([]byte, bool) {
-	k, ok := shown(authorization, cookie)
-	if !ok {
-		return nil, false
-	}
-	now := h.Now()
-	v := h.cache.get(k)
-	if v == nil || !v.freshAt(now) || v.thumbprint != "" {
-		return nil, false
-	}
-	if _, lacks := h.lacks(v); lacks {
-		return nil, false
-	}
-	h.counts.hits.Inc()
-	h.count(v)
-	return v.response(dst, now), true
-}
-
-// shown is the key of what a caller shows; Authorization alone counts where it
-// is there.
-func shown(authorization, cookie string) (key, bool) {
-	if authorization != "" {
-		scheme, token, ok := parseAuthorization([]string{authorization})
-		return tokenKey(token), ok && scheme == schemeBearer
-	}
-	text, _ := session.CookieValue([]string{cookie}, maxCookieBytes)
-	k, _, ok := cookieKey(text)
-	return k, ok
 }
 
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
@@ -161,10 +127,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
 
 // lacks tells whether a caller who is known still lacks something, and what.
 func (h *Handler) lacks(v *verdict) (denial, bool) {
-	if v.ofToken && !h.Rules.scopesOK(v.id) {
+	if v.ofToken && !h.Rules.ScopesOK(v.id) {
 		return denyScope, true
 	}
-	return denyRole, !h.Rules.roleOK(v.id)
+	return denyRole, !h.Rules.RoleOK(v.id)
 }
 
 func (h *Handler) count(v *verdict) {
@@ -239,7 +205,7 @@ func earlier(a, b time.Time) time.Time {
 // reasonOf maps an error to the answer: refused for good, or out of reach.
 func reasonOf(err error, refused denial) denial {
 	switch {
-	case errors.Is(err, session.ErrNoSession), errors.Is(err, oidc.ErrToken), errors.Is(err, contract.ErrIdentity), errors.Is(err, contract.ErrAssertionExpired):
+	case errors.Is(err, session.ErrNoSession), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrIdentity), errors.Is(err, contract.ErrAssertionExpired):
 		return refused
 	}
 	return denyUnavailable

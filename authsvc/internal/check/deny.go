@@ -2,13 +2,12 @@ package check
 
 import (
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/provider"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
@@ -31,48 +30,18 @@ var denialNames = [denials]string{"none", "cookie", "token", "proof", "scope", "
 
 const retryAfter = "2"
 
-// Rules is what a caller must show, and how a challenge names it.
-type Rules struct {
-	PublicURL string
-	Scopes    []string // each access token must have all
-	Role      string   // each caller must have it; "" for none
-}
-
-func (ru Rules) scopesOK(id contract.Identity) bool {
-	for _, s := range ru.Scopes {
-		if !id.HasScope(s) {
-			return false
-		}
+// challenge names the resource that was asked for. Who tried DPoP is told of
+// that scheme and its algorithms (RFC 9449, 7.1).
+func (h *Handler) challenge(scheme, errorCode, originalURI string) string {
+	text := h.Rules.Challenge(scheme, errorCode, resource.Of(originalURI))
+	if scheme != schemeDPoP {
+		return text
 	}
-	return true
-}
-
-func (ru Rules) roleOK(id contract.Identity) bool { return ru.Role == "" || id.HasRole(ru.Role) }
-
-// challenge is WWW-Authenticate as RFC 6750, 3 and RFC 9728, 5.1 say. Its scope
-// names all that is needed, not only what lacks. Who tried DPoP is told of that
-// scheme (RFC 9449, 7.1).
-func (ru Rules) challenge(scheme, errorCode, originalURI string) string {
-	var b strings.Builder
-	b.WriteString(scheme + " ")
-	if errorCode != "" {
-		b.WriteString(`error="` + errorCode + `", `)
+	algs := make([]string, 0, len(provider.Algorithms()))
+	for _, alg := range provider.Algorithms() {
+		algs = append(algs, string(alg))
 	}
-	b.WriteString(`resource_metadata="` + ru.PublicURL + "/.well-known/oauth-protected-resource" + ResourcePath(originalURI) + `"`)
-	if len(ru.Scopes) > 0 {
-		b.WriteString(`, scope="` + strings.Join(ru.Scopes, " ") + `"`)
-	}
-	if scheme == schemeDPoP {
-		b.WriteString(`, algs="`)
-		for i, alg := range oidc.Algorithms() {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(string(alg))
-		}
-		b.WriteByte('"')
-	}
-	return b.String()
+	return text + `, algs="` + strings.Join(algs, " ") + `"`
 }
 
 // schemeOf is the scheme that a caller tried.
@@ -81,32 +50,6 @@ func schemeOf(r *http.Request) string {
 		return scheme
 	}
 	return schemeBearer
-}
-
-// ResourcePath is the path of the protected resource that a request was for,
-// or "" where the request names none: nothing else of it reaches a header.
-func ResourcePath(originalURI string) string {
-	u, err := url.ParseRequestURI(originalURI)
-	if err != nil {
-		return ""
-	}
-	path, server := u.Path, ""
-	if rest, ok := strings.CutPrefix(path, "/servers/"); ok {
-		name, tail, found := strings.Cut(rest, "/")
-		if !found || !plainName(name) {
-			return ""
-		}
-		server, path = "/servers/"+name, "/"+tail
-	}
-	if !slices.Contains([]string{"/mcp", "/sse", "/message"}, path) {
-		return ""
-	}
-	return server + path
-}
-
-func plainName(name string) bool {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	return name != "" && len(name) <= 64 && strings.Trim(name, plain) == "" && strings.Trim(name, ".") != ""
 }
 
 // deny answers with 401, or 403 where the caller is known. A cookie is never
@@ -127,13 +70,13 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, err e
 		h.Log.Warn().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Msg("no verdict: the store, the keys or the provider is out of reach")
 	case denyScope, denyRole:
 		code = http.StatusForbidden
-		header.Set("WWW-Authenticate", h.Rules.challenge(schemeOf(r), "insufficient_scope", uri))
+		header.Set("WWW-Authenticate", h.challenge(schemeOf(r), "insufficient_scope", uri))
 	case denyToken:
-		header.Set("WWW-Authenticate", h.Rules.challenge(schemeOf(r), "invalid_token", uri))
+		header.Set("WWW-Authenticate", h.challenge(schemeOf(r), "invalid_token", uri))
 	case denyProof:
-		header.Set("WWW-Authenticate", h.Rules.challenge(schemeDPoP, "invalid_dpop_proof", uri))
+		header.Set("WWW-Authenticate", h.challenge(schemeDPoP, "invalid_dpop_proof", uri))
 	default:
-		header.Set("WWW-Authenticate", h.Rules.challenge(schemeBearer, "", uri))
+		header.Set("WWW-Authenticate", h.challenge(schemeBearer, "", uri))
 	}
 	if err != nil && why != denyUnavailable {
 		h.Log.Debug().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Str("why", denialNames[why]).Msg("denied")

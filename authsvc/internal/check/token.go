@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -26,7 +26,7 @@ const (
 // parseAuthorization reads one Authorization header (RFC 6750, 2.1; RFC 9449,
 // 7.1). Two headers, or anything beside scheme and token, is nothing.
 func parseAuthorization(values []string) (scheme, token string, ok bool) {
-	if len(values) != 1 || len(values[0]) > oidc.MaxTokenBytes {
+	if len(values) != 1 || len(values[0]) > provider.MaxTokenBytes {
 		return "", "", false
 	}
 	scheme, token, ok = strings.Cut(values[0], " ")
@@ -157,25 +157,25 @@ func (h *Handler) note(ctx context.Context, v *verdict) {
 func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 	proofs := r.Header["Dpop"]
 	if len(proofs) != 1 {
-		return fmt.Errorf("%w: %d DPoP proofs, want one", oidc.ErrToken, len(proofs))
+		return fmt.Errorf("%w: %d DPoP proofs, want one", provider.ErrToken, len(proofs))
 	}
 	u, err := url.ParseRequestURI(r.Header.Get(contract.HeaderOriginalURI))
 	if err != nil {
-		return oidc.ErrToken
+		return provider.ErrToken
 	}
-	id, until, err := h.Tokens.VerifyProof(proofs[0], oidc.Proof{
+	id, until, err := h.Tokens.VerifyProof(proofs[0], provider.Proof{
 		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.PublicURL + u.EscapedPath(),
 		Token: token, Thumbprint: thumbprint,
 	})
 	if err != nil {
 		return err
 	}
-	first, err := h.Once(r.Context(), "dpop "+thumbprint+" "+id, until)
+	first, err := h.Once.First(r.Context(), "dpop "+thumbprint+" "+id, until)
 	if err != nil {
 		return err // a replay cannot be told: closed
 	}
 	if !first {
-		return fmt.Errorf("%w: the DPoP proof was used before", oidc.ErrToken)
+		return fmt.Errorf("%w: the DPoP proof was used before", provider.ErrToken)
 	}
 	return nil
 }

@@ -15,8 +15,7 @@ import (
 // verdict is a remembered yes. It is never changed after it was made.
 type verdict struct {
 	id     contract.Identity
-	lines  string          // the headers of a response as they are sent, and its end
-	values [headers]string // of headerNames, parts of lines; "" where not sent
+	values [headers]string // of headerNames
 	until  time.Time       // when its session or token must be looked at again
 	stale  time.Time       // when its assertion must be made anew
 
@@ -73,7 +72,7 @@ func (v *verdict) send(header http.Header) {
 // used again while it is young and says the same.
 func (h *Handler) seal(v, before *verdict, now time.Time) error {
 	if before != nil && now.Before(before.stale) && reflect.DeepEqual(before.id, v.id) {
-		v.lines, v.values, v.stale = before.lines, before.values, before.stale
+		v.values, v.stale = before.values, before.stale
 		v.id = before.id // the same, and kept once
 		return nil
 	}
@@ -85,51 +84,13 @@ func (h *Handler) seal(v, before *verdict, now time.Time) error {
 	if expires.Before(v.stale) {
 		v.stale = expires
 	}
-	values := [headers]string{
+	v.values = [headers]string{
 		valueUserID: v.id.Subject, valueEmail: v.id.Email, valueName: v.id.Name,
 		valueRoles: strings.Join(v.id.Roles, ","), valueScopes: strings.Join(v.id.Scopes, " "),
 		valueAssertion: assertion, valueLength: "0",
 	}
 	if v.thumbprint == "" && expires.Sub(v.stale) >= session.Recheck {
-		values[valueCaching] = mayRemember
+		v.values[valueCaching] = mayRemember
 	}
-	v.write(values)
 	return nil
-}
-
-// write lays the headers out once for all answers. Signer has refused an
-// identity with a byte that has no place in a header.
-func (v *verdict) write(values [headers]string) {
-	size := len(endOfHead)
-	for i, name := range headerNames {
-		size += len("\r\n: ") + len(name) + len(values[i])
-	}
-	var b strings.Builder
-	b.Grow(size)
-	var begin [headers]int
-	for i, name := range headerNames {
-		if i == valueCaching && values[i] == "" {
-			continue
-		}
-		b.WriteString("\r\n" + name + ": ")
-		begin[i] = b.Len()
-		b.WriteString(values[i])
-	}
-	b.WriteString(endOfHead)
-	v.lines = b.String()
-	for i := range values {
-		v.values[i] = v.lines[begin[i] : begin[i]+len(values[i])]
-	}
-}
-
-const (
-	beforeDate = "HTTP/1.1 200 OK\r\nDate: "
-	endOfHead  = "\r\n\r\n"
-)
-
-// response appends the whole answer.
-func (v *verdict) response(dst []byte, now time.Time) []byte {
-	dst = append(dst, beforeDate...)
-	dst = now.UTC().AppendFormat(dst, http.TimeFormat)
-	return append(dst, v.lines...)
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"golang.org/x/oauth2"
 
-	"gatehouse/authsvc/internal/oidc"
 	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -37,7 +37,7 @@ const (
 type Provider interface {
 	AuthURL(state, nonce, verifier string) (string, error)
 	CheckIssuer(iss string) error
-	Exchange(ctx context.Context, code, nonce, verifier string) (oidc.Grant, error)
+	Exchange(ctx context.Context, code, nonce, verifier string) (provider.Grant, error)
 }
 
 // Handler answers /login and /callback.
@@ -145,7 +145,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 		return h.stale(w, r, errFlow)
 	}
 	issuerErr := h.Provider.CheckIssuer(q.Get("iss"))
-	if errors.Is(issuerErr, oidc.ErrNotReady) { // the login stays under way: the same address works in a moment
+	if errors.Is(issuerErr, provider.ErrNotReady) { // the login stays under way: the same address works in a moment
 		return h.unavailable(w, r, issuerErr)
 	}
 	f, err := h.take(r.Context(), browser, state)
@@ -159,11 +159,11 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 		return h.refused(w, r, issuerErr)
 	}
 	if code := q.Get("error"); code != "" || q.Get("code") == "" {
-		return h.refused(w, r, fmt.Errorf("%w: %.64q", oidc.ErrRefused, code))
+		return h.refused(w, r, fmt.Errorf("%w: %.64q", provider.ErrRefused, code))
 	}
 	grant, err := h.Provider.Exchange(r.Context(), q.Get("code"), f.Nonce, f.Verifier)
 	switch {
-	case errors.Is(err, oidc.ErrRefused), errors.Is(err, oidc.ErrToken), errors.Is(err, contract.ErrIdentity):
+	case errors.Is(err, provider.ErrRefused), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrIdentity):
 		return h.refused(w, r, err)
 	case err != nil:
 		return h.unavailable(w, r, err)
@@ -172,7 +172,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 }
 
 // admit gives the browser a new secret; what its old one opened ends.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant oidc.Grant, back string) error {
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.Grant, back string) error {
 	secret, _, err := h.Sessions.Create(r.Context(), session.Grant(grant), r.Header.Get(contract.HeaderRealIP), r.UserAgent())
 	if err != nil {
 		return h.unavailable(w, r, err)

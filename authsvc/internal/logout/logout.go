@@ -8,12 +8,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
-	"gatehouse/authsvc/internal/oidc"
 	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/httpkit"
 )
@@ -26,18 +25,14 @@ const (
 // Provider is what logging out needs of the identity provider.
 type Provider interface {
 	LogoutURL(idToken, back string) string
-	VerifyLogout(ctx context.Context, token string) (oidc.Logout, error)
+	VerifyLogout(ctx context.Context, token string) (provider.Logout, error)
 }
-
-// Once reports whether this is the first use of an id, for all replicas.
-type Once func(ctx context.Context, id string, until time.Time) (bool, error)
 
 // Handler answers both.
 type Handler struct {
 	Provider  Provider
 	Sessions  *session.Sessions
-	Once      Once
-	Unused    func(ctx context.Context, id string) error // takes a use back
+	Once      session.Once
 	Pages     *page.Pages
 	PublicURL string
 }
@@ -92,14 +87,14 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
 	}
 	l, err := h.Provider.VerifyLogout(r.Context(), r.PostForm.Get("logout_token"))
-	if errors.Is(err, oidc.ErrToken) {
+	if errors.Is(err, provider.ErrToken) {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "invalid logout_token", Err: err}
 	}
 	if err != nil {
 		return unavailable(err)
 	}
 	id := "logout " + l.ID
-	first, err := h.Once(r.Context(), id, l.Expires)
+	first, err := h.Once.First(r.Context(), id, l.Expires)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -112,7 +107,7 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 		err = h.Sessions.EndUser(r.Context(), l.Subject)
 	}
 	if err != nil { // the provider may send the same token again
-		return unavailable(errors.Join(err, h.Unused(r.Context(), id)))
+		return unavailable(errors.Join(err, h.Once.Undo(r.Context(), id)))
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

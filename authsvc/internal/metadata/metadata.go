@@ -10,18 +10,16 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/httpkit"
 )
 
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// Handler answers under wellKnown. ResourcePath tells which paths are
-// protected resources: it returns "" for others.
+// Handler answers under wellKnown.
 type Handler struct {
-	PublicURL    string
-	Issuer       string
-	Scopes       []string
-	ResourcePath func(path string) string
+	Rules  resource.Rules
+	Issuer string
 }
 
 type document struct {
@@ -44,11 +42,11 @@ func (h *Handler) Mount(r chi.Router) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	path := strings.TrimPrefix(r.URL.Path, wellKnown)
-	if path != "" && path != "/" && h.ResourcePath(path) != path {
+	if _, ok := resource.Announced(path); !ok {
 		return &httpkit.Error{Code: http.StatusNotFound, Msg: "no such protected resource"}
 	}
 	httpkit.WriteJSON(w, http.StatusOK, document{
-		Resource: h.PublicURL + strings.TrimSuffix(path, "/"), Servers: []string{h.Issuer}, Scopes: h.Scopes,
+		Resource: h.Rules.PublicURL + strings.TrimSuffix(path, "/"), Servers: []string{h.Issuer}, Scopes: h.Rules.Scopes,
 		BearerMethods: []string{"header"}, Name: "gatehouse", DPoPAlgorithms: []string{"RS256", "ES256", "PS256", "EdDSA"},
 	})
 	return nil

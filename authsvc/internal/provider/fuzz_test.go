@@ -1,4 +1,4 @@
-package oidc_test
+package provider_test
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/issuertest"
-	"gatehouse/authsvc/internal/oidc"
+	"gatehouse/authsvc/internal/provider"
 )
 
-func provider(t testing.TB) (*issuertest.Issuer, *oidc.Provider) {
+func found(t testing.TB) (*issuertest.Issuer, *provider.Provider) {
 	issuer := issuertest.Start(t)
-	p := oidc.New(oidc.Config{
+	p := provider.New(provider.Config{
 		Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: func() string { return issuertest.Secret },
 		Audience: issuertest.Audience, Leeway: time.Second, Now: time.Now, Log: zerolog.Nop(),
 	})
@@ -23,7 +23,7 @@ func provider(t testing.TB) (*issuertest.Issuer, *oidc.Provider) {
 }
 
 func FuzzAccessToken(f *testing.F) {
-	issuer, p := provider(f)
+	issuer, p := found(f)
 	good := issuer.Sign(issuer.Access())
 	f.Add(good)
 	f.Add(issuer.Sign(issuer.Logout()))
@@ -33,14 +33,14 @@ func FuzzAccessToken(f *testing.F) {
 		if err == nil && token != good {
 			t.Errorf("accepted a token that was never issued: %q", token)
 		}
-		if err != nil && !errors.Is(err, oidc.ErrToken) && token != good {
+		if err != nil && !errors.Is(err, provider.ErrToken) && token != good {
 			t.Errorf("%q: %v is not a refusal", token, err)
 		}
 	})
 }
 
 func FuzzLogoutToken(f *testing.F) {
-	issuer, p := provider(f)
+	issuer, p := found(f)
 	good := issuer.Sign(issuer.Logout())
 	f.Add(good)
 	f.Add(issuer.Sign(issuer.Access()))
