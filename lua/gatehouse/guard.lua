@@ -1,7 +1,8 @@
--- The two hooks of the guard. check() stands in front of a bridge's location
--- (location/protect.conf): it lets a remembered verdict in and sends all others
--- to @ask (server/auth.conf), where auth_request makes one and admit() lets
--- nobody pass without it.
+-- The hooks of the guard, in the order in which a request meets them. In every
+-- location strip() takes what only the gate may read or say. In a location with
+-- location/protect.conf auth_request makes a subrequest, and recall() answers it
+-- from memory, or authsvc does. admit() then remembers the verdict, lets nobody
+-- pass without one, and has each user wait for their turn.
 --
 -- No pcall here: an uncaught error answers 500 and is closed.
 
@@ -11,6 +12,8 @@ local verdict = require("gatehouse.verdict")
 local reject = require("gatehouse.reject")
 
 local ngx = ngx
+local find, format = string.find, string.format
+local type = type
 
 local _M = {}
 
@@ -19,68 +22,116 @@ local names = {
     "gatehouse_roles", "gatehouse_scopes", "gatehouse_assertion",
 }
 
-local verdicts = assert(verdict.new(ngx.shared.gatehouse_verdicts, init.secret, init.verdict_ttl))
-local limits = assert(limit.new(ngx.shared.gatehouse_limits, init.user_rate, init.user_burst))
+-- The headers in which authsvc says them.
+local headers = {
+    "X-User-Id", "X-User-Email", "X-User-Name",
+    "X-User-Roles", "X-User-Scopes", "X-User-Assertion",
+}
 
--- The caller's credentials as they were sent: a control byte in one makes
--- another text of it here, and a refusal at authsvc, which nobody remembers. A
--- proof (DPoP) belongs to one request: it is never answered from memory.
-local function credential(var)
-    if (var.http_dpop or "") == "" then
-        return verdicts:credential(var.http_authorization or "", var.http_cookie or "")
+local kept = { "gatehouse_authorization", "gatehouse_cookie", "gatehouse_dpop" }
+local private = {
+    "Authorization", "Cookie", "DPoP",
+    "X-User-Id", "X-User-Email", "X-User-Name", "X-User-Roles", "X-User-Scopes", "X-User-Assertion", "X-Auth-Status",
+}
+
+local verdicts = assert(verdict.new(ngx.shared.gatehouse_verdicts, init.secret, init.verdict_ttl))
+local turns = assert(limit.new(ngx.shared.gatehouse_limits, init.user_rate, init.user_burst, init.user_wait))
+
+-- Takes the credentials and all that speaks of the caller out of the request, so
+-- that no location hands them on, whatever its own proxy_set_header says. The
+-- variables keep the credentials for who asks for them by name.
+function _M.strip()
+    if ngx.is_subrequest then
+        return
+    end
+    local var, clear = ngx.var, ngx.req.clear_header
+    for i = 1, #kept do
+        local _ = var[kept[i]] -- read once, and so remembered by nginx for the rest of the request
+    end
+    for i = 1, #private do
+        clear(private[i])
     end
 end
 
+-- Who asks, and for what: a verdict holds for one host, one authsvc and one
+-- resource. A proof (DPoP) belongs to one request and is never remembered.
+local function question(var)
+    if (var.gatehouse_dpop or "") == "" then
+        return verdicts:question(
+            var.host, var.gatehouse_authsvc, var.gatehouse_resource,
+            var.gatehouse_authorization or "", var.gatehouse_cookie or "")
+    end
+end
+
+-- Answers auth_request's question where the answer is remembered, in the very
+-- headers of authsvc.
+function _M.recall()
+    local asked = question(ngx.var)
+    local fields = asked and verdicts:recall(asked, ngx.now())
+    if not fields then
+        return
+    end
+    local header = ngx.header
+    for i = 1, #headers do
+        if fields[i] ~= "" then
+            header[headers[i]] = fields[i]
+        end
+    end
+    return ngx.exit(204)
+end
+
+-- An answer from memory has no Cache-Control: it is not remembered again.
 local function remember(var)
-    local cache_control = var.gatehouse_verdict_cc
-    local caller = cache_control and credential(var)
-    if not caller then
+    local cache_control = var.gatehouse_verdict_cc or ""
+    local asked = cache_control ~= "" and question(var)
+    if not asked then
         return
     end
     local fields = {}
     for i = 1, #names do
         fields[i] = var[names[i]] or ""
     end
-    verdicts:remember(caller, fields, cache_control, ngx.now())
+    verdicts:remember(asked, fields, cache_control, ngx.now())
 end
 
--- Answers 404 for a session of a bridge that is not there: the client begins a
--- new one.
-function _M.route()
-    if (ngx.var.gatehouse_bridge or "") == "" then
-        return reject.unknown_node()
-    end
-end
-
--- Takes one call of the user's rate, says in the answer what is left of it,
--- and lets it go on.
-local function pass(var, user)
-    local ok, left, wait = limits:take(user, ngx.now())
+-- Takes one call of the user's rate, waits until its turn, and says in the
+-- answer what is left. ngx.sleep holds no worker.
+local function take_turn(var, user)
+    local ok, left, reset, wait = turns:take(var.gatehouse_authsvc .. " " .. user, ngx.now())
     local header = ngx.header
     header["RateLimit-Limit"] = init.user_burst + 1
     header["RateLimit-Remaining"] = left
-    header["RateLimit-Reset"] = wait
+    header["RateLimit-Reset"] = reset
     if not ok then
         var.gatehouse_limit = "user"
-        header["Retry-After"] = wait
+        header["Retry-After"] = reset
         return ngx.exit(429)
     end
-    return _M.route()
+    if wait > 0 then
+        var.gatehouse_waited = format("%.3f", wait)
+        ngx.sleep(wait)
+    end
 end
 
-function _M.check()
+-- A request names one session or none: of two, this gate and the bridge could
+-- each believe another.
+local function names_two_sessions(var)
+    local id = var.http_mcp_session_id
+    if not id then
+        return false
+    end
+    return find(id, ",", 1, true) or type(ngx.req.get_headers()["Mcp-Session-Id"]) == "table"
+end
+
+-- Refuses a session of a bridge that is not there: the client begins a new one.
+function _M.route()
     local var = ngx.var
-    local caller = credential(var)
-    local fields = caller and verdicts:recall(caller, ngx.now())
-    if not fields then
-        return ngx.exec("@ask")
+    if names_two_sessions(var) then
+        return reject.two_sessions()
     end
-    for i = 1, #names do
-        if fields[i] ~= "" then
-            var[names[i]] = fields[i]
-        end
+    if (var.gatehouse_bridge or "") == "" then
+        return reject.unknown_node()
     end
-    return pass(var, fields[1])
 end
 
 function _M.admit()
@@ -91,7 +142,8 @@ function _M.admit()
         return ngx.exit(503)
     end
     remember(var)
-    return pass(var, user)
+    take_turn(var, user)
+    return _M.route()
 end
 
 return _M

@@ -5,24 +5,43 @@
 local error = error
 local require = require
 local open = io.open
-local min = math.min
+local pairs = pairs
 local type = type
 
 local _M = { max_verdict_ttl = 2 }
 
-local function number(values, name, least)
-    local value = values[name]
-    if type(value) ~= "number" or value < least then
-        error("gatehouse: " .. name .. " must be a number of at least " .. least)
+-- Each value's least, most and default; nil: the file must say it.
+local known = {
+    user_rate = { least = 0.01 },
+    user_burst = { least = 0 },
+    user_wait = { least = 0, most = 30, default = 3 },
+    verdict_ttl = { least = 0 },
+}
+
+local function checked(name, value, rule)
+    if value == nil then
+        value = rule.default
+    end
+    if type(value) ~= "number" or value < rule.least or value > (rule.most or value) then
+        local to = rule.most and " and at most " .. rule.most or ""
+        error("gatehouse: " .. name .. " must be a number of at least " .. rule.least .. to, 0)
     end
     return value
 end
 
 -- A wrong value stops nginx at its start, not a request later.
 function _M.setup(values)
-    _M.user_rate = number(values, "user_rate", 0.01)
-    _M.user_burst = number(values, "user_burst", 0)
-    _M.verdict_ttl = min(number(values, "verdict_ttl", 0), _M.max_verdict_ttl)
+    for name in pairs(values) do
+        if not known[name] then
+            error("gatehouse: " .. name .. " is no value of site/limits.conf: user_rate, user_burst, user_wait and verdict_ttl are", 0)
+        end
+    end
+    for name, rule in pairs(known) do
+        _M[name] = checked(name, values[name], rule)
+    end
+    if _M.verdict_ttl > _M.max_verdict_ttl then
+        _M.verdict_ttl = _M.max_verdict_ttl
+    end
     local source = open("/dev/urandom", "rb")
     _M.secret = source and source:read(32)
     if not _M.secret or #_M.secret ~= 32 then

@@ -11,14 +11,16 @@ local texts = {
     [403] = '{"error": "Forbidden", "message": "This is not open to you."}',
     [429] = '{"error": "Too Many Requests", "message": "Rate limit exceeded. Please try again later."}',
     [503] = '{"error": "Service Unavailable", "message": "MCP Gateway is temporarily unavailable. Please try again later."}',
+    no_session = '{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "no such session"}}',
+    two_sessions = '{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "more than one Mcp-Session-Id"}}',
 }
 
-local function answer(status, refusal)
+local function answer(status, refusal, text)
     ngx.status = status
     ngx.var.gatehouse_refusal = refusal
     ngx.header["Content-Type"] = "application/json"
     ngx.header["Cache-Control"] = "no-store"
-    ngx.say(texts[status])
+    ngx.say(text or texts[status])
     return ngx.exit(ngx.OK)
 end
 
@@ -88,12 +90,11 @@ function _M.unavailable()
 end
 
 function _M.unknown_node()
-    ngx.status = 404
-    ngx.var.gatehouse_refusal = "unknown node"
-    ngx.header["Content-Type"] = "application/json"
-    ngx.header["Cache-Control"] = "no-store"
-    ngx.say('{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "no such session"}}')
-    return ngx.exit(ngx.OK)
+    return answer(404, "unknown node", texts.no_session)
+end
+
+function _M.two_sessions()
+    return answer(400, "two sessions", texts.two_sessions)
 end
 
 return _M

@@ -4,7 +4,7 @@
 --
 -- The memory that all workers share is keyed by a keyed hash and holds no
 -- credential. In front of it each worker keeps what it used in this moment by
--- the credential itself, because a hash of a token costs more than all the rest
+-- the question itself, because a hash of a token costs more than all the rest
 -- of a hit. That adds no place where a credential lies: the worker has just
 -- read it from the connection into the same memory. Both end at one time, which
 -- is set when authsvc answers.
@@ -31,25 +31,27 @@ function _M.new(dict, secret, ttl)
     return setmetatable({ dict = dict, secret = secret, ttl = ttl, recent = recent.new(ttl, most) }, mt)
 end
 
--- A caller's credentials as one text, or nil where nothing may be remembered.
-function _M:credential(authorization, cookie)
+-- What is asked, as one text, or nil where nothing may be remembered. A verdict
+-- of one authsvc says nothing at another, nor for another resource. The lengths
+-- keep what a client chooses apart.
+function _M:question(host, authsvc, resource, authorization, cookie)
     if self.ttl == 0 or (authorization == "" and cookie == "") then
         return nil
     end
-    return #authorization .. ":" .. authorization .. cookie
+    return host .. " " .. authsvc .. " " .. #resource .. ":" .. resource .. #authorization .. ":" .. authorization .. cookie
 end
 
 -- Stores the fields (no field holds a newline: authsvc refuses control bytes).
 -- cache_control is authsvc's word on how long the assertion lives.
-function _M:remember(credential, fields, cache_control, now)
+function _M:remember(question, fields, cache_control, now)
     local age = tonumber(match(cache_control or "", "max%-age=(%d+)") or 0)
     local ttl = min(age, self.ttl)
     if ttl <= 0 then
         return
     end
     fields.expires = now + ttl
-    self.recent:set(credential, fields, now)
-    self.dict:set(hmac(self.secret, credential), fields.expires .. "\n" .. concat(fields, "\n"), ttl)
+    self.recent:set(question, fields, now)
+    self.dict:set(hmac(self.secret, question), fields.expires .. "\n" .. concat(fields, "\n"), ttl)
 end
 
 local function parsed(text)
@@ -66,16 +68,16 @@ local function parsed(text)
 end
 
 -- The fields of a verdict that still holds, or nil.
-function _M:recall(credential, now)
+function _M:recall(question, now)
     local last = now + self.ttl + skew -- an end beyond it was set before the clock was set back
-    local fields = self.recent:get(credential, now)
+    local fields = self.recent:get(question, now)
     if fields and fields.expires <= last then
         return fields
     end
-    local text = self.dict:get(hmac(self.secret, credential))
+    local text = self.dict:get(hmac(self.secret, question))
     fields = text and parsed(text)
     if fields and fields.expires > now and fields.expires <= last then
-        self.recent:set(credential, fields, now)
+        self.recent:set(question, fields, now)
         return fields
     end
 end

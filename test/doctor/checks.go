@@ -32,7 +32,7 @@ func checks() []check {
 		{"health", "look at journalctl -u 'gatehouse-bridge@*': the server behind the bridge does not start", health},
 		{"metrics closed", "include gatehouse/server/health.conf: /metrics is for private ranges only", metricsClosed},
 		{"challenge", "include gatehouse/location/protect.conf in the location; authsvc must be reachable", challenge},
-		{"spoofed identity", "include gatehouse/location/protect.conf and identity.conf in every location that proxies to the bridge", spoofed},
+		{"spoofed identity", "include gatehouse/location/bridge.conf in every location that proxies to the bridge", spoofed},
 		{"browser is sent on", "include gatehouse/server/refusals.conf", browser},
 		{"metadata", "proxy /.well-known/oauth-protected-resource to authsvc; --public-url must be the address that clients use", metadata},
 		{"unknown path", "paths that nothing answers must be refused, never answered with a page of 200", unknownPath},

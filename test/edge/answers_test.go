@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -151,5 +152,98 @@ func TestTheLogSteersNoTerminal(t *testing.T) {
 	log := string(g.lines(t, 2))
 	if strings.Contains(log, "\u009b") || strings.Count(log, "caf\u00e9") != 2 {
 		t.Errorf("%q", log)
+	}
+}
+
+// No cache keeps a JSON answer, whoever made it.
+func TestNoCacheKeepsAJSONAnswer(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{auth: func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/auth":
+			onlyBearer(w, r)
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "public, max-age=3600")
+		}
+	}, bridge: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", r.Header.Get("Accept"))
+		w.WriteHeader(map[bool]int{true: http.StatusForbidden, false: http.StatusOK}[r.Header.Get("Origin") != ""])
+	}})
+	for _, c := range []struct {
+		method, path string
+		header       []string
+		want         string
+	}{
+		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json"}, "no-store"},
+		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json; charset=utf-8"}, "no-store"},
+		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json", "Origin", "https://evil.example.com"}, "no-store"},
+		{"POST", "/mcp", nil, "no-store"},
+		{"GET", "/nothing", nil, "no-store"},
+		{"GET", "/metrics", nil, "no-store"},
+		{"GET", "/.well-known/oauth-protected-resource", nil, "public, max-age=3600"}, // it says so itself
+		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "text/event-stream"}, ""},
+	} {
+		res, _ := g.do(t, c.method, c.path, "", c.header...)
+		if got := strings.Join(res.Header.Values("Cache-Control"), "|"); got != c.want {
+			t.Errorf("%s %s %v: %d, Cache-Control %q, want %q", c.method, c.path, c.header, res.StatusCode, got, c.want)
+		}
+	}
+}
+
+// Of two session ids this gate and the bridge could each believe another.
+func TestTwoSessionIdsAreRefused(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{})
+	for _, ids := range []string{"Mcp-Session-Id: a\r\nMcp-Session-Id: b", "Mcp-Session-Id: a\r\nmcp-session-id: a", "Mcp-Session-Id: a, b"} {
+		answer := g.raw(t, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+ids+"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+		_, body, _ := strings.Cut(answer, "\r\n\r\n")
+		if statusOf(answer) != http.StatusBadRequest || !strings.Contains(body, "Mcp-Session-Id") {
+			t.Errorf("%q: %.300q, want 400", ids, answer)
+		}
+	}
+	if g.lastBridge.Load() != nil {
+		t.Error("the bridge was asked")
+	}
+}
+
+// A path with a slash behind it is the same path, also to authsvc.
+func TestASlashBehindAPathChangesNothing(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{})
+	for _, path := range []string{"/mcp", "/sse", "/message", "/servers/one/mcp", "/servers/one/sse"} {
+		res, _ := g.do(t, "POST", path+"/?a=b", "{}", "Authorization", bearer)
+		if r := g.lastBridge.Load(); res.StatusCode != http.StatusOK || r.RequestURI != path+"?a=b" {
+			t.Errorf("%s/: %s, the bridge was asked for %s", path, res.Status, r.RequestURI)
+		}
+		if asked := g.lastAuth.Load().Header.Get("X-Original-Uri"); asked != path {
+			t.Errorf("%s/: authsvc was asked for %s", path, asked)
+		}
+	}
+	for _, path := range []string{"/mcp//x", "/health/", "/servers/one/mcp/x"} {
+		if res, _ := g.do(t, "POST", path, "{}", "Authorization", bearer); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s, want 404", path, res.Status)
+		}
+	}
+}
+
+// Who lacks a client certificate that the operator asks for is told that.
+func TestAMissingClientCertificateIsSaid(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{edit: func(t *testing.T, dir string) {
+		replace(t, filepath.Join(dir, "site", "certificate.conf"), "ssl_certificate ", "ssl_client_certificate "+dir+"/cert.pem; ssl_verify_client on; ssl_certificate ")
+	}})
+	res, body := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "client certificate") || !json.Valid([]byte(body)) {
+		t.Errorf("%s %s", res.Status, body)
+	}
+	plain, err := g.client.Post(strings.Replace(g.url, "https:", "http:", 1)+"/mcp", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = plain.Body.Close() }()
+	text, err := io.ReadAll(plain.Body)
+	if err != nil || !strings.Contains(string(text), "This port speaks HTTPS") {
+		t.Errorf("plain HTTP to this port: %s, %v", text, err)
 	}
 }

@@ -297,7 +297,7 @@ func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
 
 func TestABrokenHookFailsClosed(t *testing.T) {
 	t.Parallel()
-	for _, hook := range []string{"check", "admit"} {
+	for _, hook := range []string{"strip", "recall", "admit"} {
 		g := start(t, options{edit: func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "lua", "gatehouse", "guard.lua")
 			text, err := os.ReadFile(path)

@@ -37,7 +37,7 @@ func replace(t *testing.T, file, before, after string) {
 func TestWithoutSignIn(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{auth: refuse(401), edit: func(t *testing.T, dir string) {
-		replace(t, filepath.Join(dir, "conf.d", "gatehouse.conf"), "location/protect.conf", "location/open.conf")
+		replace(t, filepath.Join(dir, "conf.d", "gatehouse.conf"), "location/bridge.conf", "location/bridge_open.conf")
 	}})
 	res, body := g.do(t, "POST", "/mcp", "{}", "X-User-Email", "root@example.com", "X-User-Assertion", "forged", "Authorization", bearer)
 	if res.StatusCode != http.StatusOK || body != "ok" || g.asked.Load() != 0 {

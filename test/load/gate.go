@@ -180,7 +180,7 @@ func withoutSignIn(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, bytes.ReplaceAll(text, []byte("location/protect.conf"), []byte("location/open.conf")), 0o600)
+	return os.WriteFile(path, bytes.ReplaceAll(text, []byte("location/bridge.conf"), []byte("location/bridge_open.conf")), 0o600)
 }
 
 // ownNginx starts the repository's nginx tree, edited, in front of a bridge.

@@ -2,6 +2,10 @@ local support = require("support")
 local verdict = support.load("verdict", support.ngx())
 
 describe("a remembered verdict", function()
+    local function ask(v, authorization, cookie)
+        return v:question("h", "authsvc", "/mcp", authorization, cookie)
+    end
+
     local function new(ttl, dict)
         dict = dict or support.dict()
         return verdict.new(dict, "secret", ttl), dict
@@ -10,13 +14,13 @@ describe("a remembered verdict", function()
     it("comes back as it was stored, to this worker and to others", function()
         local here, dict = new(2)
         local there = new(2, dict)
-        local caller = here:credential("Bearer t", "")
+        local caller = ask(here, "Bearer t", "")
         here:remember(caller, { "u", "a@b", "" }, "private, max-age=60", 100)
         for _, v in ipairs { here, there, there } do
             local fields = v:recall(caller, 101)
             assert.same({ "u", "a@b", "" }, { unpack(fields) })
             assert.equal(102, fields.expires)
-            assert.is_nil(v:recall(v:credential("Bearer other", ""), 101))
+            assert.is_nil(v:recall(ask(v, "Bearer other", ""), 101))
         end
     end)
 
@@ -57,7 +61,7 @@ describe("a remembered verdict", function()
 
     it("shares no credential between workers, only its keyed hash", function()
         local v, dict = new(2)
-        v:remember(v:credential("Bearer t", ""), { "u" }, "max-age=60", 100)
+        v:remember(ask(v, "Bearer t", ""), { "u" }, "max-age=60", 100)
         for key, text in pairs(dict.values) do
             assert.equal("secret|", key:sub(1, 7)) -- the stand-in's hash
             assert.is_nil(text:find("Bearer", 1, true))
@@ -65,12 +69,25 @@ describe("a remembered verdict", function()
     end)
 
     it("has no key where it is turned off or nobody said who calls", function()
-        assert.is_nil((new(0)):credential("Bearer t", ""))
-        assert.is_nil((new(2)):credential("", ""))
+        assert.is_nil(ask(new(0), "Bearer t", ""))
+        assert.is_nil(ask(new(2), "", ""))
     end)
 
     it("keeps a header and a cookie apart", function()
         local v = new(2)
-        assert.not_equal(v:credential("ab", "c"), v:credential("a", "bc"))
+        assert.not_equal(ask(v, "ab", "c"), ask(v, "a", "bc"))
+    end)
+
+    it("is one host's, one authsvc's and one resource's", function()
+        local v, seen = new(2), {}
+        for _, parts in ipairs {
+            { "h", "a", "/mcp", "Bearer t", "" }, { "i", "a", "/mcp", "Bearer t", "" },
+            { "h", "b", "/mcp", "Bearer t", "" }, { "h", "a", "/sse", "Bearer t", "" },
+            { "h", "a", "/mcp8:Bearer t", "", "x" }, { "h", "a", "/mcp", "8:Bearer t", "x" },
+        } do
+            local question = v:question(unpack(parts))
+            assert.is_nil(seen[question])
+            seen[question] = true
+        end
     end)
 end)
