@@ -17,7 +17,9 @@ import (
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/bridge/internal/translate"
@@ -29,7 +31,7 @@ type gate struct {
 	flags   *flags
 	log     zerolog.Logger
 	starter *child.Starter
-	servers []*session.Server
+	servers []*fleet.Server
 	fronts  []*stateless.Front
 	faults  []config.Server // entries that cannot be served
 	table   *session.Table
@@ -64,20 +66,21 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 			g.faults = append(g.faults, e)
 			continue
 		}
-		server := session.NewServer(session.ServerConfig{
-			Name: e.Name, Isolation: session.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate), Starter: g.starter,
+		server := fleet.NewServer(fleet.ServerConfig{
+			Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate).Limits, Starter: g.starter,
 			Spec: child.Spec{
 				Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), env...), Dir: e.Dir,
 			},
 			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
-			Guard: g.watch.sessionGuard(), SessionEnded: g.watch.sessionEnded(e.Name), Log: log,
-			Adapt: func() session.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
+			Guard: g.watch.sessionGuard(), Log: log,
+			Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
 		})
 		g.servers = append(g.servers, server)
 		g.fronts = append(g.fronts, stateless.New(server.Pool(), f.stateless()))
 		g.checks["server:"+e.Name] = func(context.Context) error { return server.Health() }
 	}
 	g.table = session.NewTable(f.Node, f.limits(), g.servers...)
+	g.table.Ended = g.watch.sessionEnded()
 	g.watch.collect(g.reg, g.table, g.servers)
 	workers, end := context.WithCancel(context.WithoutCancel(ctx))
 	g.end = end
@@ -212,9 +215,9 @@ func (g *gate) endSIDs(sids []string) {
 
 // blind is Contract 3: what is open stays, nothing new is let in.
 func (g *gate) blind(blind bool) {
-	var no *session.Refusal
+	var no *mux.Refusal
 	if blind {
-		no = &session.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second}
+		no = &mux.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second}
 	}
 	g.table.Refuse(no)
 	for _, front := range g.fronts {

@@ -8,9 +8,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/sse"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/bridge/internal/streamable"
@@ -40,7 +40,7 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover())
 }
 
-func (g *gate) mount(mux *http.ServeMux, base string, server *session.Server, modern *stateless.Front, who httpkit.Middleware) {
+func (g *gate) mount(mux *http.ServeMux, base string, server *fleet.Server, modern *stateless.Front, who httpkit.Middleware) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
 	}

@@ -14,7 +14,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
@@ -88,16 +90,16 @@ func (w *watch) openAudit(f *flags) error {
 	return nil
 }
 
-// sessionEnded tells the metrics of the sessions of one server.
-func (w *watch) sessionEnded(server string) func(string, time.Duration) {
+// sessionEnded tells the metrics of the sessions that ended.
+func (w *watch) sessionEnded() func(server, era string, took time.Duration) {
 	if w.metrics == nil {
 		return nil
 	}
-	return func(era string, took time.Duration) { w.metrics.Session(server, era, took) }
+	return w.metrics.Session
 }
 
 // sessionGuard avoids a nil *guard.Guard in a non-nil interface.
-func (w *watch) sessionGuard() session.Guard {
+func (w *watch) sessionGuard() mux.Guard {
 	if w.guard == nil {
 		return nil
 	}
@@ -105,7 +107,7 @@ func (w *watch) sessionGuard() session.Guard {
 }
 
 // collect registers what sessions, children and the audit log count.
-func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers []*session.Server) {
+func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers []*fleet.Server) {
 	guard.Collect(reg, w.audit, table, servers...)
 	sent, lost := w.tracer.Counts()
 	httpkit.CountSpans(reg, sent, lost)

@@ -66,6 +66,9 @@ func TestWhatAPackageNeverImports(t *testing.T) {
 		"internal/httpkit":          {module + "internal/contract"},
 		"bridge/internal/rpc":       {"os", "net", "net/http"},
 		"bridge/internal/child":     {"net/http"},
+		"bridge/internal/event":     {"net/http", "os"},
+		"bridge/internal/mux":       {"net/http", "os", "os/exec"},
+		"bridge/internal/fleet":     {"net/http"},
 		"bridge/internal/session":   {"net/http"},
 		"authsvc/internal/session":  {"github.com/redis/go-redis/v9", "net/http"},
 		"authsvc/internal/resource": {"net/http", "os", module + "authsvc/internal/check"},
@@ -79,6 +82,27 @@ func TestWhatAPackageNeverImports(t *testing.T) {
 		for _, b := range bad {
 			if contains(imports, b) {
 				t.Errorf("%s imports %s", pkg, b)
+			}
+		}
+	}
+}
+
+// TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow: session knows fleet, fleet mux,
+// mux event, event rpc, and never the other way.
+func TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow(t *testing.T) {
+	const room = module + "bridge/internal/"
+	below := map[string]string{
+		"rpc":     "",
+		"event":   "rpc",
+		"mux":     "event rpc",
+		"child":   "rpc",
+		"fleet":   "mux event child rpc",
+		"session": "fleet mux event child rpc",
+	}
+	for pkg, may := range below {
+		for _, dep := range list(t, "-deps", room+pkg) {
+			if name, ours := strings.CutPrefix(dep, room); ours && name != pkg && !contains(strings.Fields(may), name) {
+				t.Errorf("%s links %s, which is not below it", pkg, name)
 			}
 		}
 	}

@@ -12,16 +12,17 @@ import (
 	"net/http"
 	"strconv"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 )
 
 // Error writes err as a JSON-RPC error response to the raw id: 429 or 503 with
-// Retry-After for a *session.Refusal, 403 with a challenge for a
-// *session.ScopeError, else status.
+// Retry-After for a *mux.Refusal, 403 with a challenge for a
+// *mux.ScopeError, else status.
 func Error(w http.ResponseWriter, status int, id []byte, err error) {
-	var refusal *session.Refusal
-	var scope *session.ScopeError
+	var refusal *mux.Refusal
+	var scope *mux.ScopeError
 	switch {
 	case errors.As(err, &scope):
 		status = http.StatusForbidden
@@ -33,7 +34,7 @@ func Error(w http.ResponseWriter, status int, id []byte, err error) {
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(refusal.Retry.Seconds())))))
 	}
-	JSON(w, status, session.AsRPC(err).Body(id))
+	JSON(w, status, mux.AsRPC(err).Body(id))
 }
 
 // Refuse is Error with a code and a text of the bridge's own.
@@ -51,7 +52,7 @@ func JSON(w http.ResponseWriter, status int, body []byte) {
 }
 
 // Event writes the event as one JSON body, without joining its parts.
-func Event(w http.ResponseWriter, e session.Event) {
+func Event(w http.ResponseWriter, e event.Event) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(e.Len()))

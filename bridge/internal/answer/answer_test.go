@@ -12,8 +12,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,9 +25,9 @@ func TestErrorSaysHowToGoOn(t *testing.T) {
 		status        int
 		header, value string
 	}{
-		"too much":       {&session.Refusal{Full: true, Retry: 1500 * time.Millisecond}, 429, "Retry-After", "2"},
-		"not now":        {&session.Refusal{Retry: time.Millisecond}, 503, "Retry-After", "1"},
-		"a scope":        {&session.ScopeError{RPC: &rpc.Error{Code: -32003}, Challenge: "Bearer x"}, 403, "Www-Authenticate", "Bearer x"},
+		"too much":       {&mux.Refusal{Full: true, Retry: 1500 * time.Millisecond}, 429, "Retry-After", "2"},
+		"not now":        {&mux.Refusal{Retry: time.Millisecond}, 503, "Retry-After", "1"},
+		"a scope":        {&mux.ScopeError{RPC: &rpc.Error{Code: -32003}, Challenge: "Bearer x"}, 403, "Www-Authenticate", "Bearer x"},
 		"something else": {errors.New("it is so"), 400, "Retry-After", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +116,7 @@ func FuzzEvent(f *testing.F) {
 		out := &memory{}
 		s := &Stream{out: out, tick: time.NewTicker(time.Hour)}
 		defer s.tick.Stop()
-		if err := s.Event(id, session.Message(rpc.Notification, line)); err != nil {
+		if err := s.Event(id, event.Message(rpc.Notification, line)); err != nil {
 			t.Fatal(err)
 		}
 		text, whole := strings.CutSuffix(out.String(), "\n\n")

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/event"
 )
 
 const (
@@ -91,7 +91,7 @@ func (s *Stream) Raw(text string) error {
 
 // Event writes one message; id may be "". A line of a child holds no CR or LF,
 // so one data field carries it.
-func (s *Stream) Event(id string, e session.Event) error {
+func (s *Stream) Event(id string, e event.Event) error {
 	s.hurry()
 	head := "event: message\ndata: "
 	if id != "" {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/internal/contract"
@@ -32,18 +33,23 @@ func Main(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// Spec starts this test binary as the child of the mode.
+func Spec(mode string) child.Spec {
+	return child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+mode, "GORACE=atexit_sleep_ms=0")}
+}
+
 // Options say what stands behind the front. The zero value is a child of every
 // version with sessions, one for each session, and the default limits.
 type Options struct {
 	Child     string // Plain, Mute, Refuses, or the one version that it answers
-	Isolation session.Isolation
+	Isolation fleet.Isolation
 	Limits    func(*session.Limits)
 }
 
 // Gate is a front at work.
 type Gate struct {
 	Table  *session.Table
-	Server *session.Server
+	Server *fleet.Server
 	Open   sync.WaitGroup // the front's streams
 	URL    string
 
@@ -62,13 +68,13 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 		o.Child = Plain
 	}
 	if o.Isolation == "" {
-		o.Isolation = session.PerSession
+		o.Isolation = fleet.PerSession
 	}
 	starter := child.NewStarter()
-	server := session.NewServer(session.ServerConfig{
-		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+o.Child, "GORACE=atexit_sleep_ms=0")},
+	server := fleet.NewServer(fleet.ServerConfig{
+		Spec:      Spec(o.Child),
 		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
-		Isolation: o.Isolation, Limits: limits, Starter: starter, Log: zerolog.Nop(),
+		Isolation: o.Isolation, Limits: limits.Limits, Starter: starter, Log: zerolog.Nop(),
 	})
 	g := &Gate{Server: server, Table: session.NewTable("", limits, server), client: &http.Client{Transport: &http.Transport{}}}
 	srv := httptest.NewServer(g.identified(t, front(g)))

@@ -13,9 +13,9 @@ import (
 
 	"gatehouse/bridge/internal/audit"
 	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/contract"
 )
@@ -47,17 +47,17 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	caller := &session.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
+	caller := &mux.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
 		Subject: "user-1", Email: "user1@example.com", Roles: []string{"mcp-user"}, Scopes: []string{"openid", "mcp.access"},
 	}}
 	b.ReportAllocs()
 	for b.Loop() {
-		w, err := g.Begin(b.Context(), &session.CallInfo{Caller: caller, Method: m.Method, Name: "echo", Message: &m})
+		w, err := g.Begin(b.Context(), &mux.CallInfo{Caller: caller, Method: m.Method, Name: "echo", Message: &m})
 		if err != nil {
 			b.Fatal(err)
 		}
 		w.Result([]byte(`{"content":[{"type":"text","text":"gatehouse-load.169.1."}]}`))
 		w.Release()
-		w.End(session.Outcome{Status: "ok", Bytes: 100})
+		w.End(mux.Outcome{Status: "ok", Bytes: 100})
 	}
 }

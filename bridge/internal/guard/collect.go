@@ -4,13 +4,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/session"
 )
 
 // Collect registers what the servers and the audit log (which may be nil)
 // count themselves. It reads the counts when it is asked, so a call pays
 // nothing.
-func Collect(reg prometheus.Registerer, sink *audit.Sink, table *session.Table, servers ...*session.Server) {
+func Collect(reg prometheus.Registerer, sink *audit.Sink, table *session.Table, servers ...*fleet.Server) {
 	gauge(reg, "gatehouse_sessions", "Open sessions.", nil, func() float64 { return float64(table.Len()) })
 	gauge(reg, "gatehouse_queue_bytes", "Bytes that wait for the readers of sessions.", nil, func() float64 { return float64(table.Queued()) })
 	count(reg, "gatehouse_sessions_refused_total", "Sessions refused by a bound, or while the bridge is blind or stopping.", nil, func() float64 { return float64(table.Refused()) })

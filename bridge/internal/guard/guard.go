@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/audit"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -30,7 +30,7 @@ import (
 // CodeRefused is the JSON-RPC code of a call that the policy refuses.
 const CodeRefused = -32003
 
-// Guard implements session.Guard. Nil fields switch their part off.
+// Guard implements mux.Guard. Nil fields switch their part off.
 type Guard struct {
 	Policy           *atomic.Pointer[policy.Policy] // its value may be replaced at any time
 	Limits           *policy.Limits
@@ -40,10 +40,10 @@ type Guard struct {
 	ResourceMetadata string // URL for the challenge (RFC 9728, 5.1), or ""
 }
 
-var _ session.Guard = (*Guard)(nil)
+var _ mux.Guard = (*Guard)(nil)
 
 // Begin decides about a call.
-func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watch, error) {
+func (g *Guard) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error) {
 	w := g.see(ctx, call)
 	if g.Tracer != nil {
 		w.traceCall(ctx, call)
@@ -56,7 +56,7 @@ func (g *Guard) Begin(ctx context.Context, call *session.CallInfo) (session.Watc
 
 // Again decides about a call that waited for its client. A refusal is written
 // down; the rest was when the call began, and is when it ends.
-func (g *Guard) Again(ctx context.Context, call *session.CallInfo) error {
+func (g *Guard) Again(ctx context.Context, call *mux.CallInfo) error {
 	if g.Policy == nil {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (g *Guard) Again(ctx context.Context, call *session.CallInfo) error {
 	return w.admitAll(call)
 }
 
-func (g *Guard) see(ctx context.Context, call *session.CallInfo) *watch {
+func (g *Guard) see(ctx context.Context, call *mux.CallInfo) *watch {
 	w := &watch{guard: g, caller: call.Caller}
 	w.record = audit.Record{
 		Time: time.Now(), Program: "bridge", Session: call.Caller.Session,
@@ -81,7 +81,7 @@ func (g *Guard) see(ctx context.Context, call *session.CallInfo) *watch {
 	return w
 }
 
-func (w *watch) admitAll(call *session.CallInfo) error {
+func (w *watch) admitAll(call *mux.CallInfo) error {
 	var one [1]policy.Item // most calls are about one
 	items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params())
 	if err != nil {
@@ -99,7 +99,7 @@ func (w *watch) admitAll(call *session.CallInfo) error {
 type watch struct {
 	guard  *Guard
 	policy *policy.Policy // the one that decided; a reload does not reach it
-	caller *session.Caller
+	caller *mux.Caller
 	done   []func() // give back the limits taken
 
 	counted bool // the limits were asked when the call began
@@ -175,7 +175,7 @@ func refusal(id *contract.Identity, item policy.Item, d policy.Decision, wait ti
 		}
 	case policy.MissingScope:
 		e.Message = fmt.Sprintf("%s: rule %s asks for the scope %s", item.Kind, d.Rule, strings.Join(d.Scopes, " "))
-		return &session.ScopeError{RPC: e, Challenge: challenge(id, d.Scopes, metadata)}
+		return &mux.ScopeError{RPC: e, Challenge: challenge(id, d.Scopes, metadata)}
 	default:
 		e.Message = fmt.Sprintf("%s: not allowed by rule %s", item.Kind, d.Rule)
 	}
@@ -250,7 +250,7 @@ func (w *watch) Release() {
 
 // End writes the call down. A tool's own failure has the word that the
 // OpenTelemetry conventions for MCP give it.
-func (w *watch) End(o session.Outcome) {
+func (w *watch) End(o mux.Outcome) {
 	if o.Status == "ok" && w.toolFailed {
 		o.Status = "tool_error"
 	}

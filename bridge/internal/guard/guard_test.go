@@ -16,9 +16,9 @@ import (
 
 	"gatehouse/bridge/internal/audit"
 	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/contract"
 )
@@ -57,16 +57,16 @@ func newGuard(t *testing.T) (*guard.Guard, string) {
 	}, log
 }
 
-func begin(t *testing.T, g *guard.Guard, scopes, line string) (session.Watch, error) {
+func begin(t *testing.T, g *guard.Guard, scopes, line string) (mux.Watch, error) {
 	t.Helper()
 	m, err := rpc.Parse([]byte(line))
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller := &session.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
+	caller := &mux.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
 		Subject: "u-1", Email: "alice@example.com", Roles: []string{"mcp-user"}, Scopes: strings.Fields(scopes),
 	}}
-	return g.Begin(context.Background(), &session.CallInfo{Caller: caller, Method: m.Method, Name: m.Name(), Message: &m})
+	return g.Begin(context.Background(), &mux.CallInfo{Caller: caller, Method: m.Method, Name: m.Name(), Message: &m})
 }
 
 func call(tool string) string {
@@ -79,39 +79,39 @@ func TestGuardDecidesAndTells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := begin(t, g, "", call("get_x")); err == nil || session.AsRPC(err).Code != rpc.CodeBusy {
+	if _, err := begin(t, g, "", call("get_x")); err == nil || mux.AsRPC(err).Code != rpc.CodeBusy {
 		t.Errorf("second in flight: %v, want busy", err)
 	}
 	w.Release() // before the client has its answer, for it may call again at once
 	if _, err := begin(t, g, "", call("get_x")); err != nil {
 		t.Errorf("after the first ended: %v", err)
 	}
-	w.End(session.Outcome{Status: "ok", Bytes: 7})
+	w.End(mux.Outcome{Status: "ok", Bytes: 7})
 	_, err = begin(t, g, "openid", call("send"))
-	var scope *session.ScopeError
+	var scope *mux.ScopeError
 	if !errors.As(err, &scope) {
 		t.Fatalf("err = %v, want a ScopeError", err)
 	}
 	if want := `Bearer error="insufficient_scope", scope="slack.write openid", resource_metadata="https://mcp.example.com/m"`; scope.Challenge != want {
 		t.Errorf("challenge = %s, want %s", scope.Challenge, want)
 	}
-	if e := session.AsRPC(err); e.Code != guard.CodeRefused || !strings.Contains(string(e.Data), `"rule":"write"`) {
+	if e := mux.AsRPC(err); e.Code != guard.CodeRefused || !strings.Contains(string(e.Data), `"rule":"write"`) {
 		t.Errorf("answer = %+v", e)
 	}
-	if _, err := begin(t, g, "", call("rm")); session.AsRPC(err).Code != guard.CodeRefused {
+	if _, err := begin(t, g, "", call("rm")); mux.AsRPC(err).Code != guard.CodeRefused {
 		t.Errorf("unknown tool: %v", err)
 	}
 	w, err = begin(t, g, "slack.write", call("send"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.End(session.Outcome{Status: "error"})
+	w.End(mux.Outcome{Status: "error"})
 	for _, answer := range []string{`{"content":[],"isError":true}`, `{"isError":false,"content":[{"isError":true}]}`, `{"content":[{"text":"\"isError\":true"}]}`} {
 		if w, err = begin(t, g, "slack.write", call("send")); err != nil {
 			t.Fatal(err)
 		}
 		w.Result([]byte(answer))
-		w.End(session.Outcome{Status: "ok"})
+		w.End(mux.Outcome{Status: "ok"})
 	}
 	g.Audit.Close()
 	checkLog(t, log, []string{"limited read", "ok read", "missing_scope write", "denied default", "error write", "tool_error write", "ok write", "ok write"})
@@ -153,15 +153,15 @@ func TestAgainCountsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := &session.CallInfo{Method: m.Method, Message: &m, Caller: &session.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}}}
+	info := &mux.CallInfo{Method: m.Method, Message: &m, Caller: &mux.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}}}
 	if err := g.Again(t.Context(), info); err != nil {
 		t.Errorf("still allowed: %v", err)
 	}
 	info.Caller.Identity.Roles = nil
-	if err := g.Again(t.Context(), info); session.AsRPC(err).Code != guard.CodeRefused {
+	if err := g.Again(t.Context(), info); mux.AsRPC(err).Code != guard.CodeRefused {
 		t.Errorf("without the role: %v", err)
 	}
-	w.End(session.Outcome{Status: "ok"})
+	w.End(mux.Outcome{Status: "ok"})
 	g.Audit.Close()
 	checkLog(t, log, []string{"denied read", "ok read"})
 }
@@ -179,7 +179,7 @@ func TestGuardFiltersLists(t *testing.T) {
 	if got := string(w.Result([]byte(`{"tools":{"name":"send"}}`))); got != `{"tools":[]}` {
 		t.Errorf("a list that cannot be read = %s", got)
 	}
-	w.End(session.Outcome{Status: "ok"})
+	w.End(mux.Outcome{Status: "ok"})
 }
 
 func TestCheckExplains(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/policy"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
 	"gatehouse/internal/tracing"
 )
@@ -13,7 +13,7 @@ import (
 // traceCall begins the span of a call, and has the child told of it: whatever
 // the server does for the call is then of the same trace. Names and attributes
 // are those of the OpenTelemetry conventions for MCP.
-func (w *watch) traceCall(ctx context.Context, call *session.CallInfo) {
+func (w *watch) traceCall(ctx context.Context, call *mux.CallInfo) {
 	context, ok := call.Message.Trace()
 	w.span = w.guard.Tracer.Start(ctx, telemetry.Method(call.Method), context.Parent, context.State)
 	if ok {

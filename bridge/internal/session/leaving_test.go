@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 )
 
 // TestAClientThatLeavesEarlySaysNothingOfTheServer: a child that was stopped
@@ -14,12 +18,12 @@ func TestAClientThatLeavesEarlySaysNothingOfTheServer(t *testing.T) {
 	s := newStrict(t, nil)
 	free := s.make(holds)
 	defer free()
-	for range 2 * freeFails {
+	for range 2 * fleet.FreeFails {
 		early := openOn(t, s.table, s.server)
-		if _, err := early.Call(t.Context(), &early.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+		if _, err := early.Call(t.Context(), &early.Owner, message(t, initializeLine), event.NewQueue(1<<20)); err != nil {
 			t.Fatal(err)
 		}
-		conn := early.link.conn
+		conn := early.link.Conn()
 		early.End(ErrDeleted)
 		<-conn.Done()
 	}
@@ -35,9 +39,8 @@ func TestAClientThatLeavesEarlySaysNothingOfTheServer(t *testing.T) {
 
 // TestAChildThatEndsByItselfFailed, also where its client leaves because of it.
 func TestAChildThatEndsByItselfFailed(t *testing.T) {
-	s := newStrict(t, nil)
-	s.server.cfg.Spec.Argv = []string{"/bin/false"}
-	end := sinkFunc(func(Event) { s.End(ErrEnded) })
+	s := newStrictFrom(t, func(c *fleet.ServerConfig) { c.Spec.Argv = []string{"/bin/false"} })
+	end := sinkFunc(func(event.Event) { s.End(event.ErrEnded) })
 	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), end); err != nil {
 		t.Fatal(err)
 	}
@@ -48,19 +51,18 @@ func TestAChildThatEndsByItselfFailed(t *testing.T) {
 	}
 }
 
-type sinkFunc func(Event)
+type sinkFunc func(event.Event)
 
-func (f sinkFunc) Push(e Event) bool { f(e); return true }
+func (f sinkFunc) Push(e event.Event) bool { f(e); return true }
 
 // TestASilentChildThatHadItsTimeCannotStart, whoever ends it.
 func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
-	s := newStrict(t, nil)
-	s.server.limits.Start = time.Nanosecond
+	s := newStrictFrom(t, func(c *fleet.ServerConfig) { c.Limits.Start = time.Nanosecond })
 	defer s.make(holds)()
-	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), NewQueue(1<<20)); err != nil {
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, initializeLine), event.NewQueue(1<<20)); err != nil {
 		t.Fatal(err)
 	}
-	conn := s.link.conn
+	conn := s.link.Conn()
 	s.End(ErrDeleted)
 	<-conn.Done()
 	if n := s.server.Stats.Failed.Load(); n != 1 {
@@ -71,14 +73,14 @@ func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
 // TestTheEndOfALoginWaitsForNoChild: one that does not read must not keep the
 // sessions of others open (Contract 3: 5 s).
 func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
-	s := newStrictOn(t, Shared, nil)
+	s := newStrictOn(t, fleet.Shared, nil)
 	other := openOn(t, s.table, s.server)
 	s.initialize()
-	conn := s.link.conn
-	defer conn.proc.Kill()
+	conn := s.link.Conn()
+	defer conn.Kill()
 	call := func(s *Session, id, params string) {
 		m := message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":`+params+`}`)
-		if _, err := s.Call(context.Background(), &s.Owner, m, NewQueue(1<<20)); err != nil {
+		if _, err := s.Call(context.Background(), &s.Owner, m, event.NewQueue(1<<20)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -97,36 +99,36 @@ func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
 		t.Error("the end of a login came after the child was given up")
 	default:
 	}
-	conn.proc.Kill()
+	conn.Kill()
 	<-written
 }
 
 // TestSubscriptionsOfOneWhoLeavesASharedChild end there with the last who
 // wanted them.
 func TestSubscriptionsOfOneWhoLeavesASharedChild(t *testing.T) {
-	s := newStrictOn(t, Shared, nil)
+	s := newStrictOn(t, fleet.Shared, nil)
 	other := &strict{openOn(t, s.table, s.server), t, s.dir}
 	for _, each := range []*strict{s, other} {
 		each.initialize()
-		each.ask(methodSubscribe, `{"uri":"both"}`)
+		each.ask(mux.MethodSubscribe, `{"uri":"both"}`)
 	}
-	s.ask(methodSubscribe, `{"uri":"hers"}`)
+	s.ask(mux.MethodSubscribe, `{"uri":"hers"}`)
 	s.End(ErrDeleted)
 	eventually(t, "the child is told", func() bool { return strings.HasSuffix(other.told(), `"both both hers -hers"}}`) })
 }
 
 // TestSubscriptionsOnASharedChildAreBounded in bytes.
 func TestSubscriptionsOnASharedChildAreBounded(t *testing.T) {
-	s := newStrictOn(t, Shared, nil)
+	s := newStrictOn(t, fleet.Shared, nil)
 	s.initialize()
 	for i := range 4 {
-		got := s.ask(methodSubscribe, fmt.Sprintf(`{"uri":"%d%s"}`, i, strings.Repeat("u", maxKept/3)))
+		got := s.ask(mux.MethodSubscribe, fmt.Sprintf(`{"uri":"%d%s"}`, i, strings.Repeat("u", maxKept/3)))
 		if refused := strings.Contains(got, "subscriptions"); refused != (i > 1) {
 			t.Errorf("subscription %d: %.200s", i, got)
 		}
 	}
-	s.ask(methodUnsubscribe, `{"uri":"0`+strings.Repeat("u", maxKept/3)+`"}`)
-	if got := s.ask(methodSubscribe, `{"uri":"small"}`); strings.Contains(got, "error") {
+	s.ask(mux.MethodUnsubscribe, `{"uri":"0`+strings.Repeat("u", maxKept/3)+`"}`)
+	if got := s.ask(mux.MethodSubscribe, `{"uri":"small"}`); strings.Contains(got, "error") {
 		t.Errorf("there is room again, and it is refused: %s", got)
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
@@ -26,8 +29,8 @@ type member struct {
 }
 
 type pending struct {
-	call  *Call
-	queue *Queue
+	call  *mux.Call
+	queue *event.Queue
 	tool  string
 	over  bool // answered or given up
 	heard bool // answered
@@ -35,17 +38,17 @@ type pending struct {
 
 type world struct {
 	table   *Table
-	server  *Server
+	server  *fleet.Server
 	members []*member
 	made    int
 }
 
-func newWorld(isolation Isolation, starter *child.Starter) *world {
+func newWorld(isolation fleet.Isolation, starter *child.Starter) *world {
 	limits := DefaultLimits()
-	server := NewServer(ServerConfig{
+	server := fleet.NewServer(fleet.ServerConfig{
 		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")}, Starter: starter,
 		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
-		Isolation: isolation, Limits: limits, Log: zerolog.Nop(),
+		Isolation: isolation, Limits: limits.Limits, Log: zerolog.Nop(),
 	})
 	return &world{table: NewTable("", limits, server), server: server}
 }
@@ -76,7 +79,7 @@ func (w *world) join(t *rapid.T) {
 	w.made++
 	m := &member{mark: fmt.Sprintf("<m%d>", w.made), s: s, calls: map[string]*pending{}}
 	w.members = append(w.members, m)
-	q := NewQueue(1 << 20)
+	q := event.NewQueue(1 << 20)
 	line := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"m","version":"1"}}}`
 	call, err := s.Call(context.Background(), &s.Owner, parse(t, line), q)
 	if err != nil {
@@ -96,7 +99,7 @@ func (w *world) call(t *rapid.T, tool string) {
 	m := w.any(t)
 	m.last++
 	id := fmt.Sprint(m.last)
-	q := NewQueue(1 << 20)
+	q := event.NewQueue(1 << 20)
 	line := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"mark":%q},"_meta":{"progressToken":%s}}}`, id, tool, m.mark, id)
 	call, err := m.s.Call(context.Background(), &m.s.Owner, parse(t, line), q)
 	if err != nil {
@@ -138,7 +141,7 @@ var marks = regexp.MustCompile(`<m\d+>|<[^>]*>`)
 // hear takes what came for a member, answers what it was asked, and fails on
 // any mark that is not its own.
 func (w *world) hear(t *rapid.T, m *member) {
-	take := func(q *Queue, p *pending) {
+	take := func(q *event.Queue, p *pending) {
 		for {
 			e, ok, _ := q.Pop()
 			if !ok {
@@ -198,7 +201,7 @@ func (w *world) settle(t *rapid.T) {
 // order of calls, cancellations, crashes and ends, a client hears only what its
 // own calls caused, and hears the answer to each.
 func TestNoMessageReachesAnother(t *testing.T) {
-	for _, isolation := range []Isolation{PerSession, PerUser, Shared} {
+	for _, isolation := range []fleet.Isolation{fleet.PerSession, fleet.PerUser, fleet.Shared} {
 		t.Run(string(isolation), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				starter := child.NewStarter()

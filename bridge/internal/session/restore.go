@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -23,7 +25,7 @@ const maxKept = 128 << 10 // bytes of settings that are remembered for one sessi
 
 // settling is the sink of a request that settles something once it is granted.
 type settling struct {
-	Sink
+	event.Sink
 	kept        *settings
 	method, uri string
 	params      []byte
@@ -31,16 +33,16 @@ type settling struct {
 
 // settles puts a settling before the sink where the request needs it. What the
 // policy or the child refuses, or what ends the child, is told to no other.
-func (s *Session) settles(m *rpc.Message, sink Sink) Sink {
+func (s *Session) settles(m *rpc.Message, sink event.Sink) event.Sink {
 	switch m.Method {
-	case methodSetLevel, methodSubscribe, methodUnsubscribe:
+	case mux.MethodSetLevel, mux.MethodSubscribe, mux.MethodUnsubscribe:
 		return &settling{sink, &s.kept, m.Method, m.URI(), m.Params()}
 	}
 	return sink
 }
 
 // Push implements Sink.
-func (s *settling) Push(e Event) bool {
+func (s *settling) Push(e event.Event) bool {
 	if e.Final && !e.Failed && !e.Silent {
 		s.kept.note(s.method, s.uri, s.params)
 	}
@@ -50,7 +52,7 @@ func (s *settling) Push(e Event) bool {
 func (k *settings) note(method, uri string, params []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if method == methodSetLevel {
+	if method == mux.MethodSetLevel {
 		k.bytes -= len(k.level)
 		k.level = nil
 		if k.fits(len(params)) {
@@ -62,7 +64,7 @@ func (k *settings) note(method, uri string, params []byte) {
 		k.bytes -= len(uri) + len(old)
 		delete(k.uris, uri)
 	}
-	if method == methodUnsubscribe || !k.fits(len(uri)+len(params)) {
+	if method == mux.MethodUnsubscribe || !k.fits(len(uri)+len(params)) {
 		return
 	}
 	if k.uris == nil {
@@ -82,8 +84,8 @@ func (k *settings) fits(n int) bool {
 
 // restore tells a new child what the client told the last one. What it does
 // not take any more is left: the client learns of it at its next call.
-func (s *Session) restore(link *Link) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.server.limits.Start)
+func (s *Session) restore(link *mux.Link) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.server.Limits().Start)
 	defer cancel()
 	s.kept.mu.Lock()
 	var lines [][]byte
@@ -91,14 +93,14 @@ func (s *Session) restore(link *Link) {
 		id := "gh-restore-" + strconv.Itoa(len(lines))
 		lines = append(lines, []byte(`{"jsonrpc":"2.0","id":"`+id+`","method":"`+method+`","params":`+string(params)+`}`))
 	}
-	if s.kept.level != nil && !link.conn.shared { // a shared child's level is nobody's own
-		add(methodSetLevel, s.kept.level)
+	if s.kept.level != nil && !link.Conn().Shared() { // a shared child's level is nobody's own
+		add(mux.MethodSetLevel, s.kept.level)
 	}
 	for _, params := range s.kept.uris {
-		add(methodSubscribe, params)
+		add(mux.MethodSubscribe, params)
 	}
 	s.kept.mu.Unlock()
 	for _, line := range lines {
-		_, _ = link.ask(ctx, line)
+		_, _ = link.Ask(ctx, line)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
@@ -14,26 +17,26 @@ import (
 type Session struct {
 	ID       ID
 	Owner    contract.Identity
-	Standing *Queue // what belongs to no call
-	Streams  *Streams
+	Standing *event.Queue // what belongs to no call
+	Streams  *event.Streams
 	Version  atomic.Pointer[string] // what initialize agreed on; nil before
 
-	server  *Server
+	server  *fleet.Server
 	table   *Table
-	caller  *Caller
+	caller  *mux.Caller
 	now     atomic.Pointer[shown] // of the last call
 	created time.Time
 	readers atomic.Int32 // of Standing; a child's Conn asks under its own lock, so never under mu
 	done    chan struct{}
 
 	mu       sync.Mutex
-	link     *Link
-	lease    *Lease
+	link     *mux.Link
+	lease    *fleet.Lease
 	starting chan struct{} // closed when a start under way is over
 	init     []byte        // the client's initialize, for a child that is started anew
 	kept     settings      // what a new child must be told beside it
-	restart  breaker
-	stream   *Stream
+	restart  fleet.Breaker
+	stream   *event.Stream
 	visitors map[*visitor]struct{}
 	used     time.Time
 	ended    error
@@ -51,7 +54,7 @@ func (s *Session) Err() error {
 }
 
 // Server is the session's server.
-func (s *Session) Server() *Server { return s.server }
+func (s *Session) Server() *fleet.Server { return s.server }
 
 // Reading tells that somebody reads the standing queue from now on; the
 // function that it returns tells the end of it.
@@ -75,7 +78,7 @@ func (s *Session) listening() bool { return s.readers.Load() > 0 }
 //
 // who is the caller as this request shows him: his roles and scopes may be
 // others than when the session was opened (he stepped up, or lost a role).
-func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink Sink) (*Call, error) {
+func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink event.Sink) (*mux.Call, error) {
 	link, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		s.server.Stats.Refused.Add(1)
@@ -83,16 +86,16 @@ func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Messa
 	}
 	if m.Method == "initialize" {
 		s.remember(m.Line)
-		if link.conn.shared {
-			return nil, s.answerInitialize(link.conn, m, sink)
+		if link.Conn().Shared() {
+			return nil, s.answerInitialize(link.Conn(), m, sink)
 		}
 	}
-	return link.callAs(ctx, s.as(who), m, s.settles(m, sink))
+	return link.CallAs(ctx, s.as(who), m, s.settles(m, sink))
 }
 
 // as is the session's caller with the identity of one request. The fronts give
 // the same pointer while the same assertion is shown, so it is made once.
-func (s *Session) as(who *contract.Identity) *Caller {
+func (s *Session) as(who *contract.Identity) *mux.Caller {
 	now := s.now.Load()
 	if now == nil || now.who != who {
 		caller := *s.caller
@@ -117,14 +120,14 @@ func (s *Session) extend(who *contract.Identity) {
 // shown is an identity and the caller that it makes.
 type shown struct {
 	who    *contract.Identity
-	caller *Caller
+	caller *mux.Caller
 }
 
-func (s *Session) answerInitialize(c *Conn, m *rpc.Message, sink Sink) error {
-	if c.ready.Modern {
+func (s *Session) answerInitialize(c *mux.Conn, m *rpc.Message, sink event.Sink) error {
+	if c.Ready().Modern {
 		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
 	}
-	sink.Push(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(m.ID(), agreed(m.Params(), c.ready.Result))})
+	sink.Push(event.Event{Kind: rpc.Response, Final: true, Line: rpc.ResultBody(m.ID(), agreed(m.Params(), c.Ready().Result))})
 	return nil
 }
 
@@ -171,7 +174,7 @@ func (s *Session) respond(m *rpc.Message) error {
 	case ended != nil:
 		return &rpc.Error{Code: rpc.CodeSession, Message: ended.Error()}
 	case link == nil:
-		s.server.dropped()
+		s.server.Stats.Dropped.Add(1)
 		return nil
 	}
 	return link.Respond(m)
@@ -179,7 +182,7 @@ func (s *Session) respond(m *rpc.Message) error {
 
 // live returns the link to a child that lives, starting one where the last has
 // ended. Those who come while it starts wait for it.
-func (s *Session) live(ctx context.Context, first bool) (*Link, error) {
+func (s *Session) live(ctx context.Context, first bool) (*mux.Link, error) {
 	for {
 		s.mu.Lock()
 		s.used = time.Now()
@@ -188,7 +191,7 @@ func (s *Session) live(ctx context.Context, first bool) (*Link, error) {
 			s.mu.Unlock()
 			return nil, &rpc.Error{Code: rpc.CodeSession, Message: s.ended.Error()}
 		case s.starting != nil: // its link may be there, but is not ready
-		case s.link != nil && s.link.conn.Dead() == nil:
+		case s.link != nil && s.link.Conn().Dead() == nil:
 			link := s.link
 			s.mu.Unlock()
 			return link, nil
@@ -207,7 +210,7 @@ func (s *Session) live(ctx context.Context, first bool) (*Link, error) {
 	}
 }
 
-func (s *Session) start(ctx context.Context, first bool) (link *Link, err error) {
+func (s *Session) start(ctx context.Context, first bool) (link *mux.Link, err error) {
 	defer func() {
 		s.mu.Lock()
 		close(s.starting)
@@ -216,10 +219,10 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 		s.mu.Unlock()
 		if over {
 			s.release()
-			link, err = nil, &rpc.Error{Code: rpc.CodeSession, Message: ErrEnded.Error()}
+			link, err = nil, &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()}
 		}
 	}()
-	if r := s.restart.refusal(time.Now()); r != nil {
+	if r := s.restart.Refusal(time.Now()); r != nil {
 		return nil, r
 	}
 	s.release()
@@ -228,7 +231,7 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 		return nil, err
 	}
 	born := time.Now()
-	link, err = conn.Link(LinkOptions{Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) }})
+	link, err = conn.Link(mux.LinkOptions{Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) }})
 	if err != nil {
 		return nil, err
 	}
@@ -242,10 +245,10 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 	if replay == nil || first {
 		return link, nil
 	}
-	if !conn.shared {
+	if !conn.Shared() {
 		if err := s.replay(conn, replay); err != nil {
 			if conn.Dead() == nil {
-				s.restart.bad(time.Now(), "it did not take initialize again: "+err.Error())
+				s.restart.Bad(time.Now(), "it did not take initialize again: "+err.Error())
 			}
 			s.release()
 			return nil, err
@@ -255,12 +258,12 @@ func (s *Session) start(ctx context.Context, first bool) (link *Link, err error)
 	return link, nil
 }
 
-func (s *Session) child(ctx context.Context) (*Conn, *Lease, error) {
-	if s.server.Isolation == PerSession {
-		conn, err := s.server.forSession(&s.Owner, s.ID.Label())
+func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
+	if s.server.Isolation == fleet.PerSession {
+		conn, err := s.server.ForSession(&s.Owner, s.ID.Label())
 		return conn, nil, err
 	}
-	lease, err := s.server.pool.Acquire(ctx, &s.Owner)
+	lease, err := s.server.Pool().Acquire(ctx, &s.Owner)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -268,29 +271,29 @@ func (s *Session) child(ctx context.Context) (*Conn, *Lease, error) {
 }
 
 // replay initialises a new child as the client initialised the old one.
-func (s *Session) replay(conn *Conn, line []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.server.limits.Start)
+func (s *Session) replay(conn *mux.Conn, line []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.server.Limits().Start)
 	defer cancel()
-	quiet, err := conn.Link(LinkOptions{Standing: discard{}})
+	quiet, err := conn.Link(mux.LinkOptions{Standing: mux.Discard{}})
 	if err != nil {
 		return err
 	}
-	_, err = quiet.ask(ctx, line)
-	quiet.leave() // what the child asks from now on is for the client
+	_, err = quiet.Ask(ctx, line)
+	quiet.Leave() // what the child asks from now on is for the client
 	if err != nil {
 		return err
 	}
-	return conn.write([]byte(initializedLine))
+	return conn.Tell([]byte(fleet.InitializedLine))
 }
 
 // lost notes the end of a child, so that one that ends again and again is
 // started less and less often.
 func (s *Session) lost(born time.Time) {
 	now := time.Now()
-	if now.Sub(born) > breakerLast {
-		s.restart.good()
+	if now.Sub(born) > fleet.BreakerLast {
+		s.restart.Good()
 	}
-	s.restart.bad(now, "it ended again and again")
+	s.restart.Bad(now, "it ended again and again")
 }
 
 // release lets go of the last child.
@@ -301,8 +304,8 @@ func (s *Session) release() {
 	s.mu.Unlock()
 	if link != nil {
 		link.Close()
-		if !link.conn.shared {
-			link.conn.Stop()
+		if !link.Conn().Shared() {
+			link.Conn().Stop()
 		}
 	}
 	if lease != nil {
@@ -324,10 +327,10 @@ func (s *Session) End(why error) {
 	close(s.done)
 	s.endVisitors(func(*visitor) bool { return true })
 	s.Standing.Close(why)
-	s.Streams.close()
+	s.Streams.Close()
 	s.release()
-	if told := s.server.cfg.SessionEnded; told != nil {
-		told(s.caller.Era, time.Since(s.created))
+	if told := s.table.Ended; told != nil {
+		told(s.server.Name, s.caller.Era, time.Since(s.created))
 	}
 }
 
@@ -335,13 +338,13 @@ func (s *Session) End(why error) {
 func (s *Session) over(now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	limits := s.server.limits
+	limits := s.table.limits
 	switch {
 	case !s.end.IsZero() && now.After(s.end):
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.busy()):
+	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
 		return ErrIdle
 	}
 	return nil
@@ -351,4 +354,4 @@ func (s *Session) over(now time.Time) error {
 func (s *Session) Era() string { return s.caller.Era }
 
 // StandingStream is the resumable stream over Standing.
-func (s *Session) StandingStream() *Stream { return s.stream }
+func (s *Session) StandingStream() *event.Stream { return s.stream }

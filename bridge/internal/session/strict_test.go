@@ -14,6 +14,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
@@ -59,12 +62,12 @@ func strictChild(dir string) {
 			os.Exit(7)
 		case r.Params.Name == "stuck":
 			select {} // it reads no more
-		case r.Method == methodUnsubscribe:
+		case r.Method == mux.MethodUnsubscribe:
 			told = append(told, "-"+r.Params.URI)
 		case r.Params.URI+r.Params.Level != "":
 			told = append(told, r.Params.URI+r.Params.Level)
 		}
-		if r.Method == methodSubscribe && is(asks) {
+		if r.Method == mux.MethodSubscribe && is(asks) {
 			fmt.Println(`{"jsonrpc":"2.0","id":"roots","method":"roots/list"}`)
 		}
 		if r.ID != nil {
@@ -80,19 +83,27 @@ type strict struct {
 	dir string
 }
 
-func newStrict(t *testing.T, guard Guard) *strict {
+func newStrict(t *testing.T, guard mux.Guard) *strict {
 	t.Helper()
-	return newStrictOn(t, PerSession, guard)
+	return newStrictOn(t, fleet.PerSession, guard)
 }
 
-func newStrictOn(t *testing.T, isolation Isolation, guard Guard) *strict {
+func newStrictOn(t *testing.T, isolation fleet.Isolation, guard mux.Guard) *strict {
+	t.Helper()
+	return newStrictFrom(t, func(c *fleet.ServerConfig) { c.Isolation, c.Guard = isolation, guard })
+}
+
+// newStrictFrom changes the configuration of the server first.
+func newStrictFrom(t *testing.T, change func(*fleet.ServerConfig)) *strict {
 	t.Helper()
 	starter, dir, limits := child.NewStarter(), t.TempDir(), DefaultLimits()
-	server := NewServer(ServerConfig{
+	config := fleet.ServerConfig{
 		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0")}, Starter: starter,
 		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
-		Isolation: isolation, Limits: limits, Log: zerolog.Nop(), Guard: guard,
-	})
+		Isolation: fleet.PerSession, Limits: limits.Limits, Log: zerolog.Nop(),
+	}
+	change(&config)
+	server := fleet.NewServer(config)
 	table := NewTable("", limits, server)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -105,7 +116,7 @@ func newStrictOn(t *testing.T, isolation Isolation, guard Guard) *strict {
 	return &strict{openOn(t, table, server), t, dir}
 }
 
-func openOn(t *testing.T, table *Table, server *Server) *Session {
+func openOn(t *testing.T, table *Table, server *fleet.Server) *Session {
 	t.Helper()
 	s, err := table.Open(server, contract.Identity{Subject: "alice", SessionID: "login"}, "sse")
 	if err != nil {
@@ -113,6 +124,10 @@ func openOn(t *testing.T, table *Table, server *Server) *Session {
 	}
 	return s
 }
+
+// initializeLine is that of a client of 2025-06-18.
+const initializeLine = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+	`"capabilities":{},"clientInfo":{"name":"s","version":"1"}}}`
 
 // message parses what the test itself wrote.
 func message(t *testing.T, line string) *rpc.Message {
@@ -128,7 +143,7 @@ func message(t *testing.T, line string) *rpc.Message {
 // too.
 func (s *strict) ask(method, params string) string {
 	s.t.Helper()
-	q := NewQueue(1 << 20)
+	q := event.NewQueue(1 << 20)
 	m := message(s.t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
 	if _, err := s.Call(context.Background(), &s.Owner, m, q); err != nil {
 		return err.Error()
@@ -144,7 +159,7 @@ func (s *strict) ask(method, params string) string {
 func (s *strict) initialize() {
 	s.t.Helper()
 	s.ask("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"s","version":"1"}}`)
-	if err := s.Send(context.Background(), message(s.t, initializedLine)); err != nil {
+	if err := s.Send(context.Background(), message(s.t, fleet.InitializedLine)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -152,7 +167,7 @@ func (s *strict) initialize() {
 // dies ends the child, and waits until that is known.
 func (s *strict) dies() {
 	s.t.Helper()
-	conn := s.link.conn
+	conn := s.link.Conn()
 	s.ask("tools/call", `{"name":"die"}`)
 	<-conn.Done()
 }
@@ -179,11 +194,11 @@ func TestNobodySpeaksToANewChildBeforeItIsInitialised(t *testing.T) {
 	eventually(t, "the new child is asked to initialise", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.link != nil && s.link.conn.Dead() == nil && s.link.conn.Busy() > 0
+		return s.link != nil && s.link.Conn().Dead() == nil && s.link.Conn().Busy() > 0
 	})
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Call(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`), NewQueue(1)); err == nil {
+	if _, err := s.Call(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`), event.NewQueue(1)); err == nil {
 		t.Error("a call went to a child that is not initialised")
 	}
 	if err := s.Send(gone, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
@@ -225,9 +240,9 @@ func TestAnAnswerStartsNoChild(t *testing.T) {
 // forbids refuses the resource "secret".
 type forbids struct{}
 
-func (forbids) Again(context.Context, *CallInfo) error { return nil }
+func (forbids) Again(context.Context, *mux.CallInfo) error { return nil }
 
-func (forbids) Begin(_ context.Context, c *CallInfo) (Watch, error) {
+func (forbids) Begin(_ context.Context, c *mux.CallInfo) (mux.Watch, error) {
 	if c.Name == "secret" {
 		return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "you may not"}
 	}
@@ -244,7 +259,7 @@ func TestANewChildIsToldOnlyWhatTheLastOneTook(t *testing.T) {
 	if got := s.ask("resources/subscribe", `{"uri":"secret"}`); !strings.Contains(got, "you may not") {
 		t.Fatalf("the policy of the test does not work: %s", got)
 	}
-	conn := s.link.conn
+	conn := s.link.Conn()
 	s.ask("resources/subscribe", `{"uri":"poison"}`)
 	<-conn.Done()
 	if got := s.told(); !strings.Contains(got, `{"told":"error open"}`) {
@@ -257,7 +272,7 @@ func TestANewChildIsToldOnlyWhatTheLastOneTook(t *testing.T) {
 func TestWhatANewChildAsksMeanwhileComesToItsClient(t *testing.T) {
 	s := newStrict(t, nil)
 	s.initialize()
-	s.ask(methodSubscribe, `{"uri":"open"}`)
+	s.ask(mux.MethodSubscribe, `{"uri":"open"}`)
 	s.dies()
 	s.make(asks)
 	s.told()

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
@@ -23,14 +26,18 @@ var (
 
 // Table holds all sessions.
 type Table struct {
+	// Ended is told of each session that ended; nil tells nobody. Set it before
+	// the first is opened.
+	Ended func(server, era string, took time.Duration)
+
 	node   string
 	limits Limits
 
 	mu       sync.Mutex
 	sessions map[string]*Session // by the public part
 	users    map[string]int
-	servers  []*Server
-	closed   *Refusal
+	servers  []*fleet.Server
+	closed   *mux.Refusal
 	draining bool
 	refused  atomic.Int64 // sessions
 	quit     chan struct{}
@@ -38,7 +45,7 @@ type Table struct {
 }
 
 // NewTable sweeps until Close.
-func NewTable(node string, limits Limits, servers ...*Server) *Table {
+func NewTable(node string, limits Limits, servers ...*fleet.Server) *Table {
 	t := &Table{
 		node: node, limits: limits, servers: servers,
 		sessions: map[string]*Session{}, users: map[string]int{},
@@ -49,7 +56,7 @@ func NewTable(node string, limits Limits, servers ...*Server) *Table {
 }
 
 // Open makes a session of the owner. Its child starts with the first message.
-func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Session, error) {
+func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.refusal(owner.Subject); r != nil {
@@ -59,10 +66,10 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 	now := time.Now()
 	s := &Session{
 		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
-		Standing: NewQueue(t.limits.Queue), Streams: newStreams(t.limits.Replay), done: make(chan struct{}),
+		Standing: event.NewQueue(t.limits.Queue), Streams: event.NewStreams(t.limits.Replay), done: make(chan struct{}),
 	}
-	s.stream = s.Streams.Open(s.Standing)
-	s.caller = &Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
+	s.stream = s.Streams.Open(s.Standing, nil)
+	s.caller = &mux.Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
 	t.sessions[s.ID.Public] = s
 	t.users[owner.Subject]++
 	return s, nil
@@ -70,16 +77,16 @@ func (t *Table) Open(server *Server, owner contract.Identity, era string) (*Sess
 
 // refusal is nil where one more session of the user may be opened. The lock is
 // held.
-func (t *Table) refusal(user string) *Refusal {
+func (t *Table) refusal(user string) *mux.Refusal {
 	switch {
 	case t.draining:
-		return &Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
+		return &mux.Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
 	case t.closed != nil:
 		return t.closed
 	case len(t.sessions) >= t.limits.Sessions:
-		return &Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
+		return &mux.Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
 	case t.users[user] >= t.limits.SessionsPerUser:
-		return &Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
+		return &mux.Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
 	}
 	return nil
 }
@@ -98,7 +105,7 @@ func (t *Table) Queued() int {
 
 // Find returns the session with this id if it is the owner's and runs on this
 // server; whoever else asks learns no more than that it is not there.
-func (t *Table) Find(id string, server *Server, owner *contract.Identity) *Session {
+func (t *Table) Find(id string, server *fleet.Server, owner *contract.Identity) *Session {
 	want, ok := ParseID(id)
 	if !ok {
 		return nil
@@ -126,6 +133,9 @@ func (t *Table) remove(s *Session) {
 		delete(t.users, s.Owner.Subject)
 	}
 }
+
+// Limits are the bounds in force.
+func (t *Table) Limits() Limits { return t.limits }
 
 // Len counts the open sessions.
 func (t *Table) Len() int {
@@ -160,7 +170,7 @@ func (t *Table) SIDs() []string {
 		}
 	}
 	for _, server := range t.servers {
-		for _, sid := range server.pool.SIDs() {
+		for _, sid := range server.Pool().SIDs() {
 			add(sid)
 		}
 	}
@@ -173,7 +183,7 @@ func (t *Table) EndSIDs(sids []string) {
 	for _, sid := range sids {
 		over[sid] = true
 		for _, server := range t.servers {
-			server.pool.EndSID(sid)
+			server.Pool().EndSID(sid)
 		}
 	}
 	for _, s := range t.all() {
@@ -185,7 +195,7 @@ func (t *Table) EndSIDs(sids []string) {
 }
 
 // Refuse makes Open refuse with the reason; nil opens it again.
-func (t *Table) Refuse(r *Refusal) {
+func (t *Table) Refuse(r *mux.Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = r
@@ -207,7 +217,7 @@ func (t *Table) sweep() {
 
 func (t *Table) sweepOnce(now time.Time) {
 	for _, server := range t.servers {
-		server.sweep(now)
+		server.Sweep(now)
 	}
 	for _, s := range t.all() {
 		if why := s.over(now); why != nil {
@@ -240,16 +250,8 @@ func (t *Table) Drain(ctx context.Context) {
 
 func (t *Table) busy() bool {
 	for _, server := range t.servers {
-		server.mu.Lock()
-		conns := make([]*Conn, 0, len(server.conns))
-		for c := range server.conns {
-			conns = append(conns, c)
-		}
-		server.mu.Unlock()
-		for _, c := range conns {
-			if c.Busy() > 0 {
-				return true
-			}
+		if server.Busy() {
+			return true
 		}
 	}
 	return false

@@ -4,13 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/internal/contract"
 )
 
 // TestAVisitorEndsWithItsOwnLogin, and with what it was shown, and with the
 // session.
 func TestAVisitorEndsWithItsOwnLogin(t *testing.T) {
-	s := newStrictOn(t, PerSession, nil)
+	s := newStrictOn(t, fleet.PerSession, nil)
 	now := time.Now()
 	visit := func(sid string) <-chan struct{} {
 		over, leave := s.Under(&contract.Identity{Subject: "alice", SessionID: sid, Expires: now.Add(time.Minute)})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/session"
@@ -49,7 +50,7 @@ func TestPrefix(t *testing.T) {
 // deaf is a Front whose handlers can be called without a server.
 func deaf(f *testing.F) *sse.Front {
 	f.Helper()
-	server := session.NewServer(session.ServerConfig{Limits: session.DefaultLimits(), Log: zerolog.Nop()})
+	server := fleet.NewServer(fleet.ServerConfig{Limits: fleet.DefaultLimits(), Log: zerolog.Nop()})
 	table := session.NewTable("", session.DefaultLimits(), server)
 	f.Cleanup(func() { _ = table.Close(context.Background()) })
 	return &sse.Front{Table: table, Server: server}

@@ -14,7 +14,10 @@ import (
 	"sync"
 
 	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 )
@@ -22,7 +25,7 @@ import (
 // Front serves one server.
 type Front struct {
 	Table  *session.Table
-	Server *session.Server
+	Server *fleet.Server
 	Prefix string          // in front of /message in the endpoint event
 	Open   *sync.WaitGroup // streams that outlive their handlers
 }
@@ -87,7 +90,7 @@ func relay(s *session.Session, out *answer.Stream, endpoint string) {
 }
 
 // told writes what waits; false ends the stream.
-func told(q *session.Queue, out *answer.Stream) bool {
+func told(q *event.Queue, out *answer.Stream) bool {
 	for {
 		e, ok, err := q.Pop()
 		switch {
@@ -132,7 +135,7 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
 		return
 	}
-	body, ok := answer.Body(w, r, f.Server.Limits().Body)
+	body, ok := answer.Body(w, r, f.Table.Limits().Body)
 	if !ok {
 		return
 	}
@@ -153,11 +156,11 @@ func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error 
 		return s.Send(r.Context(), m)
 	}
 	_, err := s.Call(r.Context(), identity.From(r.Context()), m, s.Standing)
-	var refusal *session.Refusal
+	var refusal *mux.Refusal
 	if err == nil || errors.As(err, &refusal) {
 		return err
 	}
 	// The client waits for an answer on its stream, not on this request.
-	s.Standing.Push(session.Message(rpc.Response, session.AsRPC(err).Body(m.ID())))
+	s.Standing.Push(event.Message(rpc.Response, mux.AsRPC(err).Body(m.ID())))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/session"
 )
@@ -75,7 +76,7 @@ func TestTheStreamEndsWithItsClientAndItsClientWithTheStream(t *testing.T) {
 
 // TestASlowReaderLosesItsStream and nobody else does.
 func TestASlowReaderLosesItsStream(t *testing.T) {
-	g := start(t, fronttest.Options{Isolation: session.Shared, Limits: func(l *session.Limits) { l.Queue = 1 << 20 }})
+	g := start(t, fronttest.Options{Isolation: fleet.Shared, Limits: func(l *session.Limits) { l.Queue = 1 << 20 }})
 	deaf, other := open(t, g), open(t, g)
 	for i := range 40 { // 40 MB: more than the buffers of both kernels' ends and the queue
 		id := string(rune('a' + i%26))

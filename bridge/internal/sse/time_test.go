@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/sse"
@@ -31,7 +32,7 @@ func inTime(t *testing.T, f func(t *testing.T, client net.Conn, table *session.T
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		limits := session.DefaultLimits()
-		server := session.NewServer(session.ServerConfig{Limits: limits, Log: zerolog.Nop()})
+		server := fleet.NewServer(fleet.ServerConfig{Limits: limits.Limits, Log: zerolog.Nop()})
 		table := session.NewTable("", limits, server)
 		front := &sse.Front{Table: table, Server: server, Open: &sync.WaitGroup{}}
 		ours, theirs := net.Pipe()

@@ -10,17 +10,17 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/stateless"
 )
 
 // fickle lets every call begin and, once it is set, none go on.
 type fickle struct{ no bool }
 
-func (f *fickle) Begin(context.Context, *session.CallInfo) (session.Watch, error) { return nil, nil }
+func (f *fickle) Begin(context.Context, *mux.CallInfo) (mux.Watch, error) { return nil, nil }
 
-func (f *fickle) Again(_ context.Context, call *session.CallInfo) error {
+func (f *fickle) Again(_ context.Context, call *mux.CallInfo) error {
 	if f.no {
 		return &rpc.Error{Code: -32003, Message: call.Message.Name() + " is not allowed to " + call.Caller.Identity.Subject}
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
@@ -20,7 +23,7 @@ import (
 type elder struct {
 	t       *testing.T
 	session *session.Session
-	queue   *session.Queue
+	queue   *event.Queue
 }
 
 func (e *elder) say(line string) {
@@ -66,11 +69,11 @@ func (e *elder) hear(parts ...string) string {
 
 func TestAnOlderClientSpeaksToAModernChild(t *testing.T) {
 	starter := child.NewStarter()
-	server := session.NewServer(session.ServerConfig{
+	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"=modern")},
-		Isolation: session.PerSession, Limits: session.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
+		Isolation: fleet.PerSession, Limits: fleet.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
 		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
-		Adapt: func() session.Adapter { return translate.NewElder() },
+		Adapt: func() mux.Adapter { return translate.NewElder() },
 	})
 	table := session.NewTable("", session.DefaultLimits(), server)
 	t.Cleanup(func() {
@@ -84,7 +87,7 @@ func TestAnOlderClientSpeaksToAModernChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &elder{t, s, session.NewQueue(1 << 20)}
+	e := &elder{t, s, event.NewQueue(1 << 20)}
 	e.say(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}`)
 	e.hear(`"id":1`, `"protocolVersion":"2025-06-18"`, `"listChanged":true`)
 	e.say(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"ask"}}`)

@@ -5,23 +5,25 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
 )
 
 // exchange is one POST and the call that it is about.
 type exchange struct {
 	front  *Front
-	caller *session.Caller
+	caller *mux.Caller
 	req    *translate.Request
 	out    *writer
-	lease  *session.Lease
+	lease  *fleet.Lease
 	waits  bool // the call is suspended, and keeps the lease
 	child  *known
-	link   *session.Link
-	queue  *session.Queue
-	call   *session.Call
+	link   *mux.Link
+	queue  *event.Queue
+	call   *mux.Call
 	asked  []question // requests of the child that the client has not answered
 	pulse  <-chan struct{}
 	pulses int
@@ -58,7 +60,7 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 	x.run(ctx)
 }
 
-func (x *exchange) discover(ctx context.Context, conn *session.Conn) {
+func (x *exchange) discover(ctx context.Context, conn *mux.Conn) {
 	result := translate.Result(x.req.ID, x.child.server.DiscoverResult())
 	m, err := rpc.Parse(x.req.Message.Raw())
 	if err == nil {
@@ -73,14 +75,14 @@ func (x *exchange) discover(ctx context.Context, conn *session.Conn) {
 
 // begin gives the call to the child on a link of its own, so that ids of
 // different clients never meet.
-func (x *exchange) begin(ctx context.Context, conn *session.Conn, line []byte) error {
+func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error {
 	rpc.OneLine(line) // the whole of it was found to be JSON when its envelope was read
 	m, err := rpc.Parse(line)
 	if err != nil {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
 	}
-	x.queue = session.NewQueue(x.front.opts.Queue)
-	x.link, err = conn.Link(session.LinkOptions{Caller: x.caller, Standing: x.queue})
+	x.queue = event.NewQueue(x.front.opts.Queue)
+	x.link, err = conn.Link(mux.LinkOptions{Caller: x.caller, Standing: x.queue})
 	if err != nil {
 		return err
 	}
@@ -146,7 +148,7 @@ func (x *exchange) leave() {
 	x.lease.Release()
 }
 
-func (x *exchange) handle(e session.Event) (done bool) {
+func (x *exchange) handle(e event.Event) (done bool) {
 	switch {
 	case e.Final:
 		x.leave()
@@ -171,7 +173,7 @@ func (x *exchange) wants(method string) bool {
 	return method == translate.Progress || method == translate.LogMessage && x.req.LogLevel != ""
 }
 
-func (x *exchange) answer(e session.Event) {
+func (x *exchange) answer(e event.Event) {
 	if e.Failed {
 		failure := translate.ModernError(x.req.Method, e.Result())
 		x.out.last(translate.Status(failure.Code), failure.Response(x.req.ID))
@@ -193,7 +195,7 @@ type question struct {
 
 // ask keeps a request of the child for the client, or answers it where the
 // client cannot.
-func (x *exchange) ask(e session.Event) {
+func (x *exchange) ask(e event.Event) {
 	message, err := translate.Parse(e.Bytes())
 	if err != nil {
 		return

@@ -10,15 +10,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
 	"gatehouse/internal/contract"
 )
 
 // Pool hands out children that are ready for a caller.
 type Pool interface {
-	AcquireModern(ctx context.Context, id *contract.Identity) (*session.Lease, error)
+	AcquireModern(ctx context.Context, id *contract.Identity) (*fleet.Lease, error)
 }
 
 // Options bound what a caller can hold open here.
@@ -44,7 +45,7 @@ type Front struct {
 	suspended *suspended
 	children  *knownChildren
 
-	refuse atomic.Pointer[session.Refusal] // nil while requests are served
+	refuse atomic.Pointer[mux.Refusal] // nil while requests are served
 
 	stop  chan struct{} // closed when subscriptions must end
 	drain sync.Once
@@ -71,7 +72,7 @@ func New(pool Pool, opts Options) *Front {
 func (f *Front) Drain() { f.drain.Do(func() { close(f.stop) }) }
 
 // Refuse makes Serve refuse with the reason; nil lets it serve again.
-func (f *Front) Refuse(r *session.Refusal) { f.refuse.Store(r) }
+func (f *Front) Refuse(r *mux.Refusal) { f.refuse.Store(r) }
 
 // Close gives up every call that waits for input.
 func (f *Front) Close() { f.suspended.closeIf(func(*waiting) bool { return true }) }
@@ -100,7 +101,7 @@ func (f *Front) End(sid string) {
 }
 
 // Serve answers one POST whose body translate.IsModern claims.
-func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *session.Caller, body []byte) {
+func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller, body []byte) {
 	req, bad := translate.ReadEnvelope(body)
 	if bad == nil && req.ID == nil {
 		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
@@ -165,9 +166,9 @@ func writeError(w http.ResponseWriter, status int, id json.RawMessage, err *tran
 // writeFailure answers for a child that cannot be had or a call that it was
 // not given.
 func writeFailure(w http.ResponseWriter, id json.RawMessage, err error) {
-	var refusal *session.Refusal
+	var refusal *mux.Refusal
 	var rpcErr *rpc.Error
-	var scope *session.ScopeError
+	var scope *mux.ScopeError
 	switch {
 	case errors.As(err, &scope):
 		w.Header().Set("WWW-Authenticate", scope.Challenge)

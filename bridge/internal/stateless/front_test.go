@@ -18,7 +18,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/child"
-	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/internal/contract"
 )
@@ -35,12 +36,12 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 	return openFor(t, "older", nil, change)
 }
 
-func openFor(t *testing.T, era string, guard session.Guard, change func(*stateless.Options)) *gate {
+func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.Options)) *gate {
 	t.Helper()
 	starter := child.NewStarter()
-	server := session.NewServer(session.ServerConfig{
+	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"="+era)},
-		Isolation: session.PerUser, Guard: guard, Limits: session.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
+		Isolation: fleet.PerUser, Guard: guard, Limits: fleet.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
 		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
 	})
 	opts := stateless.DefaultOptions()
@@ -336,7 +337,7 @@ func TestSuspendedCallsAreBounded(t *testing.T) {
 // TestARefusingFrontServesNothing: nobody tells which logins have ended.
 func TestARefusingFrontServesNothing(t *testing.T) {
 	g := open(t, nil)
-	g.front.Refuse(&session.Refusal{Reason: "nobody knows", Retry: time.Second})
+	g.front.Refuse(&mux.Refusal{Reason: "nobody knows", Retry: time.Second})
 	if a := g.call(t, "alice", "1", "server/discover", "", elicits); a.status != http.StatusServiceUnavailable || a.Error == nil || a.Error.Message != "nobody knows" {
 		t.Errorf("answer %+v", a)
 	}

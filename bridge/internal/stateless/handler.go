@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
-	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/translate"
 	"gatehouse/internal/contract"
 )
@@ -29,7 +29,7 @@ func (f *Front) Handler(server string, maxBody int, who func(context.Context) *c
 		if !ok {
 			return
 		}
-		f.Serve(w, r, &session.Caller{Identity: who(r.Context()), Server: server, Era: "stateless"}, body)
+		f.Serve(w, r, &mux.Caller{Identity: who(r.Context()), Server: server, Era: "stateless"}, body)
 	})
 }
 

@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"sync"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
 )
 
@@ -25,14 +26,14 @@ type known struct {
 // knownChildren remembers each child while it lives.
 type knownChildren struct {
 	mu    sync.RWMutex
-	conns map[*session.Conn]*known
+	conns map[*mux.Conn]*known
 }
 
 func newKnownChildren() *knownChildren {
-	return &knownChildren{conns: map[*session.Conn]*known{}}
+	return &knownChildren{conns: map[*mux.Conn]*known{}}
 }
 
-func (c *knownChildren) get(conn *session.Conn) *known {
+func (c *knownChildren) get(conn *mux.Conn) *known {
 	c.mu.RLock()
 	k := c.conns[conn]
 	c.mu.RUnlock()
@@ -42,7 +43,7 @@ func (c *knownChildren) get(conn *session.Conn) *known {
 	return k
 }
 
-func (c *knownChildren) meet(conn *session.Conn) *known {
+func (c *knownChildren) meet(conn *mux.Conn) *known {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k := c.conns[conn]; k != nil {
@@ -62,7 +63,7 @@ func (c *knownChildren) meet(conn *session.Conn) *known {
 
 // describe reads either kind of self-description; one that cannot be read
 // announces nothing.
-func describe(ready session.Ready) translate.Server {
+func describe(ready mux.Ready) translate.Server {
 	read := translate.FromInitialize
 	if ready.Modern {
 		read = translate.FromDiscover
@@ -77,7 +78,7 @@ func describe(ready session.Ready) translate.Server {
 // checkParams compares the Mcp-Param headers of a tool call with its arguments. A
 // tool that is not known yet, or whose headers seem wrong, is looked up once
 // more: servers add tools and change them.
-func (k *known) checkParams(ctx context.Context, conn *session.Conn, req *translate.Request, h http.Header) *translate.Error {
+func (k *known) checkParams(ctx context.Context, conn *mux.Conn, req *translate.Request, h http.Header) *translate.Error {
 	if req.Method != translate.CallTool {
 		return nil
 	}
@@ -101,7 +102,7 @@ func (k *known) tool(name string) ([]translate.ParamHeader, bool) {
 
 // list asks the child for its tools, all pages. What cannot be had has no
 // annotations: the call itself then tells what is wrong.
-func list(ctx context.Context, conn *session.Conn) map[string][]translate.ParamHeader {
+func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeader {
 	tools := map[string][]translate.ParamHeader{}
 	var cursor json.RawMessage
 	for range maxToolPages {
@@ -130,9 +131,9 @@ func list(ctx context.Context, conn *session.Conn) map[string][]translate.ParamH
 }
 
 // ask makes a call of the bridge's own and waits for its result.
-func ask(ctx context.Context, conn *session.Conn, method string, cursor json.RawMessage) (json.RawMessage, bool) {
-	queue := session.NewQueue(64 << 20)
-	link, err := conn.Link(session.LinkOptions{Standing: queue})
+func ask(ctx context.Context, conn *mux.Conn, method string, cursor json.RawMessage) (json.RawMessage, bool) {
+	queue := event.NewQueue(64 << 20)
+	link, err := conn.Link(mux.LinkOptions{Standing: queue})
 	if err != nil {
 		return nil, false
 	}

@@ -6,15 +6,16 @@ import (
 	"net/http"
 	"strconv"
 
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/translate"
 )
 
 // listen serves subscriptions/listen: an acknowledgment, then what passes the
 // filter, until the client leaves. A modern child is asked to listen too, for
 // it sends nothing else; an older child is asked for its resources.
-func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
+func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 	filter, bad := translate.ReadFilter(x.req, x.child.server)
 	if bad != nil {
 		writeError(x.out.w, http.StatusBadRequest, x.req.ID, bad)
@@ -24,9 +25,9 @@ func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
 		writeJSON(x.out.w, http.StatusNotAcceptable, (&rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Accept must list text/event-stream"}).Body(x.req.ID))
 		return
 	}
-	x.queue = session.NewQueue(x.front.opts.Queue)
+	x.queue = event.NewQueue(x.front.opts.Queue)
 	x.queue.OnSlow(x.out.cutOff)
-	link, err := conn.Link(session.LinkOptions{Caller: x.caller, Standing: x.queue})
+	link, err := conn.Link(mux.LinkOptions{Caller: x.caller, Standing: x.queue})
 	if err != nil {
 		writeFailure(x.out.w, x.req.ID, err)
 		return
@@ -53,7 +54,7 @@ func (x *exchange) listen(ctx context.Context, conn *session.Conn) {
 
 // accepted waits for an older child's answers and takes out what it refused:
 // the acknowledgment names what is heard. early is what the child said before.
-func (x *exchange) accepted(ctx context.Context, filter *translate.Filter, calls int) (early []session.Event, ok bool) {
+func (x *exchange) accepted(ctx context.Context, filter *translate.Filter, calls int) (early []event.Event, ok bool) {
 	if x.child.modern {
 		return nil, true
 	}
@@ -90,7 +91,7 @@ func (x *exchange) accepted(ctx context.Context, filter *translate.Filter, calls
 
 // subscribed is the number that translate.Subscribe gave, or -1 where the child
 // refused.
-func subscribed(e session.Event) int {
+func subscribed(e event.Event) int {
 	message, err := translate.Parse(e.Bytes())
 	if err != nil || e.Failed {
 		return -1
@@ -102,7 +103,7 @@ func subscribed(e session.Event) int {
 	return n
 }
 
-func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter translate.Filter) ([]*session.Call, error) {
+func (x *exchange) subscribe(ctx context.Context, link *mux.Link, filter translate.Filter) ([]*mux.Call, error) {
 	lines := [][]byte{x.req.ForChild(x.req.ID, nil, false)}
 	if !x.child.modern {
 		lines = lines[:0]
@@ -110,7 +111,7 @@ func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter tra
 			lines = append(lines, translate.Subscribe(i, uri))
 		}
 	}
-	var calls []*session.Call
+	var calls []*mux.Call
 	for _, line := range lines {
 		m, err := rpc.ParseClient(line)
 		if err != nil {
@@ -125,7 +126,7 @@ func (x *exchange) subscribe(ctx context.Context, link *session.Link, filter tra
 	return calls, nil
 }
 
-func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translate.Filter, early []session.Event) {
+func (x *exchange) hear(ctx context.Context, conn *mux.Conn, filter translate.Filter, early []event.Event) {
 	raw, _ := json.Marshal(filter) // a plain struct always marshals
 	if x.out.event(x.tagged(translate.Acknowledge(raw))) != nil {
 		return
@@ -167,7 +168,7 @@ func (x *exchange) hear(ctx context.Context, conn *session.Conn, filter translat
 	}
 }
 
-func (x *exchange) tell(e session.Event, filter translate.Filter) error {
+func (x *exchange) tell(e event.Event, filter translate.Filter) error {
 	message, err := translate.Parse(e.Bytes())
 	if err != nil {
 		return nil //nolint:nilerr // a line that cannot be read is not for anybody
@@ -185,7 +186,7 @@ func (x *exchange) tagged(message translate.Object) []byte {
 
 // over is what the client is told when a modern child's subscription has an
 // end: a graceful one, an error, or nothing where the child is gone.
-func (x *exchange) over(e session.Event, conn *session.Conn) {
+func (x *exchange) over(e event.Event, conn *mux.Conn) {
 	switch {
 	case !e.Failed:
 		x.end()

@@ -11,7 +11,7 @@ import (
 	"errors"
 	"time"
 
-	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/translate"
 )
 
@@ -36,7 +36,7 @@ func newSealer(life time.Duration) *sealer {
 }
 
 // binding names who calls what: identity, method and the salient parameters.
-func binding(caller *session.Caller, req *translate.Request) []byte {
+func binding(caller *mux.Caller, req *translate.Request) []byte {
 	h := sha256.New()
 	for _, part := range [][]byte{
 		[]byte(caller.Identity.Subject), []byte(caller.Server), []byte(req.Method),
@@ -75,7 +75,7 @@ func (s *sealer) open(bind []byte, token string) (string, error) {
 }
 
 // outgoing seals the state of an input_required result of a modern child.
-func (s *sealer) outgoing(caller *session.Caller, req *translate.Request, result json.RawMessage) json.RawMessage {
+func (s *sealer) outgoing(caller *mux.Caller, req *translate.Request, result json.RawMessage) json.RawMessage {
 	o, err := translate.Parse(result)
 	if err != nil {
 		return result
@@ -89,7 +89,7 @@ func (s *sealer) outgoing(caller *session.Caller, req *translate.Request, result
 }
 
 // incoming gives a modern child its state back.
-func (s *sealer) incoming(caller *session.Caller, req *translate.Request) error {
+func (s *sealer) incoming(caller *mux.Caller, req *translate.Request) error {
 	token, _ := req.Params.Text("requestState")
 	state, err := s.open(binding(caller, req), token)
 	if err != nil {

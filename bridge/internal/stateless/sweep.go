@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/mux"
 )
 
 // sweepEvery is how late the end of a login may be noticed. One timer for all
@@ -18,7 +18,7 @@ func (f *Front) track(x *exchange, cancel context.CancelFunc) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.held[user] >= f.opts.Open {
-		return &session.Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this identity, the most that it may have", f.held[user])}
+		return &mux.Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this identity, the most that it may have", f.held[user])}
 	}
 	f.held[user]++
 	f.open[x] = cancel

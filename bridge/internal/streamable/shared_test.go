@@ -5,14 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/fronttest"
-	"gatehouse/bridge/internal/session"
 )
 
 // two are alice and bob on one child.
 func two(t *testing.T) (g *fronttest.Gate, a, b *client) {
 	t.Helper()
-	g = start(t, fronttest.Options{Isolation: session.Shared})
+	g = start(t, fronttest.Options{Isolation: fleet.Shared})
 	return g, open(t, g, "2025-06-18", "As", "alice"), open(t, g, "2025-06-18", "As", "bob")
 }
 
@@ -23,13 +23,13 @@ func (c *client) told() string {
 }
 
 func TestWhoSharesAChild(t *testing.T) {
-	for isolation, want := range map[session.Isolation]struct {
+	for isolation, want := range map[fleet.Isolation]struct {
 		children int64
 		user     string
 	}{
-		session.PerSession: {4, "alice"}, // a child for each
-		session.PerUser:    {3, "alice"}, // for each login of each user
-		session.Shared:     {1, ""},      // for all: it learns of nobody
+		fleet.PerSession: {4, "alice"}, // a child for each
+		fleet.PerUser:    {3, "alice"}, // for each login of each user
+		fleet.Shared:     {1, ""},      // for all: it learns of nobody
 	} {
 		t.Run(string(isolation), func(t *testing.T) {
 			g := start(t, fronttest.Options{Isolation: isolation})
@@ -68,7 +68,7 @@ func TestTheVersionOnASharedChildIsTheOneAskedFor(t *testing.T) {
 		"a child of 2024": {"2024-11-05", "2025-11-25", "2025-03-26"}, // the Java client refuses 2024-11-05 here
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := start(t, fronttest.Options{Child: tc.child, Isolation: session.Shared})
+			g := start(t, fronttest.Options{Child: tc.child, Isolation: fleet.Shared})
 			r := g.Do(t, http.MethodPost, "/", fronttest.Initialize(tc.asked))
 			if want := `}},"protocolVersion":"` + tc.answered + `","serverInfo"`; r.Status != http.StatusOK || !strings.Contains(r.Body, want) {
 				t.Errorf("%d %s; want %s", r.Status, r.Body, want)
@@ -79,7 +79,7 @@ func TestTheVersionOnASharedChildIsTheOneAskedFor(t *testing.T) {
 
 // TestABatchOnASharedChild: 2025-03-26 has batches whoever the child serves.
 func TestABatchOnASharedChild(t *testing.T) {
-	c := open(t, start(t, fronttest.Options{Isolation: session.Shared}), "2025-03-26")
+	c := open(t, start(t, fronttest.Options{Isolation: fleet.Shared}), "2025-03-26")
 	if all := c.stream("[" + fronttest.Call("1", "echo", "one", 0) + "," + fronttest.Call("2", "echo", "two", 0) + "]").Rest(); len(all) != 2 {
 		t.Errorf("the batch was answered with %+v", all)
 	}

@@ -5,7 +5,9 @@ import (
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/internal/contract"
@@ -13,7 +15,7 @@ import (
 
 // stream answers a POST with the events of its calls, until the last answer.
 // A client that goes away may come back: the calls go on for a while.
-func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struct{}, st *session.Stream, finals int, before ...session.Event) {
+func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struct{}, st *event.Stream, finals int, before ...event.Event) {
 	taken := st.Take()
 	defer st.Leave(taken)
 	st.Want(finals)
@@ -29,14 +31,14 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struc
 }
 
 // tell writes one event; false ends the stream.
-func tell(out *answer.Stream, e session.Told) bool {
+func tell(out *answer.Stream, e event.Told) bool {
 	if e.Silent {
 		return !e.Last
 	}
 	return out.Event(e.ID, e.Event) == nil && !e.Last
 }
 
-func relay(over <-chan struct{}, st *session.Stream, out *answer.Stream, taken <-chan struct{}) {
+func relay(over <-chan struct{}, st *event.Stream, out *answer.Stream, taken <-chan struct{}) {
 	for {
 		e, ok, err := st.Next(taken)
 		switch {
@@ -93,7 +95,7 @@ func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Sessio
 // listen lets the client hear the stream from after the place on. It takes the
 // place of a listener that is there: a client whose connection broke without a
 // word comes back before the bridge can know, and must not be locked out.
-func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Session, st *session.Stream, after int) {
+func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Session, st *event.Stream, after int) {
 	taken, over, leave := take(s, st, identity.From(r.Context()))
 	if st.Lost(after) {
 		leave()
@@ -124,7 +126,7 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 
 // take comes before the headers are sent: what a client causes as soon as it
 // has them finds its listener.
-func take(s *session.Session, st *session.Stream, who *contract.Identity) (taken, over <-chan struct{}, leave func()) {
+func take(s *session.Session, st *event.Stream, who *contract.Identity) (taken, over <-chan struct{}, leave func()) {
 	taken = st.Take()
 	over, gone := s.Under(who)
 	stop := func() {}
@@ -161,9 +163,9 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	who := identity.From(r.Context())
 	over, leave := s.Under(who)
 	defer leave()
-	q := session.NewQueue(f.Server.Limits().Queue)
+	q := event.NewQueue(f.Server.Limits().Queue)
 	finals := 0
-	var calls []*session.Call
+	var calls []*mux.Call
 	for i := range messages {
 		m := &messages[i]
 		if m.Kind != rpc.Request {
@@ -173,7 +175,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		finals++
 		call, err := s.Call(r.Context(), who, m, q)
 		if err != nil {
-			q.Push(session.Answer(session.AsRPC(err).Body(m.ID())))
+			q.Push(event.Answer(mux.AsRPC(err).Body(m.ID())))
 			continue
 		}
 		calls = append(calls, call)
@@ -182,7 +184,14 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	f.stream(w, r, over, s.Streams.Open(q, calls...), finals)
+	f.stream(w, r, over, s.Streams.Open(q, func() { giveUp(calls) }), finals)
+}
+
+// giveUp cancels the calls of a stream to which nobody came back.
+func giveUp(calls []*mux.Call) {
+	for _, call := range calls {
+		call.Cancel("the client is gone")
+	}
 }
 
 func (f *Front) parts(body []byte) ([]rpc.Message, error) {

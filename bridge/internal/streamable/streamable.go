@@ -18,7 +18,10 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 )
@@ -26,7 +29,7 @@ import (
 // Front serves one server.
 type Front struct {
 	Table  *session.Table
-	Server *session.Server
+	Server *fleet.Server
 	Modern http.Handler    // 2026-07-28 and later; may be nil
 	Open   *sync.WaitGroup // streams that outlive their handlers
 }
@@ -66,7 +69,7 @@ func (f *Front) post(w http.ResponseWriter, r *http.Request) {
 	if !f.wants(w, r) {
 		return
 	}
-	body, ok := answer.Body(w, r, f.Server.Limits().Body)
+	body, ok := answer.Body(w, r, f.Table.Limits().Body)
 	if !ok {
 		return
 	}
@@ -192,7 +195,7 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 	who := identity.From(r.Context())
 	over, leave := s.Under(who)
 	defer leave()
-	q := session.NewQueue(f.Server.Limits().Queue)
+	q := event.NewQueue(f.Server.Limits().Queue)
 	call, err := s.Call(r.Context(), who, m, q)
 	if err != nil {
 		if m.Method == "initialize" {
@@ -215,19 +218,19 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 		case <-over:
 			answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session, or the login, has ended"})
 		default: // more than may wait came at once; a 404 would be the session's end to the client
-			answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeInternal, Message: session.ErrSlow.Error()})
+			answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeInternal, Message: event.ErrSlow.Error()})
 		}
 	case e.Silent:
 		answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeBusy, Message: "cancelled by the client"})
 	case e.Final:
 		answer.Event(w, e)
 	default:
-		f.stream(w, r, over, s.Streams.Open(q, call), 1, e)
+		f.stream(w, r, over, s.Streams.Open(q, func() { call.Cancel("the client is gone") }), 1, e)
 	}
 }
 
 // first waits for what comes first.
-func first(ctx context.Context, over <-chan struct{}, q *session.Queue) (session.Event, bool) {
+func first(ctx context.Context, over <-chan struct{}, q *event.Queue) (event.Event, bool) {
 	for {
 		e, ok, err := q.Pop()
 		if ok || err != nil {
@@ -245,7 +248,7 @@ func first(ctx context.Context, over <-chan struct{}, q *session.Queue) (session
 
 // initialize waits for the answer alone; a session whose initialize failed was
 // none.
-func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Session, q *session.Queue, call *session.Call) {
+func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Session, q *event.Queue, call *mux.Call) {
 	ctx, cancel := context.WithTimeout(r.Context(), f.Server.Limits().Start)
 	defer cancel()
 	for {
@@ -255,14 +258,14 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 			if call != nil {
 				call.Cancel("the start took too long")
 			}
-			s.End(session.ErrEnded)
-			answer.Error(w, http.StatusServiceUnavailable, nil, &session.Refusal{Reason: "the server did not answer initialize in time", Retry: 5 * time.Second})
+			s.End(event.ErrEnded)
+			answer.Error(w, http.StatusServiceUnavailable, nil, &mux.Refusal{Reason: "the server did not answer initialize in time", Retry: 5 * time.Second})
 			return
 		case !e.Final:
 			s.Standing.Push(e)
 			continue
 		case e.Failed:
-			s.End(session.ErrEnded)
+			s.End(event.ErrEnded)
 			answer.Event(w, e)
 			return
 		}

@@ -1,10 +1,11 @@
-package session
+package fleet
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
@@ -24,7 +25,7 @@ type whose struct {
 
 type warm struct {
 	ready  chan struct{} // closed when conn and err stand
-	conn   *Conn
+	conn   *mux.Conn
 	err    error
 	sid    string
 	used   time.Time
@@ -35,7 +36,7 @@ func newPool(s *Server) *Pool { return &Pool{server: s, warm: map[whose]*warm{}}
 
 // Lease is a right to a warm child. Release it when the link on it is closed.
 type Lease struct {
-	Conn *Conn
+	Conn *mux.Conn
 	pool *Pool
 	w    *warm
 	once sync.Once
@@ -121,7 +122,7 @@ func (p *Pool) room(user string) error {
 	}
 	key, found := p.idlest(func(k whose) bool { return !full || k.user == user })
 	if !found {
-		return &Refusal{Full: full, Retry: 10 * time.Second, Reason: "every server that may run for this user, or for all, is in use"}
+		return &mux.Refusal{Full: full, Retry: 10 * time.Second, Reason: "every server that may run for this user, or for all, is in use"}
 	}
 	if w := p.warm[key]; w.conn != nil {
 		w.conn.Stop()
@@ -165,7 +166,7 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	}
 	w.conn, w.err = p.server.start(owner, label, true)
 	if w.err == nil {
-		if w.err = w.conn.prepare(context.Background(), modern); w.err != nil {
+		if w.err = p.server.prepare(context.Background(), w.conn, modern); w.err != nil {
 			w.conn.Stop()
 		}
 	}

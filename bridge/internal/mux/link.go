@@ -1,4 +1,4 @@
-package session
+package mux
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -14,7 +15,7 @@ import (
 type Link struct {
 	conn      *Conn
 	caller    *Caller
-	standing  Sink        // what belongs to no call
+	standing  event.Sink  // what belongs to no call
 	listening func() bool // whether somebody reads standing now; nil means yes
 	lost      func()      // called once when the child is gone; may be nil
 
@@ -28,7 +29,7 @@ type Link struct {
 // child and must not block.
 type LinkOptions struct {
 	Caller    *Caller
-	Standing  Sink
+	Standing  event.Sink
 	Listening func() bool
 	Lost      func()
 }
@@ -63,7 +64,7 @@ func (l *Link) Close() {
 			open = append(open, q.childID)
 		}
 	}
-	gone, uris := c.dead != nil || !c.shared, l.uris
+	gone, uris := c.dead != nil || !c.o.Shared, l.uris
 	c.mu.Unlock()
 	var dropped []*Call
 	for _, call := range calls {
@@ -95,23 +96,25 @@ func (c *Conn) tellGone(calls []*Call, open [][]byte, uris map[string]struct{}) 
 // Call sends a request whose events go to sink: progress, requests that it
 // caused, and last a Final one. The error is a *Refusal or an *rpc.Error, and
 // then sink gets nothing.
-func (l *Link) Call(ctx context.Context, m *rpc.Message, sink Sink) (*Call, error) {
-	return l.callAs(ctx, l.caller, m, sink)
+func (l *Link) Call(ctx context.Context, m *rpc.Message, sink event.Sink) (*Call, error) {
+	return l.CallAs(ctx, l.caller, m, sink)
 }
 
-func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sink) (*Call, error) {
-	call := &Call{Method: m.Method, link: l, sink: sink, id: m.ID(), token: m.Token(), life: l.conn.server.limits.CallTime}
+// CallAs is Call for a caller that another request showed; a nil one is the
+// bridge itself, about which no Guard is asked.
+func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink event.Sink) (*Call, error) {
+	call := &Call{Method: m.Method, link: l, sink: sink, id: m.ID(), token: m.Token(), life: l.conn.o.Bounds.CallTime}
 	call.Name = m.Name()
 	if call.Name == "" {
 		call.Name = m.URI()
 	}
 	call.touch(time.Now())
-	if m.Method == "initialize" && call.life > l.conn.server.limits.Start {
-		call.life = l.conn.server.limits.Start
+	if m.Method == "initialize" && call.life > l.conn.o.Bounds.Start {
+		call.life = l.conn.o.Bounds.Start
 		call.touch(time.Now().Add(time.Second)) // a front that waits itself answers first
 	}
 	var also rpc.Edit
-	if g := l.conn.server.Guard; g != nil && who != nil {
+	if g := l.conn.o.Guard; g != nil && who != nil {
 		info := CallInfo{Caller: who, Method: m.Method, Name: call.Name, Message: m}
 		w, err := g.Begin(ctx, &info)
 		if err != nil {
@@ -119,13 +122,13 @@ func (l *Link) callAs(ctx context.Context, who *Caller, m *rpc.Message, sink Sin
 		}
 		call.watch, also = w, info.Edit
 	}
-	if l.conn.shared && subscribes(m.Method) {
+	if l.conn.o.Shared && subscribes(m.Method) {
 		l.conn.subs.Lock()
 		defer l.conn.subs.Unlock()
 	}
 	done, err := l.enter(call, m)
 	if err != nil {
-		l.conn.server.Stats.Refused.Add(1)
+		l.conn.o.Stats.Refused.Add(1)
 		call.undelivered("refused")
 		return nil, err
 	}
@@ -144,9 +147,9 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		return false, c.dead
 	}
 	if _, ok := c.links[l]; !ok {
-		return false, &rpc.Error{Code: rpc.CodeSession, Message: ErrEnded.Error()}
+		return false, &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()}
 	}
-	if len(l.calls) >= c.server.limits.Calls {
+	if len(l.calls) >= c.o.Bounds.Calls {
 		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
 	for _, other := range l.calls {
@@ -154,7 +157,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 			return false, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
 		}
 	}
-	if c.shared {
+	if c.o.Shared {
 		if alone, err := l.subscription(call, m); alone || err != nil {
 			return alone, err
 		}
@@ -167,7 +170,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 // assign chooses the id and the token that the child will see. The lock is
 // held.
 func (c *Conn) assign(call *Call) {
-	if !c.shared && rpc.Plain(call.id) && !c.taken(string(call.id)) {
+	if !c.o.Shared && rpc.Plain(call.id) && !c.taken(string(call.id)) {
 		call.key = string(call.id)
 	} else {
 		call.key = c.freshKey()
@@ -181,7 +184,7 @@ func (c *Conn) assign(call *Call) {
 	}
 	_, taken := c.tokens[string(call.token)]
 	switch {
-	case c.shared:
+	case c.o.Shared:
 		call.tokenKey = call.key
 	case rpc.Plain(call.token) && !taken:
 		call.tokenKey = string(call.token)
@@ -213,7 +216,7 @@ func (l *Link) Notify(m *rpc.Message) error {
 	if m.Method == "notifications/cancelled" {
 		return l.cancel(m)
 	}
-	if l.conn.shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
+	if l.conn.o.Shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
 		return nil // the bridge initialised this child, for more than one client
 	}
 	return l.conn.write(m.Line)
@@ -246,7 +249,7 @@ func (l *Link) Respond(m *rpc.Message) error {
 	q, ok := c.asked[key]
 	if !ok || q.link != l {
 		c.mu.Unlock()
-		c.server.dropped()
+		c.o.Stats.Dropped.Add(1)
 		return nil
 	}
 	delete(c.asked, key)
@@ -254,14 +257,15 @@ func (l *Link) Respond(m *rpc.Message) error {
 	return c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
 }
 
-func (l *Link) busy() bool {
+// Busy reports whether a call is in flight.
+func (l *Link) Busy() bool {
 	l.conn.mu.Lock()
 	defer l.conn.mu.Unlock()
 	return len(l.calls) > 0
 }
 
-// leave is Close for a link of the bridge's own on a child that others keep.
-func (l *Link) leave() {
+// Leave is Close for a link of the bridge's own on a child that others keep.
+func (l *Link) Leave() {
 	l.conn.mu.Lock()
 	defer l.conn.mu.Unlock()
 	delete(l.conn.links, l)

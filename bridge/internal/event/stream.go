@@ -1,4 +1,4 @@
-package session
+package event
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ type Stream struct {
 	Queue *Queue
 	id    string
 	all   *Streams
-	calls []*Call
+	gone  func() // called when nobody came back; may be nil
 	// under all.mu
 	seq     int
 	finals  int           // answers still to come
@@ -41,13 +41,15 @@ type Stream struct {
 
 const resumeGrace = 30 * time.Second // a stream that nobody reads is given up after so long
 
-func newStreams(max int) *Streams { return &Streams{byID: map[string]*Stream{}, max: max} }
+// NewStreams keeps at most max bytes for those who come back.
+func NewStreams(max int) *Streams { return &Streams{byID: map[string]*Stream{}, max: max} }
 
-// Open makes a stream; calls are cancelled when nobody comes back to it.
-func (s *Streams) Open(q *Queue, calls ...*Call) *Stream {
+// Open makes a stream. onGone is called once when nobody comes back to it; it
+// may be nil.
+func (s *Streams) Open(q *Queue, onGone func()) *Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := &Stream{Queue: q, id: strconv.Itoa(s.next), all: s, calls: calls}
+	st := &Stream{Queue: q, id: strconv.Itoa(s.next), all: s, gone: onGone}
 	s.next++
 	s.byID[st.id] = st
 	return st
@@ -102,10 +104,8 @@ func (st *Stream) giveUp() {
 		delete(st.all.byID, st.id)
 	}
 	st.all.mu.Unlock()
-	if over {
-		for _, call := range st.calls {
-			call.Cancel("the client is gone")
-		}
+	if over && st.gone != nil {
+		st.gone()
 	}
 }
 
@@ -208,8 +208,8 @@ func (st *Stream) Lost(seq int) bool {
 	return true
 }
 
-// close stops the timers of streams that nobody reads.
-func (s *Streams) close() {
+// Close stops the timers of streams that nobody reads.
+func (s *Streams) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.byID {

@@ -1,8 +1,7 @@
-package session
+package fleet
 
 import (
 	"context"
-	"errors"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/child"
-	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
@@ -35,48 +34,43 @@ type ServerConfig struct {
 	Limits    Limits
 	Child     child.Options // Stderr and MaxLine are set by the Server
 	Starter   *child.Starter
-	Guard     Guard          // may be nil
-	Adapt     func() Adapter // for the child of a session; nil means none
-	Warm      int            // children started ahead for sessions; not where a child learns its user
+	Guard     mux.Guard          // may be nil
+	Adapt     func() mux.Adapter // for the child of a session; nil means none
+	Warm      int                // children started ahead for sessions; not where a child learns its user
 	Log       zerolog.Logger
-
-	SessionEnded func(era string, took time.Duration) // told of each session that ended; may be nil
 }
 
 // Server starts the children of one configuration.
 type Server struct {
 	Name      string
 	Isolation Isolation
-	Guard     Guard
 
 	cfg     ServerConfig
 	limits  Limits
-	breaker breaker
+	breaker Breaker
 	pool    *Pool
 	Stats   Stats
 
 	mu     sync.Mutex
-	conns  map[*Conn]struct{}
-	spare  chan *Conn // started ahead
+	conns  map[*mux.Conn]struct{}
+	spare  chan *mux.Conn // started ahead
 	closed bool
 	alive  sync.WaitGroup
 }
 
 // Stats count what happened, for metrics.
 type Stats struct {
+	mux.Stats
 	Started   atomic.Int64 // children
 	Ended     atomic.Int64
 	Failed    atomic.Int64 // starts, and children that ended before a word
 	Restarted atomic.Int64 // in place of one that a session lost
-	Refused   atomic.Int64 // calls, by a bound or because no child can be started
-	Garbage   atomic.Int64 // lines that were no message
-	Dropped   atomic.Int64 // messages that belonged to nobody
 }
 
 // NewServer starts nothing yet.
 func NewServer(cfg ServerConfig) *Server {
 	cfg.Child.MaxLine = cfg.Limits.Line
-	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, Guard: cfg.Guard, cfg: cfg, limits: cfg.Limits, conns: map[*Conn]struct{}{}, spare: make(chan *Conn, cfg.Warm)}
+	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits, conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm)}
 	s.pool = newPool(s)
 	return s
 }
@@ -99,15 +93,15 @@ func (s *Server) Health() error {
 			return err
 		}
 	}
-	if r := s.breaker.refusal(time.Now()); r != nil {
+	if r := s.breaker.Refusal(time.Now()); r != nil {
 		return r
 	}
 	return nil
 }
 
 // start runs a child. label marks its lines in the log.
-func (s *Server) start(owner *contract.Identity, label string, shared bool) (*Conn, error) {
-	if r := s.breaker.refusal(time.Now()); r != nil {
+func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
+	if r := s.breaker.Refusal(time.Now()); r != nil {
 		return nil, r
 	}
 	log := s.cfg.Log.With().Str("server", s.Name).Str("session", label).Logger()
@@ -117,7 +111,7 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*Co
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, &Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
+		return nil, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
 	}
 	proc, err := s.cfg.Starter.Start(spec, opts)
 	if err != nil {
@@ -125,7 +119,14 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*Co
 		s.failed(err.Error())
 		return nil, s.breaker.down(time.Now())
 	}
-	c := newConn(s, proc, shared, owner == nil, log)
+	o := mux.Options{
+		Shared: shared, Secret: owner == nil, Guard: s.cfg.Guard, Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
+		Spoke: s.breaker.Good, Failed: s.failed, Gone: s.gone,
+	}
+	if !shared && s.cfg.Adapt != nil {
+		o.Adapter = s.cfg.Adapt()
+	}
+	c := mux.New(proc, o)
 	s.Stats.Started.Add(1)
 	s.conns[c] = struct{}{}
 	s.alive.Add(1)
@@ -144,7 +145,7 @@ func identityEnv(id *contract.Identity) []string {
 	}
 }
 
-func (s *Server) gone(c *Conn) {
+func (s *Server) gone(c *mux.Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
@@ -152,25 +153,37 @@ func (s *Server) gone(c *Conn) {
 	s.alive.Done()
 }
 
-func (s *Server) spoke()   { s.breaker.good() }
-func (s *Server) garbage() { s.Stats.Garbage.Add(1) }
-func (s *Server) dropped() { s.Stats.Dropped.Add(1) }
 func (s *Server) failed(why string) {
 	s.Stats.Failed.Add(1)
-	s.breaker.bad(time.Now(), why)
+	s.breaker.Bad(time.Now(), why)
 }
 
-func (s *Server) sweep(now time.Time) {
+// Sweep ends what is over: calls, and children that nobody uses.
+func (s *Server) Sweep(now time.Time) {
+	for _, c := range s.all() {
+		c.Sweep(now)
+	}
+	s.pool.sweep(now)
+}
+
+// Busy reports whether a call is in flight on any child.
+func (s *Server) Busy() bool {
+	for _, c := range s.all() {
+		if c.Busy() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) all() []*mux.Conn {
 	s.mu.Lock()
-	conns := make([]*Conn, 0, len(s.conns))
+	defer s.mu.Unlock()
+	conns := make([]*mux.Conn, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)
 	}
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.sweep(now)
-	}
-	s.pool.sweep(now)
+	return conns
 }
 
 // Close stops every child and waits for the last, or for ctx.
@@ -200,19 +213,6 @@ func (s *Server) killAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.proc.Kill()
+		c.Kill()
 	}
-}
-
-// AsRPC turns an error of this package into the error of a response.
-func AsRPC(err error) *rpc.Error {
-	var e *rpc.Error
-	if errors.As(err, &e) {
-		return e
-	}
-	var r *Refusal
-	if errors.As(err, &r) {
-		return r.RPC()
-	}
-	return &rpc.Error{Code: rpc.CodeInternal, Message: err.Error()}
 }

@@ -1,19 +1,17 @@
-package session
+package mux
 
 import (
 	"bytes"
 	"testing"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
-// bare is a Conn without a process: enough for ids and tokens.
-func bare(shared bool) *Conn {
-	return &Conn{
-		server: &Server{limits: DefaultLimits()}, shared: shared, calls: map[string]*Call{}, tokens: map[string]*Call{},
-		stale: map[string]time.Time{}, late: map[owner]time.Time{}, asked: map[string]question{}, links: map[*Link]struct{}{},
-	}
+// alone is a Conn without a process: enough for ids and tokens.
+func alone(shared bool) *Conn {
+	return bare(Options{Shared: shared, Bounds: DefaultBounds(), Stats: &Stats{}})
 }
 
 // FuzzRewriting: two clients use the same id and the same token; the child sees
@@ -28,14 +26,14 @@ func FuzzRewriting(f *testing.F) {
 		if _, err := rpc.ParseClient(bytes.Clone(line)); err != nil {
 			return
 		}
-		c := bare(shared)
+		c := alone(shared)
 		keys := map[string]bool{}
 		for range 2 {
 			m, _ := rpc.ParseClient(bytes.Clone(line))
 			if string(m.Token()) == "" {
 				return
 			}
-			q := NewQueue(1 << 20)
+			q := event.NewQueue(1 << 20)
 			l := &Link{conn: c, standing: q}
 			c.links[l] = struct{}{}
 			call := &Call{Method: m.Method, link: l, sink: q, id: m.ID(), token: m.Token(), life: time.Minute}
@@ -54,7 +52,7 @@ func FuzzRewriting(f *testing.F) {
 	})
 }
 
-func answersAsAsked(t *testing.T, c *Conn, q *Queue, call *Call, id, token []byte) {
+func answersAsAsked(t *testing.T, c *Conn, q *event.Queue, call *Call, id, token []byte) {
 	for _, line := range []string{
 		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + call.tokenKey + `,"progress":1}}`,
 		`{"jsonrpc":"2.0","id":` + call.key + `,"result":{"id":"not this"}}`,

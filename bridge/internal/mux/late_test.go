@@ -1,10 +1,11 @@
-package session
+package mux
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -13,7 +14,7 @@ type late struct {
 	*Conn
 	t    *testing.T
 	heir *Link // has a call open, and must not hear what the other's call asks
-	q    *Queue
+	q    *event.Queue
 	over *Link
 }
 
@@ -21,7 +22,7 @@ type late struct {
 func inLate(t *testing.T, f func(*late)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := bare(true)
+		c := alone(true)
 		heir, q := busyLink(c, "1")
 		over, _ := busyLink(c, "2")
 		f(&late{c, t, heir, q, over})
@@ -72,7 +73,7 @@ func TestALateAnswerDoesNotShortenTheWait(t *testing.T) {
 	inLate(t, func(l *late) {
 		l.give()
 		l.answer()
-		call := &Call{Method: "tools/call", link: l.over, sink: NewQueue(1), id: []byte("3"), key: "3", life: time.Minute}
+		call := &Call{Method: "tools/call", link: l.over, sink: event.NewQueue(1), id: []byte("3"), key: "3", life: time.Minute}
 		l.calls["3"], l.over.calls = call, append(l.over.calls, call)
 		routeLine(l.t, l.Conn, `{"jsonrpc":"2.0","id":3,"result":{}}`)
 		l.refusedFor(30 * time.Second)

@@ -1,9 +1,10 @@
-package session
+package mux
 
 import (
 	"strings"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -48,7 +49,7 @@ func mayCause(method string) bool {
 
 // routeRequest passes a request of the child to the client that caused it.
 func (c *Conn) routeRequest(m *rpc.Message) {
-	if c.shared && m.Method == "ping" {
+	if c.o.Shared && m.Method == "ping" {
 		go func(id []byte) { _ = c.write(rpc.ResultBody(id, []byte("{}"))) }(m.ID())
 		return
 	}
@@ -56,15 +57,15 @@ func (c *Conn) routeRequest(m *rpc.Message) {
 	link, sink := c.cause(true)
 	if link == nil {
 		c.mu.Unlock()
-		c.server.dropped()
+		c.o.Stats.Dropped.Add(1)
 		c.refuse(m.ID(), "no single client caused this request")
 		return
 	}
-	e := Event{Kind: rpc.Request, Method: m.Method, line: m.Line}
+	e := event.Event{Kind: rpc.Request, Method: m.Method, Line: m.Line}
 	key := string(m.ID())
 	if _, taken := c.asked[key]; taken || !rpc.Plain(m.ID()) {
 		key = c.freshKey()
-		e.edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
+		e.Edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
 	}
 	c.asked[key] = question{link, m.ID()}
 	c.mu.Unlock()
@@ -92,10 +93,10 @@ func (c *Conn) refuse(id []byte, why string) {
 // nobody while it may still be about another's call that is over. A request goes with
 // the newest call, where one is open; the rest to the standing stream while
 // somebody reads it. The lock is held.
-func (c *Conn) cause(request bool) (*Link, Sink) {
+func (c *Conn) cause(request bool) (*Link, event.Sink) {
 	var one *Link
 	for l := range c.links {
-		if c.shared && len(l.calls) == 0 {
+		if c.o.Shared && len(l.calls) == 0 {
 			continue
 		}
 		if one != nil {
@@ -107,14 +108,14 @@ func (c *Conn) cause(request bool) (*Link, Sink) {
 		return nil, nil
 	}
 	open := one.listening == nil || one.listening()
-	if n := len(one.calls); n > 0 && (request || c.shared || !open) {
+	if n := len(one.calls); n > 0 && (request || c.o.Shared || !open) {
 		return one, one.calls[n-1].sink
 	}
 	return one, one.standing
 }
 
 func (c *Conn) routeNotification(m *rpc.Message) {
-	e := Event{Kind: rpc.Notification, Method: m.Method, line: m.Line}
+	e := event.Event{Kind: rpc.Notification, Method: m.Method, Line: m.Line}
 	switch {
 	case m.Method == "notifications/progress" && len(m.Token()) > 0:
 		c.routeProgress(m, e)
@@ -122,9 +123,9 @@ func (c *Conn) routeNotification(m *rpc.Message) {
 		c.routeCancelled(m, e)
 	case m.Subscription() != nil:
 		c.routeSubscribed(m, e)
-	case c.shared && m.Method == "notifications/resources/updated":
+	case c.o.Shared && m.Method == "notifications/resources/updated":
 		c.broadcast(e, func(l *Link) bool { return l.subscribed(m.URI()) })
-	case c.shared && strings.HasSuffix(m.Method, "/list_changed"):
+	case c.o.Shared && strings.HasSuffix(m.Method, "/list_changed"):
 		c.broadcast(e, func(*Link) bool { return true })
 	default:
 		c.routeCaused(e)
@@ -133,31 +134,31 @@ func (c *Conn) routeNotification(m *rpc.Message) {
 
 // routeSubscribed gives a notification to the subscriptions/listen call that it
 // names (2026-07-28). The name is the id that the child knows.
-func (c *Conn) routeSubscribed(m *rpc.Message, e Event) {
+func (c *Conn) routeSubscribed(m *rpc.Message, e event.Event) {
 	c.mu.Lock()
 	call := c.calls[string(m.Subscription())]
 	c.mu.Unlock()
 	if call == nil || !call.sink.Push(e) {
-		c.server.dropped()
+		c.o.Stats.Dropped.Add(1)
 	}
 }
 
-func (c *Conn) routeCaused(e Event) {
+func (c *Conn) routeCaused(e event.Event) {
 	c.mu.Lock()
 	_, sink := c.cause(false)
 	c.mu.Unlock()
 	if sink == nil || !sink.Push(e) {
-		c.server.dropped()
+		c.o.Stats.Dropped.Add(1)
 	}
 }
 
-func (c *Conn) routeProgress(m *rpc.Message, e Event) {
+func (c *Conn) routeProgress(m *rpc.Message, e event.Event) {
 	c.mu.Lock()
 	call := c.tokens[string(m.Token())]
 	c.mu.Unlock()
 	if call == nil {
-		if c.shared {
-			c.server.dropped()
+		if c.o.Shared {
+			c.o.Stats.Dropped.Add(1)
 			return
 		}
 		c.routeCaused(e)
@@ -165,16 +166,16 @@ func (c *Conn) routeProgress(m *rpc.Message, e Event) {
 	}
 	call.touch(time.Now())
 	if call.tokenKey != string(call.token) {
-		e.edit = rpc.Edit{At: m.TokenSpan(), With: call.token}
+		e.Edit = rpc.Edit{At: m.TokenSpan(), With: call.token}
 	}
 	call.sink.Push(e)
 }
 
 // routeCancelled tells the client that was asked that the child wants no
 // answer any more.
-func (c *Conn) routeCancelled(m *rpc.Message, e Event) {
+func (c *Conn) routeCancelled(m *rpc.Message, e event.Event) {
 	c.mu.Lock()
-	var to Sink
+	var to event.Sink
 	for key, q := range c.asked {
 		if string(q.childID) == string(m.Cancels()) {
 			delete(c.asked, key)
@@ -183,20 +184,20 @@ func (c *Conn) routeCancelled(m *rpc.Message, e Event) {
 				to = q.link.calls[n-1].sink
 			}
 			if key != string(q.childID) {
-				e.edit = rpc.Edit{At: m.CancelSpan(), With: []byte(key)}
+				e.Edit = rpc.Edit{At: m.CancelSpan(), With: []byte(key)}
 			}
 			break
 		}
 	}
 	c.mu.Unlock()
 	if to == nil || !to.Push(e) {
-		c.server.dropped()
+		c.o.Stats.Dropped.Add(1)
 	}
 }
 
-func (c *Conn) broadcast(e Event, to func(*Link) bool) {
+func (c *Conn) broadcast(e event.Event, to func(*Link) bool) {
 	c.mu.Lock()
-	var sinks []Sink
+	var sinks []event.Sink
 	for l := range c.links {
 		if to(l) {
 			sinks = append(sinks, l.standing)

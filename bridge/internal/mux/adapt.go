@@ -1,4 +1,4 @@
-package session
+package mux
 
 import "gatehouse/bridge/internal/rpc"
 
@@ -12,12 +12,12 @@ type Adapter interface {
 }
 
 // adapted reports whether lines go through the adapter.
-func (c *Conn) adapted() bool { return c.adapter != nil && !c.adapter.Passes() }
+func (c *Conn) adapted() bool { return c.o.Adapter != nil && !c.o.Adapter.Passes() }
 
 // writeAdapted sends a client's line through the adapter. What goes up at once
 // is routed as if the child had said it.
 func (c *Conn) writeAdapted(line []byte, edits ...rpc.Edit) error {
-	down, up := c.adapter.FromClient(rpc.AppendEdited(nil, line, edits...))
+	down, up := c.o.Adapter.FromClient(rpc.AppendEdited(nil, line, edits...))
 	for _, l := range down {
 		if err := c.writeRaw(l); err != nil {
 			return err
@@ -32,7 +32,7 @@ func (c *Conn) writeAdapted(line []byte, edits ...rpc.Edit) error {
 // hearAdapted takes a line of the child through the adapter. What goes down is
 // written by another goroutine: the reader never writes (see refuse).
 func (c *Conn) hearAdapted(line []byte) {
-	down, up := c.adapter.FromChild(line)
+	down, up := c.o.Adapter.FromChild(line)
 	if len(down) > 0 {
 		go func() {
 			for _, l := range down {

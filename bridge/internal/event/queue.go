@@ -1,11 +1,8 @@
-package session
+package event
 
 import (
 	"errors"
-	"io"
 	"sync"
-
-	"gatehouse/bridge/internal/rpc"
 )
 
 // Errors by which a queue ends.
@@ -13,79 +10,6 @@ var (
 	ErrSlow  = errors.New("the reader is too slow: more bytes wait for it than its bound allows")
 	ErrEnded = errors.New("the session has ended")
 )
-
-// Event is one message for a client.
-type Event struct {
-	Kind   rpc.Kind
-	Method string // of a request or notification
-	Failed bool   // a response with an error
-	Final  bool   // the response to the call whose sink it came to
-	Silent bool   // the call was cancelled by its client, who wants no answer
-	line   []byte
-	edit   rpc.Edit // an id or token given back byte for byte
-	result rpc.Span // in line, of a response as the child sent it
-}
-
-// Message makes an event of a line that the bridge wrote itself.
-func Message(kind rpc.Kind, line []byte) Event { return Event{Kind: kind, line: line} }
-
-// Answer is a Message that is the final response to a call.
-func Answer(line []byte) Event {
-	return Event{Kind: rpc.Response, Failed: true, Final: true, line: line}
-}
-
-// Result is the raw result or error of a response, nil where there is none.
-func (e Event) Result() []byte {
-	if !e.result.None() {
-		return e.line[e.result.Start:e.result.End]
-	}
-	m, err := rpc.Parse(e.line)
-	if err != nil {
-		return nil
-	}
-	return m.Result()
-}
-
-// Size is the length of the message in bytes, edits left aside.
-func (e Event) Size() int { return len(e.line) + len(e.edit.With) }
-
-// Bytes is the message. It must not be changed.
-func (e Event) Bytes() []byte {
-	if e.edit.At.None() {
-		return e.line
-	}
-	return rpc.AppendEdited(make([]byte, 0, e.Size()), e.line, e.edit)
-}
-
-// Len is the exact length of the message.
-func (e Event) Len() int {
-	if e.edit.At.None() {
-		return len(e.line)
-	}
-	return len(e.line) - (e.edit.At.End - e.edit.At.Start) + len(e.edit.With)
-}
-
-// WriteTo writes the message without joining its parts.
-func (e Event) WriteTo(w io.Writer) (int64, error) {
-	if e.edit.At.None() {
-		n, err := w.Write(e.line)
-		return int64(n), err
-	}
-	var total int64
-	for _, part := range [...][]byte{e.line[:e.edit.At.Start], e.edit.With, e.line[e.edit.At.End:]} {
-		n, err := w.Write(part)
-		total += int64(n)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// Sink takes events. Push never blocks; false says that nobody reads any more.
-type Sink interface {
-	Push(Event) bool
-}
 
 // Queue is a Sink with one reader: it waits on Wake, then takes with Pop until
 // there is nothing.

@@ -1,4 +1,4 @@
-package session
+package mux
 
 import (
 	"encoding/json"
@@ -11,21 +11,45 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/rpc"
 )
 
+// Process is the child that a Conn speaks with. One goroutine calls Next; the
+// rest is safe for concurrent use. Exit may be called after Done, Close after
+// the last Next.
+type Process interface {
+	Next() ([]byte, error)
+	Write(line []byte, edits ...rpc.Edit) error
+	Stop()
+	Kill()
+	Done() <-chan struct{}
+	Exit() (status, stderr string)
+	Close()
+}
+
+// Options say what a Conn is to do, and whom it tells. The functions run on the
+// goroutine that reads the child and must not block.
+type Options struct {
+	Shared  bool // many links: ids and tokens are rewritten
+	Secret  bool // many users: stderr is told to none of them
+	Adapter Adapter
+	Guard   Guard // may be nil
+	Bounds  Bounds
+	Stats   *Stats
+	Log     zerolog.Logger
+
+	Spoke  func()           // the child said its first word
+	Failed func(why string) // it ended before that, and by itself
+	Gone   func(*Conn)      // it is gone, and every call on it was answered
+}
+
 // Conn is one child and the table of who asked what of it.
 type Conn struct {
-	proc   *child.Process
-	server *Server
-	shared bool // many links: ids and tokens are rewritten
-	secret bool // many users: stderr is told to none of them
-	log    zerolog.Logger
-	ready  Ready // set once, before the Conn is shared
-	done   chan struct{}
+	proc  Process
+	o     Options
+	ready Ready // set once, before the Conn is shared
+	done  chan struct{}
 
-	adapter Adapter // nil on a child that the bridge made ready itself
 	spoke   atomic.Bool
 	stopped atomic.Bool // by the bridge
 
@@ -55,21 +79,31 @@ type Ready struct {
 	Result []byte // raw: of initialize, or of server/discover where Modern
 }
 
-func newConn(s *Server, proc *child.Process, shared, secret bool, log zerolog.Logger) *Conn {
-	c := &Conn{
-		proc: proc, server: s, shared: shared, secret: secret, log: log, done: make(chan struct{}),
-		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[owner]time.Time{},
-		asked: map[string]question{}, links: map[*Link]struct{}{},
-	}
-	if !shared && s.cfg.Adapt != nil {
-		c.adapter = s.cfg.Adapt()
-	}
+// New speaks with the child until it is gone. An Adapter is for a child of one
+// client, which initialises it; the bridge made ready any other itself.
+func New(proc Process, o Options) *Conn {
+	c := bare(o)
+	c.proc = proc
 	go c.read()
 	return c
 }
 
+func bare(o Options) *Conn {
+	return &Conn{
+		o: o, done: make(chan struct{}),
+		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[owner]time.Time{},
+		asked: map[string]question{}, links: map[*Link]struct{}{},
+	}
+}
+
 // Ready is what was learned of the child; zero where a client initialised it.
 func (c *Conn) Ready() Ready { return c.ready }
+
+// SetReady notes what was learned of the child, before anybody else has it.
+func (c *Conn) SetReady(r Ready) { c.ready = r }
+
+// Shared tells whether the child may have many clients.
+func (c *Conn) Shared() bool { return c.o.Shared }
 
 // Done is closed when the child is gone and every call on it was answered.
 func (c *Conn) Done() <-chan struct{} { return c.done }
@@ -80,12 +114,18 @@ func (c *Conn) Stop() {
 	c.proc.Stop()
 }
 
+// Kill ends the child at once.
+func (c *Conn) Kill() { c.proc.Kill() }
+
+// Tell sends the child a line of the bridge's own.
+func (c *Conn) Tell(line []byte) error { return c.write(line) }
+
 // early tells whether the child was stopped before its time to say a first word
 // was over: its client left, which is no fault of the server.
 func (c *Conn) early() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stopped.Load() && (c.called.IsZero() || time.Since(c.called) < c.server.limits.Start)
+	return c.stopped.Load() && (c.called.IsZero() || time.Since(c.called) < c.o.Bounds.Start)
 }
 
 // Dead tells why no call can be made any more, or nil.
@@ -133,7 +173,7 @@ func (c *Conn) take(line []byte) {
 		return
 	}
 	if !c.spoke.Swap(true) {
-		c.server.spoke()
+		c.o.Spoke()
 	}
 	c.route(&m)
 }
@@ -141,10 +181,10 @@ func (c *Conn) take(line []byte) {
 // hearOdd takes a batch apart; anything else on standard output is no message
 // and is never passed on.
 func (c *Conn) hearOdd(line []byte) {
-	parts, batch, err := rpc.Split(line, c.server.limits.Batch)
+	parts, batch, err := rpc.Split(line, c.o.Bounds.Batch)
 	if err != nil || !batch {
-		c.server.garbage()
-		c.log.Warn().Int("bytes", len(line)).Msg("the server wrote a line that is no JSON-RPC message")
+		c.o.Stats.Garbage.Add(1)
+		c.o.Log.Warn().Int("bytes", len(line)).Msg("the server wrote a line that is no JSON-RPC message")
 		return
 	}
 	for _, part := range parts {
@@ -175,15 +215,15 @@ func (c *Conn) ended(cause error) {
 		call.fail("died", dead)
 	}
 	if !c.spoke.Load() && !early {
-		c.server.failed(dead.Message)
+		c.o.Failed(dead.Message)
 	}
-	c.server.gone(c)
+	c.o.Gone(c)
 	for l := range links {
 		if l.lost != nil {
 			l.lost()
 		}
 	}
-	c.log.Info().Str("exit", dead.Message).Msg("server ended")
+	c.o.Log.Info().Str("exit", dead.Message).Msg("server ended")
 	close(c.done)
 }
 
@@ -191,10 +231,10 @@ func (c *Conn) epitaph(cause error) *rpc.Error {
 	status, stderr := c.proc.Exit()
 	reason := "the server ended: " + status
 	if cause == rpc.ErrLineTooLong { //nolint:errorlint // Lines returns this very value
-		reason = fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.server.limits.Line)
+		reason = fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.o.Bounds.Line)
 	}
 	e := &rpc.Error{Code: rpc.CodeInternal, Message: reason}
-	if stderr != "" && !c.secret {
+	if stderr != "" && !c.o.Secret {
 		e.Data, _ = json.Marshal(map[string]string{"stderr": stderr})
 	}
 	return e
@@ -212,7 +252,7 @@ func (c *Conn) write(line []byte, edits ...rpc.Edit) error {
 func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) error {
 	err := c.proc.Write(line, edits...)
 	if err != nil {
-		c.log.Warn().Err(err).Msg("cannot write to the server")
+		c.o.Log.Warn().Err(err).Msg("cannot write to the server")
 		c.proc.Kill()
 	}
 	return err
@@ -223,7 +263,7 @@ func (c *Conn) freshKey() string {
 	for {
 		c.next++
 		key := strconv.FormatUint(c.next, 10)
-		if !c.shared {
+		if !c.o.Shared {
 			key = `"gh-` + key + `"`
 		}
 		if !c.taken(key) {
@@ -273,7 +313,7 @@ const (
 // mayAskUntil keeps the later of two times. A call of the bridge's own has no
 // caller, and nothing is asked because of it. The lock is held.
 func (c *Conn) mayAskUntil(l *Link, t time.Time) {
-	if who := l.owner(); c.shared && l.caller != nil && t.After(c.late[who]) {
+	if who := l.owner(); c.o.Shared && l.caller != nil && t.After(c.late[who]) {
 		c.late[who] = t
 	}
 }
@@ -328,8 +368,8 @@ func (c *Conn) tellCancelled(call *Call, reason string) {
 	_ = c.write([]byte(line))
 }
 
-// sweep answers the calls whose time is over.
-func (c *Conn) sweep(now time.Time) {
+// Sweep answers the calls whose time is over.
+func (c *Conn) Sweep(now time.Time) {
 	c.mu.Lock()
 	var late []*Call
 	for _, call := range c.calls {

@@ -1,26 +1,30 @@
-package session
+package fleet_test
 
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/fronttest"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
+func TestMain(m *testing.M) { fronttest.Main(m) }
+
 // TestAUserWhoSignsInAgainAndAgainIsBounded: each login has a warm child.
 func TestAUserWhoSignsInAgainAndAgainIsBounded(t *testing.T) {
-	starter, limits := child.NewStarter(), DefaultLimits()
+	starter, limits := child.NewStarter(), fleet.DefaultLimits()
 	limits.Sessions, limits.SessionsPerUser = 2, 1
-	server := NewServer(ServerConfig{
-		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+t.TempDir(), "GORACE=atexit_sleep_ms=0")}, Starter: starter,
+	server := fleet.NewServer(fleet.ServerConfig{
+		Spec: fronttest.Spec(fronttest.Plain), Starter: starter,
 		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
-		Isolation: PerUser, Limits: limits, Log: zerolog.Nop(),
+		Isolation: fleet.PerUser, Limits: limits, Log: zerolog.Nop(),
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -28,14 +32,14 @@ func TestAUserWhoSignsInAgainAndAgainIsBounded(t *testing.T) {
 		_ = server.Close(ctx)
 		starter.Close()
 	})
-	acquire := func(user, login string) (*Lease, error) {
+	acquire := func(user, login string) (*fleet.Lease, error) {
 		return server.Pool().Acquire(t.Context(), &contract.Identity{Subject: user, SessionID: login})
 	}
 	first, err := acquire("alice", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var full *Refusal
+	var full *mux.Refusal
 	if _, err := acquire("alice", "2"); !errors.As(err, &full) || !full.Full {
 		t.Errorf("a second child in use: %v", err)
 	}

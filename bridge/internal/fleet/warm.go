@@ -1,6 +1,9 @@
-package session
+package fleet
 
-import "gatehouse/internal/contract"
+import (
+	"gatehouse/bridge/internal/mux"
+	"gatehouse/internal/contract"
+)
 
 // Children started ahead: the time to open a session is then that of its
 // initialize alone. Such a child was started for nobody, so a server whose
@@ -25,15 +28,15 @@ func (s *Server) warmOne() {
 	}
 }
 
-// forSession returns a child of the session's own: one started ahead where
+// ForSession returns a child of the session's own: one started ahead where
 // there is one that lives, whose place is then filled again.
-func (s *Server) forSession(owner *contract.Identity, label string) (*Conn, error) {
+func (s *Server) ForSession(owner *contract.Identity, label string) (*mux.Conn, error) {
 	for {
 		select {
 		case c := <-s.spare:
 			go s.warmOne()
 			if c.Dead() == nil {
-				s.cfg.Log.Debug().Str("session", label).Int("pid", c.proc.PID()).Msg("the session takes a warm child")
+				s.cfg.Log.Debug().Str("session", label).Msg("the session takes a warm child")
 				return c, nil
 			}
 		default:

@@ -1,4 +1,4 @@
-package session
+package event
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 func event(text string) Event { return Message(rpc.Notification, []byte(text)) }
 
 func TestStreamOfRefusedCallsEnds(t *testing.T) {
-	st := newStreams(1 << 10).Open(NewQueue(1 << 10)) // a batch of which every call was refused
+	st := NewStreams(1<<10).Open(NewQueue(1<<10), nil) // a batch of which every call was refused
 	st.Want(2)
 	refused := Answer([]byte("no"))
 	if st.Told(refused).Last {
@@ -21,15 +21,15 @@ func TestStreamOfRefusedCallsEnds(t *testing.T) {
 }
 
 func TestStandingStreamNeverEnds(t *testing.T) {
-	st := newStreams(1 << 10).Open(NewQueue(1 << 10))
+	st := NewStreams(1<<10).Open(NewQueue(1<<10), nil)
 	if st.Told(Answer([]byte("a"))).Last || st.Over() {
 		t.Error("a standing stream ended with an answer")
 	}
 }
 
 func TestStreamReplaysWhatWasMissedWithinItsBound(t *testing.T) {
-	all := newStreams(10)
-	a, b := all.Open(NewQueue(100)), all.Open(NewQueue(100))
+	all := NewStreams(10)
+	a, b := all.Open(NewQueue(100), nil), all.Open(NewQueue(100), nil)
 	first := a.Told(event("aaaa")).ID
 	b.Told(event("bbbb"))
 	a.Told(event("AAAA")) // 12 bytes: the oldest goes
@@ -47,7 +47,7 @@ func TestStreamReplaysWhatWasMissedWithinItsBound(t *testing.T) {
 }
 
 func TestStreamHasOneReaderAndTheLastWins(t *testing.T) {
-	st := newStreams(10).Open(NewQueue(10))
+	st := NewStreams(10).Open(NewQueue(10), nil)
 	first := st.Take()
 	second := st.Take()
 	select {
@@ -75,7 +75,7 @@ func TestStreamHasOneReaderAndTheLastWins(t *testing.T) {
 func TestNothingIsLostBetweenTwoReaders(t *testing.T) {
 	const events = 40
 	for range 2000 {
-		st := newStreams(1 << 20).Open(NewQueue(1 << 20))
+		st := NewStreams(1<<20).Open(NewQueue(1<<20), nil)
 		st.Want(1)
 		for range events - 1 {
 			st.Queue.Push(event("x"))
@@ -128,16 +128,18 @@ func TestQueueEndsAtItsBound(t *testing.T) {
 	}
 }
 
-func TestIDRoundTrip(t *testing.T) {
-	for _, node := range []string{"", "node-1"} {
-		id := NewID(node)
-		if got, ok := ParseID(id.String()); !ok || got != id {
-			t.Errorf("ParseID(%q) = %v, %v", id.String(), got, ok)
-		}
+func TestSlowReaderIsToldOnce(t *testing.T) {
+	q := NewQueue(4)
+	told := 0
+	q.OnSlow(func() { told++ })
+	for range 5 {
+		q.Push(Message(rpc.Notification, []byte("four")))
 	}
-	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!", "." + NewID("").String(), "a.b." + NewID("").String(), NewID("").Label() + ".short"} {
-		if _, ok := ParseID(bad); ok {
-			t.Errorf("%q passed", bad)
-		}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	q.OnSlow(func() { told++ }) // one who comes later learns it too
+	if told != 2 {
+		t.Errorf("told %d times", told)
 	}
 }

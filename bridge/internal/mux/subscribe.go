@@ -1,10 +1,11 @@
-package session
+package mux
 
 import (
 	"encoding/json"
 	"fmt"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -14,15 +15,17 @@ import (
 // child that in which they were counted.
 
 const (
-	methodSubscribe   = "resources/subscribe"
-	methodUnsubscribe = "resources/unsubscribe"
+	MethodSubscribe   = "resources/subscribe"
+	MethodUnsubscribe = "resources/unsubscribe"
 	methodListen      = "subscriptions/listen"
-	methodSetLevel    = "logging/setLevel"
+	MethodSetLevel    = "logging/setLevel"
 )
+
+const maxSubscribed = 128 << 10 // bytes of what one client of a shared child is subscribed to
 
 // subscribes tells whether a method changes what a client is subscribed to.
 func subscribes(method string) bool {
-	return method == methodSubscribe || method == methodUnsubscribe
+	return method == MethodSubscribe || method == MethodUnsubscribe
 }
 
 // subscription looks at a call before it goes to a shared child. alone says
@@ -33,9 +36,9 @@ func (l *Link) subscription(call *Call, m *rpc.Message) (alone bool, err error) 
 		return false, nil
 	}
 	call.uri = m.URI()
-	if call.Method == methodSubscribe {
-		if l.caller != nil && l.uriBytes+len(call.uri) > maxKept {
-			return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf("the subscriptions of this client have more than %d bytes, the most that it may have", maxKept)}
+	if call.Method == MethodSubscribe {
+		if l.caller != nil && l.uriBytes+len(call.uri) > maxSubscribed {
+			return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf("the subscriptions of this client have more than %d bytes, the most that it may have", maxSubscribed)}
 		}
 		return false, nil
 	}
@@ -46,7 +49,7 @@ func (l *Link) subscription(call *Call, m *rpc.Message) (alone bool, err error) 
 	if !l.conn.wanted(call.uri, l) {
 		return false, nil
 	}
-	call.deliver(Event{Kind: rpc.Response, Final: true, line: rpc.ResultBody(call.id, []byte("{}"))}, "ok")
+	call.deliver(event.Event{Kind: rpc.Response, Final: true, Line: rpc.ResultBody(call.id, []byte("{}"))}, "ok")
 	return true, nil
 }
 
@@ -59,7 +62,7 @@ func (c *Conn) wanted(uri string, but *Link) bool {
 		}
 	}
 	for _, call := range c.calls {
-		if call.link != but && call.Method == methodSubscribe && call.uri == uri {
+		if call.link != but && call.Method == MethodSubscribe && call.uri == uri {
 			return true
 		}
 	}
@@ -68,7 +71,7 @@ func (c *Conn) wanted(uri string, but *Link) bool {
 
 // note remembers a subscription that the child accepted. The lock is held.
 func (l *Link) note(call *Call, failed bool) {
-	if call.Method != methodSubscribe || failed || call.uri == "" || l.subscribed(call.uri) {
+	if call.Method != MethodSubscribe || failed || call.uri == "" || l.subscribed(call.uri) {
 		return
 	}
 	if l.uris == nil {
@@ -97,5 +100,5 @@ func (c *Conn) unsubscribe(uri string) {
 		return
 	}
 	name, _ := json.Marshal(uri) // a string always has a form in JSON
-	_ = c.write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + methodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
+	_ = c.write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + MethodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
 }

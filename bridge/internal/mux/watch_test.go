@@ -1,9 +1,10 @@
-package session
+package mux
 
 import (
 	"slices"
 	"testing"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -13,7 +14,7 @@ type diary struct{ notes []string }
 func (d *diary) Result(raw []byte) []byte { d.notes = append(d.notes, "result"); return raw }
 func (d *diary) Release()                 { d.notes = append(d.notes, "release") }
 func (d *diary) End(o Outcome)            { d.notes = append(d.notes, "end "+o.Status) }
-func (d *diary) Push(Event) bool          { d.notes = append(d.notes, "answer"); return true }
+func (d *diary) Push(event.Event) bool    { d.notes = append(d.notes, "answer"); return true }
 
 // TestWhatACallHeldIsFreeBeforeItsAnswer: the client may call again at once;
 // what is written down about the call can wait.

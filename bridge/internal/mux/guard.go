@@ -1,4 +1,4 @@
-package session
+package mux
 
 import (
 	"context"
@@ -29,10 +29,10 @@ type CallInfo struct {
 // Answered tells the guard of a call that the bridge answers without the child,
 // and lets it refuse that.
 func (c *Conn) Answered(ctx context.Context, who *Caller, m *rpc.Message, bytes int) error {
-	if c.server.Guard == nil {
+	if c.o.Guard == nil {
 		return nil
 	}
-	w, err := c.server.Guard.Begin(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
+	w, err := c.o.Guard.Begin(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
 	if err == nil && w != nil {
 		w.Release()
 		w.End(Outcome{Status: "ok", Bytes: bytes})
@@ -59,10 +59,10 @@ type Guard interface {
 // Again asks the guard whether the caller may go on with a call that waited
 // for it: what it may do can have changed.
 func (c *Conn) Again(ctx context.Context, who *Caller, m *rpc.Message) error {
-	if c.server.Guard == nil {
+	if c.o.Guard == nil {
 		return nil
 	}
-	return c.server.Guard.Again(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
+	return c.o.Guard.Again(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
 }
 
 // Watch follows one call. All of it runs on the goroutine that reads the child:

@@ -1,4 +1,4 @@
-package session
+package mux
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -15,7 +16,7 @@ type Call struct {
 	Name   string
 
 	link     *Link
-	sink     Sink
+	sink     event.Sink
 	watch    Watch
 	id       []byte // the client's
 	key      string // the child's, the same bytes where nothing was rewritten
@@ -39,9 +40,9 @@ func (c *Call) late(now time.Time) bool {
 // finish hands the response to the one who asked. The call is in no table any
 // more, so it happens once.
 func (c *Call) finish(m *rpc.Message) {
-	e := Event{Kind: rpc.Response, Failed: m.Failed, Final: true, line: m.Line, result: m.ResultSpan()}
+	e := event.Event{Kind: rpc.Response, Failed: m.Failed, Final: true, Line: m.Line, ResultAt: m.ResultSpan()}
 	if c.key != string(c.id) {
-		e.edit = rpc.Edit{At: m.IDSpan(), With: c.id}
+		e.Edit = rpc.Edit{At: m.IDSpan(), With: c.id}
 	}
 	status := "error"
 	if !m.Failed {
@@ -52,20 +53,20 @@ func (c *Call) finish(m *rpc.Message) {
 }
 
 // filtered lets the guard leave out what the caller may not see.
-func (c *Call) filtered(m *rpc.Message, e Event) Event {
+func (c *Call) filtered(m *rpc.Message, e event.Event) event.Event {
 	if c.watch == nil {
 		return e
 	}
 	raw := m.Result()
 	if changed := c.watch.Result(raw); len(changed) != len(raw) || string(changed) != string(raw) {
-		e.line, e.edit, e.result = rpc.ResultBody(c.id, changed), rpc.Edit{}, rpc.Span{}
+		e.Line, e.Edit, e.ResultAt = rpc.ResultBody(c.id, changed), rpc.Edit{}, rpc.Span{}
 	}
 	return e
 }
 
 // deliver hands over the last event of the call. What is written down about it
 // comes after: the client does not pay for that.
-func (c *Call) deliver(e Event, status string) {
+func (c *Call) deliver(e event.Event, status string) {
 	if c.watch == nil {
 		c.sink.Push(e)
 		return
@@ -86,11 +87,11 @@ func (c *Call) undelivered(status string) {
 
 // fail answers in the child's place.
 func (c *Call) fail(status string, err *rpc.Error) {
-	c.deliver(Event{Kind: rpc.Response, Failed: true, Final: true, line: err.Body(c.id)}, status)
+	c.deliver(event.Event{Kind: rpc.Response, Failed: true, Final: true, Line: err.Body(c.id)}, status)
 }
 
 func (c *Call) silence() {
-	c.deliver(Event{Kind: rpc.Response, Final: true, Silent: true}, "cancelled")
+	c.deliver(event.Event{Kind: rpc.Response, Final: true, Silent: true}, "cancelled")
 }
 
 func (c *Call) timeout() *rpc.Error {
