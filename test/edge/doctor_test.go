@@ -121,7 +121,7 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 		"the guide's redirect":      {"redirect", edited(site, "https://$host$gatehouse_port", "https://other.example.com")},
 		"no HSTS":                   {"security headers", edited(server+"tls.conf", "add_header Strict", "#")},
 		"an add_header in /health":  {"security headers", edited(server+"health.conf", "location = /health {", "location = /health {\n add_header X-A b;")},
-		"the version is shown":      {"server version", edited("gatehouse/http/basics.conf", "server_tokens off", "server_tokens on")},
+		"the version is shown":      {"server version", edited("gatehouse/server/basics.conf", "server_tokens off", "server_tokens on")},
 		"the bridge is ill":         {"health", answer("/health", 503, "unhealthy\n")},
 		"metrics are open":          {"metrics closed", edited("site/metrics.conf", "deny all;", "allow all;")},
 		"one path without a guard":  {"challenge", edited(site, "location = /message { include gatehouse/location/bridge.conf", "location = /message { include gatehouse/location/bridge_open.conf")},

@@ -57,7 +57,6 @@ func limits(rate, burst, ttl int) string {
 limit_req_zone $binary_remote_addr zone=mcp_keycloak:1m rate=50r/s;
 limit_req zone=mcp_global burst=1000 nodelay;
 init_by_lua_block { require("gatehouse.init").setup { user_rate = %d, user_burst = %d, verdict_ttl = %d, user_wait = 0 } }
-client_max_body_size 4m;
 `, rate, burst, ttl)
 }
 

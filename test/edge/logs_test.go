@@ -135,7 +135,7 @@ func TestAStopWritesWhatTheLogHolds(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGQUIT, syscall.SIGTERM} {
 		g := start(t, options{edit: func(t *testing.T, dir string) {
-			replace(t, filepath.Join(dir, "site", "paths.conf"), "flush=1s", "flush=1h")
+			replace(t, filepath.Join(dir, "site", "server.conf"), "flush=1s", "flush=1h")
 		}})
 		g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "User-Agent", "last words")
 		if err := g.nginx.Process.Signal(signal); err != nil {

@@ -225,7 +225,6 @@ limit_req_zone $gatehouse_address zone=mcp_global:10m rate=1000000r/s;
 limit_req_zone $gatehouse_network zone=mcp_keycloak:1m rate=100r/s;
 limit_req zone=mcp_global burst=1000000 nodelay;
 init_by_lua_block { require("gatehouse.init").setup { user_rate = 1000000, user_burst = 1000000, verdict_ttl = %d } }
-client_max_body_size 4m;
 `
 
 func (g *gates) wayCells(ways []*way) (cells []*measure.Cell) {

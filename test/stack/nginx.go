@@ -81,12 +81,12 @@ func (v NginxValues) site(dir string) map[string]string {
 		"certificate.conf":          fmt.Sprintf("ssl_certificate %s;\nssl_certificate_key %s;\n", v.Cert, v.Key),
 		"public.conf":               fmt.Sprintf("map \"\" $gatehouse_port { default \"%s\"; }\nmap \"\" $gatehouse_prefix { default \"%s\"; }\n", v.Port, v.Prefix),
 		"acme.conf":                 fmt.Sprintf("root %s/acme;\n", dir),
-		"paths.conf": fmt.Sprintf("lua_package_path \"%s/lua/?.lua;/usr/share/lua/5.1/?.lua;;\";\naccess_log %s/access.log mcp_json buffer=32k flush=1s;\n", dir, dir) +
-			tempPaths(dir) + v.resolver(),
-		"upstreams.conf":       v.upstreams(),
-		"limits.conf":          v.Limits,
-		"trusted_proxies.conf": v.Proxies,
-		"origins.conf":         v.Origins,
+		"paths.conf":                fmt.Sprintf("lua_package_path \"%s/lua/?.lua;/usr/share/lua/5.1/?.lua;;\";\n", dir) + tempPaths(dir) + v.resolver(),
+		"server.conf":               fmt.Sprintf("access_log %s/access.log mcp_json buffer=32k flush=1s;\nclient_max_body_size 4m;\n", dir),
+		"upstreams.conf":            v.upstreams(),
+		"limits.conf":               v.Limits,
+		"trusted_proxies.conf":      v.Proxies,
+		"origins.conf":              v.Origins,
 	}
 }
 
