@@ -1,0 +1,187 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"gatehouse/test/freeport"
+	"gatehouse/test/stack"
+)
+
+// shipped is site/limits.conf as it is installed.
+func shipped(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A call that comes too early waits for its turn and is counted; only one that
+// would wait longer than user_wait is refused. Nobody else waits with it.
+func TestAnEarlyCallWaitsItsTurn(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{limits: strings.Replace(limits(5, 2, 2), "user_wait = 0", "user_wait = 1", 1), auth: func(w http.ResponseWriter, r *http.Request) {
+		allow(w, r)
+		w.Header().Set("X-User-Id", r.Header.Get("Authorization"))
+	}})
+	var wg sync.WaitGroup
+	statuses := make([]int, 12)
+	took := make([]time.Duration, len(statuses))
+	for i := range statuses {
+		wg.Go(func() {
+			begun := time.Now()
+			res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+			statuses[i], took[i] = res.StatusCode, time.Since(begun)
+			if res.StatusCode == http.StatusTooManyRequests && res.Header.Get("Retry-After") == "" {
+				t.Error("429 without Retry-After")
+			}
+		})
+	}
+	wg.Wait()
+	passed, late := 0, 0
+	for i, status := range statuses {
+		if status == http.StatusOK {
+			passed++
+			if took[i] > 150*time.Millisecond {
+				late++
+			}
+		}
+	}
+	if passed < 8 || passed > 10 || late < 4 { // 3 at once, 5 wait; a slow machine lets some come later
+		t.Errorf("%d of 12 calls passed, %d of them late; want 8 and 5: %v %v", passed, late, statuses, took)
+	}
+	if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", "Bearer other"); res.Header.Get("RateLimit-Remaining") != "2" {
+		t.Errorf("another user: %s, %s left", res.Status, res.Header.Get("RateLimit-Remaining"))
+	}
+	if log := string(g.lines(t, 13)); strings.Count(log, `"waited":0,`) == 13 || strings.Count(log, `"limit":"user"`) != 12-passed {
+		t.Errorf("the log counts neither waiting nor refused calls:\n%s", log)
+	}
+}
+
+// The guide's check: thirty quick requests end in 429, whoever sends them.
+func TestThirtyQuickRequestsEndIn429(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{limits: shipped(t)})
+	var wg sync.WaitGroup
+	refused := make(chan struct{}, 30)
+	for range 30 {
+		wg.Go(func() {
+			if res, _ := g.do(t, "GET", "/sse", "", "Authorization", bearer); res.StatusCode == http.StatusTooManyRequests {
+				refused <- struct{}{}
+			}
+		})
+	}
+	wg.Wait()
+	if len(refused) == 0 {
+		t.Error("no 429")
+	}
+}
+
+// Eleven clients of one user start in the same moment, half of them of the years
+// in which a client has a session and a stream, with the limits as they ship. No
+// call is refused. Each comes from an address of its own: programs take moments to
+// start, and these do not.
+func TestElevenClientsOfOneUserStartAtOnce(t *testing.T) {
+	t.Parallel()
+	g := start(t, options{limits: shipped(t), addrs: []string{startDemo(t)}, values: stack.NginxValues{
+		Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n",
+	}})
+	var wg sync.WaitGroup
+	for i := range 11 {
+		client := &http.Client{Transport: from{fmt.Sprintf("198.51.100.%d", i), g.transport}}
+		begin := startOfficial
+		if i%2 == 1 {
+			begin = startElder
+		}
+		wg.Go(func() {
+			if err := begin(t.Context(), client, g.url); err != nil {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	g.logged(t, "access.log", `"waited":0.`) // else this shows nothing
+}
+
+// startDemo is a bridge with the demo server, and no sign-in of its own.
+func startDemo(t *testing.T) (addr string) {
+	t.Helper()
+	bin := t.TempDir()
+	run(t, "go", "build", "-o", bin, filepath.Join("..", "..", "bridge"), filepath.Join("..", "..", "deploy", "demo"))
+	addr = fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))
+	background(t, nil, filepath.Join(bin, "bridge"), "--listen="+addr, "--identity=none", "--max-user-sessions=100", "--", filepath.Join(bin, "demo"))
+	until(t, "the bridge is healthy", func() bool {
+		res, err := http.Get("http://" + addr + "/health")
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return addr
+}
+
+// from is a client at an address of its own, behind a proxy that is believed.
+type from struct {
+	address string
+	next    http.RoundTripper
+}
+
+func (f from) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", bearer)
+	r.Header.Set("X-Forwarded-For", f.address)
+	return f.next.RoundTrip(r)
+}
+
+// startOfficial does what a desktop does with the SDK's client when it starts.
+func startOfficial(ctx context.Context, client *http.Client, url string) error {
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "official", Version: "1"}, nil).
+		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url + "/mcp", HTTPClient: client}, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	if _, err := session.ListTools(ctx, nil); err != nil {
+		return err
+	}
+	_, err = session.CallTool(ctx, &mcp.CallToolParams{Name: "add", Arguments: map[string]any{"a": 1, "b": 2}})
+	return err
+}
+
+// startElder is the same with a session, and the stream that goes with it.
+func startElder(ctx context.Context, client *http.Client, url string) error {
+	e := &elder{client: client, url: url}
+	if err := e.open(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/mcp", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Mcp-Session-Id", e.session)
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the stream: %s", res.Status)
+	}
+	e.add()
+	return e.failed
+}
