@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -58,9 +59,6 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 		log.Warn().Msg(note)
 	}
 	for _, e := range entries.Servers {
-		if e.Err == nil {
-			e.Err = f.cannot(e)
-		}
 		if e.Err != nil {
 			log.Error().Err(e.Err).Msg("a server is not served, the others are")
 			g.faults = append(g.faults, e)
@@ -88,29 +86,22 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 	return g, nil
 }
 
-// servers are what to start: one without a name, or those of the file.
-func (f *flags) servers() (config.File, error) {
-	if f.Config == "" {
-		return config.File{Servers: []config.Server{config.Command(f.Command, "", nil)}}, nil
-	}
-	file, err := config.Read(f.Config, os.LookupEnv)
-	if err != nil {
-		return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
-	}
-	return file, nil
-}
-
-func (g *gate) serve(ctx context.Context) error {
+func (g *gate) serve(ctx context.Context, greet io.Writer) error {
 	defer g.watch.close()
 	defer g.starter.Close()
 	defer g.workers.Wait()
 	defer g.end()
-	endpoints, err := g.endpoints(ctx)
+	who, err := g.identity()
+	if err != nil {
+		return errors.Join(err, g.close())
+	}
+	endpoints, err := g.endpoints(ctx, who)
 	if err != nil {
 		return errors.Join(err, g.close())
 	}
 	g.log.Info().Str("listen", g.flags.Listen).Str("identity", g.flags.Identity).
 		Str("isolation", g.flags.Isolation).Int("servers", len(g.servers)).Msg("bridge is up")
+	g.greet(greet, endpoints[0].Listener.Addr())
 	for _, server := range g.servers {
 		server.Warm()
 	}
@@ -144,8 +135,7 @@ func (g *gate) close() error {
 	return g.table.Close(ctx)
 }
 
-func (g *gate) endpoints(ctx context.Context) ([]httpkit.Endpoint, error) {
-	who := g.identity()
+func (g *gate) endpoints(ctx context.Context, who httpkit.Middleware) ([]httpkit.Endpoint, error) {
 	public, err := httpkit.Listen(ctx, g.flags.Listen)
 	if err != nil {
 		return nil, err
@@ -170,9 +160,16 @@ func (g *gate) httpServer(h http.Handler) *http.Server {
 
 // identity is the middleware that tells who calls, with what keeps it true
 // running beside it.
-func (g *gate) identity() httpkit.Middleware {
-	if g.flags.Identity == "none" {
-		return identity.Nobody
+func (g *gate) identity() (httpkit.Middleware, error) {
+	switch g.flags.Identity {
+	case "none":
+		return identity.Nobody, nil
+	case "token":
+		tokens, err := identity.OpenTokens(g.flags.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --token-file: %w", errUsage, err)
+		}
+		return tokens.Wrap, nil
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	keys := &identity.Keys{URL: g.flags.IdentityKeys, Client: client, Log: g.log}
@@ -183,7 +180,7 @@ func (g *gate) identity() httpkit.Middleware {
 	g.checks["identity keys"], g.checks["ended sessions"] = keys.Check, ended.Check
 	g.watch.start(&g.workers, keys.Run)
 	g.watch.start(&g.workers, ended.Run)
-	return identity.NewVerifier(keys).Wrap
+	return identity.NewVerifier(keys).Wrap, nil
 }
 
 func (g *gate) sids() []string {
@@ -228,6 +225,6 @@ func (g *gate) blind(blind bool) {
 func (g *gate) origins() httpkit.Middleware {
 	return answer.Origins{
 		Allowed: g.flags.Origin, Hosts: g.flags.Host,
-		LocalOnly: g.flags.Identity == "none" && !strings.HasPrefix(g.flags.Listen, "unix:"),
+		LocalOnly: g.flags.Identity == "none" && httpkit.IsLocal(g.flags.Listen) && !strings.HasPrefix(g.flags.Listen, "unix:"),
 	}.Wrap
 }

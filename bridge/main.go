@@ -1,5 +1,9 @@
 // Bridge turns a stdio MCP server into SSE and Streamable HTTP. It only wires:
 // each concern has a package of its own under internal.
+//
+// main.go runs a command of commands.go, which is mostly to serve: flags.go are
+// its flags, check.go what is wrong with them, settings.go what they mean for
+// each server, gate.go what it is made of, routes.go who answers where.
 package main
 
 import (
@@ -12,11 +16,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"gatehouse/bridge/internal/child"
-	"gatehouse/bridge/internal/guard"
-	"gatehouse/internal/httpkit"
 )
 
 // gcPercent lets the heap treble before it is collected: it is small, and what
@@ -50,58 +50,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func bridge(ctx context.Context, args []string, stdout, stderr io.Writer, guard func() (*child.Guardian, error)) int {
-	switch {
-	case len(args) == 2 && args[0] == "health":
-		return report(stderr, httpkit.Probe(ctx, args[1]))
-	case len(args) >= 2 && args[0] == "policy" && args[1] == "check":
-		return policyCheck(args[2:], stdout, stderr)
+	s := streams{out: stdout, err: stderr}
+	if c, rest := find(args); c != nil {
+		return s.exit(c.run(ctx, rest, s))
 	}
-	f, done, err := parse(args, stdout)
-	if err != nil || done {
-		return report(stderr, err)
-	}
-	log, err := httpkit.NewLogger(stderr, "bridge", f.LogLevel)
-	if err != nil {
-		return report(stderr, fmt.Errorf("%w: --log-level: %w", errUsage, err))
-	}
-	var marks []string
-	if guard != nil {
-		guardian, err := guard()
-		if err != nil {
-			return report(stderr, err)
-		}
-		defer guardian.Close()
-		marks = []string{guardian.Mark}
-	}
-	g, err := newGate(ctx, &f, log, marks...)
-	if err != nil {
-		return report(stderr, err)
-	}
-	return report(stderr, g.serve(ctx))
+	return s.exit(serve(ctx, args, s, guard))
 }
 
-// policyCheck exits with 1 where the call would be refused.
-func policyCheck(args []string, stdout, stderr io.Writer) int {
-	var c guard.Check
-	parser, err := kong.New(&c, kong.Name("bridge policy check"), kong.Writers(stdout, stderr), kong.Exit(func(int) {}))
-	if err != nil {
-		return report(stderr, err)
-	}
-	if _, err := parser.Parse(args); err != nil {
-		return report(stderr, fmt.Errorf("%w: %w", errUsage, err))
-	}
-	allowed, err := c.Run(stdout)
-	if err == nil && !allowed {
+// streams are where a command writes.
+type streams struct{ out, err io.Writer }
+
+// exit says what went wrong, and is the exit code.
+func (s streams) exit(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errSaid):
 		return exitFailed
 	}
-	return report(stderr, err)
-}
-
-func report(stderr io.Writer, err error) int {
-	if err == nil {
-		return exitOK
-	}
-	_, _ = fmt.Fprintf(stderr, "bridge: %v\n", err)
+	_, _ = fmt.Fprintf(s.err, "bridge: %v\n", err)
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}

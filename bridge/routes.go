@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 
@@ -33,29 +34,45 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 				"the entry of "+fault.Name+" in the configuration cannot be used; the log of the bridge says why")
 		})
 	}
-	mux.HandleFunc("/health", g.health)
+	for _, path := range g.flags.HealthPath {
+		mux.HandleFunc(path, g.health)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
 	})
-	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover())
+	extra, _ := g.flags.headers() // check has read them
+	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover())
 }
 
 func (g *gate) mount(mux *http.ServeMux, base string, server *fleet.Server, modern *stateless.Front, who httpkit.Middleware) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
 	}
-	events := &sse.Front{Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Open: &g.streams}
-	mcp := &streamable.Front{Table: g.table, Server: server, Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From), Open: &g.streams}
-	mux.Handle(base+"/sse", wrap(events.Stream))
-	mux.Handle(base+"/message", wrap(events.Message))
-	mux.Handle(base+"/mcp", wrap(mcp.ServeHTTP))
+	events := &sse.Front{
+		Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0], Open: &g.streams,
+	}
+	mcp := &streamable.Front{
+		Table: g.table, Server: server, Open: &g.streams,
+		Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From),
+	}
+	for _, at := range []struct {
+		paths []string
+		h     http.HandlerFunc
+	}{{g.flags.SSEPath, events.Stream}, {g.flags.MessagePath, events.Message}, {g.flags.MCPPath, mcp.ServeHTTP}} {
+		for _, path := range at.paths {
+			mux.Handle(base+path, wrap(at.h))
+			mux.Handle(base+path+"/{$}", wrap(at.h))
+		}
+	}
 }
 
+// paths are what is here, for who asks for something else.
 func (g *gate) paths() string {
+	all := slices.Concat(g.flags.SSEPath, g.flags.MessagePath, g.flags.MCPPath)
 	if g.flags.Config == "" {
-		return "/sse, /message and /mcp"
+		return strings.Join(all, ", ")
 	}
-	return "/servers/NAME/{sse,message,mcp}"
+	return "/servers/NAME and then one of " + strings.Join(all, ", ")
 }
 
 // health is 200 while at least one server can be started; with several it
@@ -91,5 +108,6 @@ func (g *gate) admin() http.Handler {
 	mux.Handle("GET /metrics", httpkit.Metrics(g.reg))
 	mux.Handle("GET /health/live", httpkit.Live())
 	mux.Handle("GET /health/ready", httpkit.Ready(g.checks))
-	return httpkit.Chain(mux, httpkit.WithRequestID(g.log), httpkit.Recover())
+	extra, _ := g.flags.headers() // check has read them
+	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.Recover())
 }

@@ -7,6 +7,7 @@
 package sse
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"path"
@@ -26,7 +27,8 @@ import (
 type Front struct {
 	Table  *session.Table
 	Server *fleet.Server
-	Prefix string          // in front of /message in the endpoint event
+	Prefix string          // in front of Post in the endpoint event
+	Post   string          // where Message answers; "" is /message
 	Open   *sync.WaitGroup // streams that outlive their handlers
 }
 
@@ -54,7 +56,7 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusInternalServerError, nil, err)
 		return
 	}
-	endpoint := "event: endpoint\ndata: " + f.prefix(r) + "/message?sessionId=" + s.ID.String() + "\n\n"
+	endpoint := "event: endpoint\ndata: " + f.prefix(r) + cmp.Or(f.Post, "/message") + "?sessionId=" + s.ID.String() + "\n\n"
 	f.Open.Go(func() { relay(s, out, endpoint) })
 }
 

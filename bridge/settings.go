@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/stateless"
+	"gatehouse/internal/contract"
+)
+
+// servers are what to start: one without a name, or those of the file.
+func (f *flags) servers() (config.File, error) {
+	if f.Config == "" {
+		env, err := f.env()
+		return config.File{Servers: []config.Server{config.Command(f.Command, f.Cwd, env)}}, err
+	}
+	file, err := config.Read(f.Config, os.LookupEnv)
+	if err != nil {
+		return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
+	}
+	for i, s := range file.Servers {
+		if s.Err == nil {
+			file.Servers[i].Err = f.cannot(s)
+		}
+	}
+	return file, nil
+}
+
+// env are the variables of --env.
+func (f *flags) env() (map[string]string, error) {
+	out := map[string]string{}
+	for _, pair := range f.Env {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--env %q: write NAME=VALUE", name) // the value may be a secret
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+// cannot tells why these flags and the entry do not go together.
+func (f *flags) cannot(s config.Server) error {
+	isolation, warm := f.isolation(s.Gate), f.warm(s.Gate)
+	switch {
+	case s.URL != "":
+		return fmt.Errorf("mcpServers.%s: url: remote servers are not served yet; give a command", s.Key)
+	case warm > 0 && (f.Identity != "none" || isolation != "session"):
+		return fmt.Errorf("mcpServers.%s: warm %d works only with isolation session and --identity none (here %s and %s)",
+			s.Key, warm, isolation, f.Identity)
+	}
+	return nil
+}
+
+// isolation, warm and serverLimits are what holds for one server: its entry's
+// word where it has one.
+func (f *flags) isolation(g config.Gate) string {
+	if g.Isolation != "" {
+		return g.Isolation
+	}
+	return f.Isolation
+}
+
+func (f *flags) warm(g config.Gate) int {
+	switch {
+	case g.Warm != nil:
+		return *g.Warm
+	case f.isolation(g) != "session":
+		return 0 // --warm is for the others
+	}
+	return f.Warm
+}
+
+func (f *flags) serverLimits(g config.Gate) session.Limits {
+	l := f.limits()
+	if g.CallTime > 0 {
+		l.CallTime = g.CallTime
+	}
+	return l
+}
+
+func (f *flags) limits() session.Limits {
+	l := session.DefaultLimits()
+	l.Sessions, l.SessionsPerUser, l.Calls = f.MaxSessions, f.MaxUserSessions, f.MaxCalls
+	l.Body, l.Line, l.Queue, l.Replay = f.MaxBody, f.MaxLine, f.MaxQueue, f.MaxReplay
+	l.CallTime, l.Start, l.Idle, l.Age = f.CallTime, f.StartTime, f.SessionIdle, f.SessionAge
+	return l
+}
+
+// stateless lets an identity have as many calls as all its sessions could.
+func (f *flags) stateless() stateless.Options {
+	o := stateless.DefaultOptions()
+	o.Open = f.MaxCalls * f.MaxUserSessions
+	return o
+}
+
+// endedURL is --sessions-ended, or its place beside the keys.
+func (f *flags) endedURL() string {
+	if f.SessionsEnded != "" {
+		return f.SessionsEnded
+	}
+	u, err := url.Parse(f.IdentityKeys)
+	if err != nil {
+		return ""
+	}
+	u.Path, u.RawQuery = contract.PathSessionsEnded, ""
+	return u.String()
+}
