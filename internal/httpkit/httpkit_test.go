@@ -169,6 +169,9 @@ func TestListenOnASocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o777 {
+		t.Errorf("socket %v, %v: nginx, another user, could not connect", info.Mode(), err)
+	}
 	if _, err := httpkit.Listen(t.Context(), "unix:"+path); err == nil {
 		t.Error("a socket that somebody serves was taken over")
 	}
