@@ -9,7 +9,7 @@ manifest=$DESTDIR$PREFIX/share/gatehouse/manifest
 
 while read -r path sum; do
 	file=$DESTDIR$path
-	[ -e "$file" ] || continue
+	[ -e "$file" ] || [ -L "$file" ] || continue
 	if [ -n "$sum" ] && [ "$(sha256sum <"$file" | cut -d' ' -f1)" != "$sum" ]; then
 		echo "uninstall: $path was edited and stays"
 		continue
@@ -22,6 +22,7 @@ done <"$manifest"
 	cut -d' ' -f1 "$manifest"
 	echo "$PREFIX/share/gatehouse/manifest"
 	echo /etc/gatehouse/credentials/x
+	echo /etc/gatehouse/policy/x
 } >"$manifest.folders"
 sort -r "$manifest.folders" | while read -r path; do
 	folder=$(dirname "$path")
