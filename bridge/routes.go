@@ -28,6 +28,9 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 		}
 		g.mount(mux, base, server, g.fronts[i], who)
 	}
+	if len(g.servers) == 1 && len(g.faults) == 0 && g.servers[0].Name != "" { // the only one is at /mcp too
+		g.mount(mux, "", g.servers[0], g.fronts[0], who)
+	}
 	for _, fault := range g.faults {
 		mux.HandleFunc("/servers/"+fault.Name+"/", func(w http.ResponseWriter, _ *http.Request) {
 			answer.Refuse(w, http.StatusServiceUnavailable, rpc.CodeInternal,

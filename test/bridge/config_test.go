@@ -85,6 +85,25 @@ func TestAFileAsPeopleHaveIt(t *testing.T) {
 	}
 }
 
+// TestTheOnlyServerAnswersAtMCPToo: the packaged file has one, and everything
+// says https://HOST/mcp; of several none is meant by it.
+func TestTheOnlyServerAnswersAtMCPToo(t *testing.T) {
+	one := startArgs(t, "--config", writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `"only": {`+self()+`}`))
+	for _, path := range []string{"/mcp", "/servers/only/mcp"} {
+		c := newClient(t, one.base+path, nil)
+		if a := c.post(initialize); a.Status != http.StatusOK {
+			t.Fatalf("%s answered %+v", path, a)
+		}
+		if got := c.says("echo", "well", 0); got != "well" {
+			t.Errorf("%s answered %q", path, got)
+		}
+	}
+	two := startArgs(t, "--config", writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `"a": {`+self()+`}, "b": {`+self()+`}`))
+	if a := newClient(t, two.base+"/mcp", nil).post(initialize); a.Status != http.StatusNotFound {
+		t.Errorf("of two servers /mcp answered %+v", a)
+	}
+}
+
 func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "mcp.json")
 	dir := t.TempDir()
