@@ -47,7 +47,7 @@ func BenchmarkVerdict(b *testing.B) {
 	}, 1000, httpkit.NewRegistry())
 	secret, _, err := svc.sessions.Create(b.Context(), session.Grant{Identity: contract.Identity{
 		Subject: issuertest.Subject, Expires: time.Now().Add(time.Hour),
-	}}, "", "")
+	}}, session.Browser{Since: time.Now()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -204,7 +204,7 @@ func TestParallelLoginsOfOneUser(t *testing.T) {
 		wg.Go(func() {
 			secret, _, err := gates[i%2].svc.sessions.Create(t.Context(), session.Grant{
 				Identity: contract.Identity{Subject: issuertest.Subject, Expires: time.Now().Add(time.Hour)},
-			}, "", "")
+			}, session.Browser{Since: time.Now()})
 			if err != nil {
 				t.Error(err)
 			}

@@ -172,6 +172,16 @@ func cookieOf(res *http.Response, name string) string {
 	return ""
 }
 
+// loginCookie is that of a login which an answer begins.
+func loginCookie(res *http.Response) string {
+	for _, c := range res.Cookies() {
+		if strings.HasPrefix(c.Name, "__Host-gatehouse-login-") && c.MaxAge > 0 {
+			return c.Name + "=" + c.Value
+		}
+	}
+	return ""
+}
+
 // begin starts a login and returns the browser's cookie and the parameters
 // that went to the provider.
 func (g *gate) begin(returnTo string, header ...string) (cookie string, q url.Values) {
@@ -181,7 +191,7 @@ func (g *gate) begin(returnTo string, header ...string) (cookie string, q url.Va
 	if err != nil || res.StatusCode != http.StatusFound {
 		g.t.Fatalf("login answered %d to %v", res.StatusCode, u)
 	}
-	return cookieOf(res, "__Host-gatehouse-login"), u.Query()
+	return loginCookie(res), u.Query()
 }
 
 func answer(issuer *issuertest.Issuer, state string) string {

@@ -36,7 +36,8 @@ func TestTenThousandSessionsFit(t *testing.T) {
 				secret, _, err := g.svc.sessions.Create(t.Context(), session.Grant{Identity: contract.Identity{
 					Subject: "user-" + session.NewSecret().Encode(), Email: "someone@example.com", Name: "Some One",
 					Roles: []string{"mcp-user", "offline_access"}, Scopes: []string{"openid", "mcp.access"}, Expires: time.Now().Add(time.Hour),
-				}, RefreshToken: strings.Repeat("r", 900), IDToken: strings.Repeat("i", 1100)}, "192.0.2.1", "Mozilla/5.0")
+				}, RefreshToken: strings.Repeat("r", 900), IDToken: strings.Repeat("i", 1100)},
+					session.Browser{IP: "192.0.2.1", Agent: "Mozilla/5.0", Since: time.Now()})
 				if err != nil {
 					t.Error(err)
 					return

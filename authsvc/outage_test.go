@@ -90,8 +90,11 @@ func TestFullRedis(t *testing.T) {
 	g := start(t, issuer, redis.URL).ready()
 	cookie := g.login(issuer)
 	redis.Fill()
-	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-		t.Errorf("login at a full store answered %d, %v", res.StatusCode, res.Header)
+	browser, q := g.begin("/mcp") // of a login under way nothing is kept
+	issuer.Expect(q.Get("nonce"))
+	if res := g.do(g.public, http.MethodGet, answer(issuer, q.Get("state")), "", "Cookie", browser); res.StatusCode != http.StatusServiceUnavailable ||
+		res.Header.Get("Retry-After") == "" {
+		t.Errorf("a callback at a full store answered %d, %v", res.StatusCode, res.Header)
 	}
 	for range 3 { // past what is remembered
 		g.wantVerdict("200", "Cookie", cookie)

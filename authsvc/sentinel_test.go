@@ -113,7 +113,7 @@ func (g *gate) tryLogin(issuer *issuertest.Issuer) bool {
 		return false
 	}
 	issuer.Expect(to.Query().Get("nonce"))
-	browser := cookieOf(res, "__Host-gatehouse-login")
+	browser := loginCookie(res)
 	res = g.do(g.public, http.MethodGet, answer(issuer, to.Query().Get("state")), "", "Cookie", browser)
 	return res.StatusCode == http.StatusSeeOther && cookieOf(res, session.CookieName) != ""
 }

@@ -180,7 +180,10 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	r := chi.NewRouter()
 	auth := s.traced(verdicts)
 	for _, h := range []interface{ Mount(chi.Router) }{
-		&login.Handler{Provider: s.provider, Sessions: s.sessions, Store: s.store, Pages: s.pages, MaxAge: s.cfg.SessionAge},
+		&login.Handler{
+			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, MaxAge: s.cfg.SessionAge,
+			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping,
+		},
 		&logout.Handler{
 			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL,
 		},

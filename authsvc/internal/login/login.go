@@ -2,21 +2,20 @@
 // flow, PKCE S256, state, nonce), /callback takes its answer, checks that this
 // very browser began it, and gives it a session under a new secret.
 //
-// The way back and the flow's secrets stay on the server, sealed with a key
-// that only this browser's login cookie and the state make. The package must
-// never know how a session is stored or a token is verified.
+// The way back and the flow's secrets lie in a cookie of this browser, sealed
+// with a key of the gate and bound to the state: a stranger who begins a
+// thousand logins makes the gate keep nothing. The package must never know how
+// a session is stored or a token is verified.
 package login
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"golang.org/x/oauth2"
 
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
@@ -25,13 +24,7 @@ import (
 	"gatehouse/internal/httpkit"
 )
 
-const (
-	flowCookie = "__Host-gatehouse-login"
-	flowLife   = 10 * time.Minute
-	kindFlow   = "login"
-	maxCookies = 16 << 10
-	maxState   = 512
-)
+const maxCookies = 16 << 10
 
 // Provider is what signing in needs of the identity provider.
 type Provider interface {
@@ -44,16 +37,12 @@ type Provider interface {
 type Handler struct {
 	Provider Provider
 	Sessions *session.Sessions
-	Store    session.Store
+	Box      *session.Box // seals a login under way
+	Once     session.Once
 	Pages    *page.Pages
 	MaxAge   time.Duration // of the session's cookie
-}
-
-// flow is what the server keeps of one login.
-type flow struct {
-	Nonce    string `json:"nonce"`
-	Verifier string `json:"verifier"`
-	Return   string `json:"return"`
+	Now      func() time.Time
+	Ready    func(context.Context) error // nil where a session could be kept now
 }
 
 // Mount adds the handler's routes.
@@ -70,88 +59,36 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 			Text:  "It asks to send you to another site afterwards, so it was stopped.", Action: "Sign in", ActionPath: "/login",
 		}, err)
 	}
-	browser, ok := browserSecret(r)
-	if !ok {
-		browser = session.NewSecret()
+	// Nobody is sent to type a password for a sign-in that cannot end well.
+	if err := h.Ready(r.Context()); err != nil {
+		return h.unavailable(w, r, err)
 	}
-	state := session.NewSecret()
-	f := flow{Nonce: session.NewSecret().Encode(), Verifier: oauth2.GenerateVerifier(), Return: back}
-	target, err := h.Provider.AuthURL(state.Encode(), f.Nonce, f.Verifier)
-	if err == nil {
-		err = h.keep(r.Context(), browser, state, f)
-	}
+	state, f := session.NewSecret().Encode(), newFlow(back, h.Now())
+	target, err := h.Provider.AuthURL(state, f.Nonce, f.Verifier)
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: flowCookie, Value: browser.Encode(), Path: "/", MaxAge: int(flowLife.Seconds()),
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	cookie, err := sealFlow(h.Box, state, f)
+	if err != nil {
+		return err
+	}
+	for _, name := range surplus(r, cookie) {
+		http.SetCookie(w, loginCookie(name, "", -1))
+	}
+	http.SetCookie(w, cookie)
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, target, http.StatusFound)
 	return nil
 }
 
-// flowBox seals with both halves: the browser's and the one that travels.
-func flowBox(browser, state session.Secret) *session.Box {
-	return session.NewBox(append(browser[:], state[:]...), kindFlow)
-}
-
-func (h *Handler) keep(ctx context.Context, browser, state session.Secret, f flow) error {
-	plain, err := json.Marshal(f)
-	if err != nil {
-		return fmt.Errorf("login: %w", err)
-	}
-	name := state.Key(kindFlow)
-	ok, err := h.Store.Swap(ctx, name, nil, flowBox(browser, state).Seal(name, plain), flowLife)
-	if err == nil && !ok {
-		err = session.ErrUnavailable
-	}
-	return err
-}
-
-// take returns a flow once: whoever comes second finds nothing.
-func (h *Handler) take(ctx context.Context, browser, state session.Secret) (flow, error) {
-	var f flow
-	name := state.Key(kindFlow)
-	values, err := h.Store.Get(ctx, name)
-	if err != nil {
-		return f, err
-	}
-	if values[0] == nil {
-		return f, errFlow
-	}
-	plain, err := flowBox(browser, state).Open(name, values[0])
-	if err != nil {
-		return f, errFlow // another browser began it: leave it to that one
-	}
-	if ok, err := h.Store.Swap(ctx, name, values[0], nil, 0); err != nil || !ok {
-		return f, errors.Join(errFlow, err)
-	}
-	if err := json.Unmarshal(plain, &f); err != nil {
-		return f, fmt.Errorf("%w: %w", errFlow, err)
-	}
-	return f, nil
-}
-
-// errFlow says that this browser has no such login under way.
-var errFlow = errors.New("no such login under way")
-
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	browser, ok := browserSecret(r)
-	state, stateOK := session.ParseSecret(q.Get("state"))
-	if !ok || !stateOK {
-		return h.stale(w, r, errFlow)
-	}
+	since, state := h.Now(), q.Get("state")
 	issuerErr := h.Provider.CheckIssuer(q.Get("iss"))
 	if errors.Is(issuerErr, provider.ErrNotReady) { // the login stays under way: the same address works in a moment
 		return h.unavailable(w, r, issuerErr)
 	}
-	f, err := h.take(r.Context(), browser, state)
-	if errors.Is(err, session.ErrUnavailable) {
-		return h.unavailable(w, r, err)
-	}
+	f, err := openFlow(h.Box, r, state, since)
 	if err != nil {
 		return h.stale(w, r, err)
 	}
@@ -168,12 +105,26 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	return h.admit(w, r, grant, f.Return)
+	// Only now, when the provider vouches for somebody, is a mark kept of it.
+	first, err := h.Once.First(r.Context(), "login "+state, f.end())
+	switch {
+	case err != nil:
+		return h.unavailable(w, r, err)
+	case !first:
+		return h.stale(w, r, fmt.Errorf("%w: it was used before", errFlow))
+	}
+	http.SetCookie(w, loginCookie(cookieName(state), "", -1))
+	return h.admit(w, r, grant, since, f.Return)
 }
 
 // admit gives the browser a new secret; what its old one opened ends.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.Grant, back string) error {
-	secret, _, err := h.Sessions.Create(r.Context(), session.Grant(grant), r.Header.Get(contract.HeaderRealIP), r.UserAgent())
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.Grant, since time.Time, back string) error {
+	secret, _, err := h.Sessions.Create(r.Context(), session.Grant(grant), session.Browser{
+		IP: r.Header.Get(contract.HeaderRealIP), Agent: r.UserAgent(), Since: since,
+	})
+	if errors.Is(err, session.ErrNoSession) {
+		return h.stale(w, r, fmt.Errorf("it was ended while it was under way: %w", err))
+	}
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
@@ -196,14 +147,6 @@ func SessionCookie(value string, maxAge int) *http.Cookie {
 		Name: session.CookieName, Value: value, Path: "/", MaxAge: maxAge,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
-}
-
-func browserSecret(r *http.Request) (session.Secret, bool) {
-	c, err := r.Cookie(flowCookie)
-	if err != nil {
-		return session.Secret{}, false
-	}
-	return session.ParseSecret(c.Value)
 }
 
 func (h *Handler) stale(w http.ResponseWriter, r *http.Request, err error) error {

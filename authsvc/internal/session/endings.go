@@ -29,6 +29,7 @@ func UserEnding(subject string) string { return userPrefix + subject }
 // every Recheck.
 type Endings struct {
 	store Store
+	self  string        // in front of what this replica announces
 	life  time.Duration // of a tombstone: nothing that it ends lives longer
 	now   func() time.Time
 	log   zerolog.Logger
@@ -45,7 +46,7 @@ const Recheck = time.Second
 
 // NewEndings makes the service; Run must run for it to hear other replicas.
 func NewEndings(store Store, life time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
-	return &Endings{store: store, life: life, now: now, log: log, local: map[string]time.Time{}}
+	return &Endings{store: store, self: NewSecret().Key("")[1:17], life: life, now: now, log: log, local: map[string]time.Time{}}
 }
 
 // OnEnd adds a function that is called for each id that ends, here or
@@ -61,7 +62,7 @@ func (e *Endings) End(ctx context.Context, ids ...string) error {
 	for _, id := range ids {
 		e.learn(id)
 		errs = append(errs, e.store.Put(ctx, endedKey(id), []byte(at), e.life))
-		if err := e.store.Publish(ctx, []byte(id)); err != nil {
+		if err := e.store.Publish(ctx, []byte(e.self+" "+id)); err != nil {
 			e.log.Warn().Err(err).Msg("an ending was not announced; replicas learn of it at their next look")
 		}
 	}
@@ -71,6 +72,15 @@ func (e *Endings) End(ctx context.Context, ids ...string) error {
 func endedKey(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return kindEnded + ":" + hex.EncodeToString(sum[:])
+}
+
+// hear learns what another replica announced. What this one announced it knows.
+func (e *Endings) hear(message string) {
+	from, id, ok := strings.Cut(message, " ")
+	if !ok || from == e.self {
+		return
+	}
+	e.learn(id)
 }
 
 func (e *Endings) learn(id string) {
@@ -128,7 +138,7 @@ func (e *Endings) Ended(ctx context.Context, ids ...string) (map[string]time.Tim
 // lost connection.
 func (e *Endings) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := e.store.Subscribe(ctx, func(m []byte) { e.learn(string(m)) })
+		err := e.store.Subscribe(ctx, func(m []byte) { e.hear(string(m)) })
 		if ctx.Err() != nil {
 			return
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -41,7 +40,8 @@ func (s *Sessions) enlist(ctx context.Context, secret Secret, sess Session) (sur
 	}
 	if e.ProviderSID != "" {
 		name := s.Box.Name(kindSID, e.ProviderSID)
-		if err := s.Store.Put(ctx, name, s.Box.Seal(name, []byte(sess.Identity.Subject)), s.Ages.Absolute); err != nil {
+		mine := s.Box.Seal(name, []byte(sess.Identity.Subject))
+		if err := s.swap(ctx, name, func([]byte) ([]byte, error) { return mine, nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -78,9 +78,11 @@ func (s *Sessions) markSeen(ctx context.Context, secret Secret, sess Session) er
 // are never more rivals than there are replicas.
 func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry) []Entry) error {
 	name := s.Box.Name(kindUser, subject)
-	turn := s.turn(name)
-	turn.Lock()
-	defer turn.Unlock()
+	turn := s.turns.of(name)
+	if err := turn.lock(ctx); err != nil {
+		return err
+	}
+	defer turn.unlock()
 	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
 		list := change(s.openList(name, old))
 		if len(list) == 0 {
@@ -122,11 +124,6 @@ func (s *Sessions) swap(ctx context.Context, key string, change func(old []byte)
 }
 
 func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
-
-// turn is the lock of a list. Lists that share one only wait for each other.
-func (s *Sessions) turn(name string) *sync.Mutex {
-	return &s.turns[name[len(name)-1]%uint8(len(s.turns))]
-}
 
 func (s *Sessions) openList(name string, sealed []byte) []Entry {
 	if sealed == nil {

@@ -48,9 +48,11 @@ func (s *Sessions) shardName(n int) string { return s.Box.Name(kindPeople, strco
 // enough is not written again: a user's many logins are one write.
 func (s *Sessions) list(ctx context.Context, id contract.Identity, until time.Time) error {
 	name := s.shardName(shardOf(id.Subject))
-	turn := s.turn(name)
-	turn.Lock()
-	defer turn.Unlock()
+	turn := s.turns.of(name)
+	if err := turn.lock(ctx); err != nil {
+		return err
+	}
+	defer turn.unlock()
 	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
 		people := s.openPeople(name, old)
 		at := slices.IndexFunc(people, func(p Person) bool { return p.Subject == id.Subject })

@@ -24,7 +24,7 @@ func TestAllSessionsInPages(t *testing.T) {
 	for i := range people {
 		for range 1 + i%2 {
 			id := contract.Identity{Subject: fmt.Sprint("u", i), Email: fmt.Sprintf("%02d@example.com", i), Expires: clock.Add(time.Hour)}
-			if _, _, err := s.Create(t.Context(), session.Grant{Identity: id}, "192.0.2.1", "test"); err != nil {
+			if _, _, err := s.Create(t.Context(), session.Grant{Identity: id}, session.Browser{IP: "192.0.2.1"}); err != nil {
 				t.Fatal(err)
 			}
 		}

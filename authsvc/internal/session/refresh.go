@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	leaseLife    = 15 * time.Second        // longer than one renewal can take
-	renewLimit   = 10 * time.Second        // of one renewal, which outlives its request
+	leaseLife    = 15 * time.Second        // of one renewal, which outlives its request
+	leaseMargin  = time.Second             // before its end the holder writes no more
+	askLimit     = 10 * time.Second        // of the question to the provider
+	writePause   = 20 * time.Millisecond   // between two tries to write a grant, at first
+	maxPause     = 500 * time.Millisecond  // and at last
 	failedPause  = 5 * time.Second         // before the provider is asked again
 	renewWait    = 1800 * time.Millisecond // of a request for a renewal: it must answer within 2 s
 	renewPoll    = 25 * time.Millisecond
@@ -44,7 +47,7 @@ func (s *Sessions) renewed(ctx context.Context, secret Secret, raw []byte, sess 
 		return Session{}, err
 	}
 	if won {
-		renewCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewLimit)
+		renewCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseLife-leaseMargin)
 		s.renewals.Go(func() {
 			defer cancel()
 			s.renew(renewCtx, secret, holder, raw, sess)
@@ -64,7 +67,7 @@ func (s *Sessions) renew(ctx context.Context, secret, holder Secret, seen []byte
 		s.release(ctx, secret, holder, nil)
 		return
 	}
-	grant, err := s.Refresher.Refresh(ctx, current.RefreshToken)
+	grant, err := s.ask(ctx, current.RefreshToken)
 	if err == nil && grant.Identity.Subject != current.Identity.Subject {
 		err = fmt.Errorf("%w: it answered for another subject", ErrRefused)
 	}
@@ -84,29 +87,47 @@ func (s *Sessions) renew(ctx context.Context, secret, holder Secret, seen []byte
 	}
 }
 
-// write stores a grant. It loses only to a writer of "last seen", and then
-// tries again; a session that ended meanwhile stays ended.
+func (s *Sessions) ask(ctx context.Context, refreshToken string) (Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	return s.Refresher.Refresh(ctx, refreshToken)
+}
+
+// write stores a grant. The old refresh token is spent by now, so that a grant
+// which is not stored is a session lost: it tries, with pauses, as long as the
+// lease lasts, and the old session goes on meanwhile. It loses to a writer of
+// "last seen", and then tries again; a session that ended stays ended.
 func (s *Sessions) write(ctx context.Context, secret Secret, g Grant) {
-	const tries = 5
-	for range tries {
-		raw, sess, err := s.load(ctx, secret)
-		if errors.Is(err, ErrNoSession) {
+	for pause := writePause; ; pause = min(2*pause, maxPause) {
+		done, err := s.writeOnce(ctx, secret, g)
+		if done {
 			return
 		}
-		if err != nil {
-			continue
-		}
-		sess.take(g, s.Now())
-		sess.Seen = s.Now()
-		sealed, err := sess.seal(secret)
-		if err != nil {
-			break
-		}
-		if ok, err := s.Store.Swap(ctx, secret.Key(kindSession), raw, sealed, s.ttl(sess)); ok && err == nil {
+		select {
+		case <-ctx.Done():
+			s.Log.Error().Err(err).Msg("a renewed session was not stored before its lease ended: its user has to sign in again")
 			return
+		case <-time.After(pause):
 		}
 	}
-	s.Log.Error().Msg("a renewed session could not be written")
+}
+
+// writeOnce reports whether nothing is left to do.
+func (s *Sessions) writeOnce(ctx context.Context, secret Secret, g Grant) (done bool, err error) {
+	raw, sess, err := s.load(ctx, secret)
+	if errors.Is(err, ErrNoSession) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	sess.adopt(g, s.Now())
+	sess.Seen = s.Now()
+	sealed, err := sess.seal(secret)
+	if err != nil {
+		return false, err
+	}
+	return s.Store.Swap(ctx, secret.Key(kindSession), raw, sealed, s.ttl(sess))
 }
 
 // release gives the lease up, or leaves the mark of a failure in it for a

@@ -31,8 +31,8 @@ type Session struct {
 	Agent        string            `json:"agent"`
 }
 
-// take moves a grant's contents in. The session's own id and end stay.
-func (s *Session) take(g Grant, now time.Time) {
+// adopt moves a grant's contents in. The session's own id and end stay.
+func (s *Session) adopt(g Grant, now time.Time) {
 	sid, end := s.Identity.SessionID, s.Identity.Expires
 	s.TokenEnd, s.TokenLife = g.Identity.Expires, g.Identity.Expires.Sub(now)
 	s.ProviderSID = g.Identity.SessionID
@@ -43,6 +43,11 @@ func (s *Session) take(g Grant, now time.Time) {
 	}
 	if g.IDToken != "" {
 		s.IDToken = g.IDToken
+	}
+	// Without a refresh token nobody is ever asked again: it ends with its token.
+	// A browser that navigates then signs in anew, at the provider without a word.
+	if s.RefreshToken == "" && g.Identity.Expires.Before(s.Identity.Expires) {
+		s.Identity.Expires = g.Identity.Expires
 	}
 }
 

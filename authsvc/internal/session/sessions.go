@@ -44,21 +44,30 @@ type Sessions struct {
 	Log       zerolog.Logger
 
 	renewals sync.WaitGroup
-	turns    [16]sync.Mutex // of writers of a user's list
+	turns    turns // of writers of a user's list
 }
 
 // Wait returns when no renewal is under way: a rotated refresh token that is
 // not written down is a session lost.
 func (s *Sessions) Wait() { s.renewals.Wait() }
 
+// Browser is who signs in: from where, with what, and since when it has been on
+// its way to a session.
+type Browser struct {
+	IP, Agent string
+	Since     time.Time
+}
+
 // Create stores a new session under a new secret. The oldest sessions of a
-// user who then has too many end.
-func (s *Sessions) Create(ctx context.Context, g Grant, remoteIP, agent string) (Secret, Session, error) {
+// user who then has too many end. Where the provider's session or the user was
+// ended while the browser was on its way, the new one ends at once and the
+// error is ErrNoSession.
+func (s *Sessions) Create(ctx context.Context, g Grant, from Browser) (Secret, Session, error) {
 	secret, now := NewSecret(), s.Now()
-	sess := Session{Created: now, Seen: now, RemoteIP: clip(remoteIP), Agent: clip(agent)}
+	sess := Session{Created: now, Seen: now, RemoteIP: clip(from.IP), Agent: clip(from.Agent)}
 	sess.Identity.SessionID = ownSID(secret)
 	sess.Identity.Expires = now.Add(s.Ages.Absolute)
-	sess.take(g, now)
+	sess.adopt(g, now)
 	sealed, err := sess.seal(secret)
 	if err != nil {
 		return secret, sess, err
@@ -74,7 +83,27 @@ func (s *Sessions) Create(ctx context.Context, g Grant, remoteIP, agent string) 
 	if len(surplus) > 0 {
 		err = s.endAll(ctx, sess.Identity.Subject, surplus...)
 	}
-	return secret, sess, err
+	return secret, sess, errors.Join(err, s.endedMeanwhile(ctx, secret, sess, from.Since))
+}
+
+// endedMeanwhile looks after the session is listed: a logout that comes now
+// finds it, and one that came before has left its mark. Marks count whole
+// seconds.
+func (s *Sessions) endedMeanwhile(ctx context.Context, secret Secret, sess Session, since time.Time) error {
+	ids := []string{UserEnding(sess.Identity.Subject)}
+	if sess.ProviderSID != "" {
+		ids = append(ids, sess.ProviderSID)
+	}
+	ended, err := s.Endings.Ended(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for _, at := range ended {
+		if at.Unix() >= since.Unix() {
+			return errors.Join(ErrNoSession, s.remove(ctx, secret, sess))
+		}
+	}
+	return nil
 }
 
 const ownPrefix = "g-"

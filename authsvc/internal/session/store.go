@@ -16,7 +16,8 @@ import (
 type Store interface {
 	// Get returns one value for each key, nil where there is none.
 	Get(ctx context.Context, keys ...string) ([][]byte, error)
-	// Put writes unconditionally. Only tombstones and their like are put.
+	// Put writes a mark that something has ended, unconditionally. A store that
+	// takes no other value any more still has room for such.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// Swap replaces old by new in one step and reports whether it did. A nil
 	// old stands for "no value", a nil new removes.

@@ -57,9 +57,11 @@ func (s *Sessions) endNoted(ctx context.Context, subject string) error {
 // editNoted changes the list, where change says so.
 func (s *Sessions) editNoted(ctx context.Context, subject string, change func([]noted) ([]noted, bool)) error {
 	name := s.Box.Name(kindTokens, subject)
-	turn := s.turn(name)
-	turn.Lock()
-	defer turn.Unlock()
+	turn := s.turns.of(name)
+	if err := turn.lock(ctx); err != nil {
+		return err
+	}
+	defer turn.unlock()
 	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
 		list, changed := change(s.openNoted(name, old))
 		if !changed {

@@ -21,7 +21,8 @@ type item struct {
 }
 
 // Store is bounded: when it is full of values that live, it refuses new ones
-// with session.ErrFull and drops none.
+// with session.ErrFull and drops none. For marks of an ending there is as much
+// room again, which nothing else can fill.
 type Store struct {
 	now func() time.Time
 	max int
@@ -62,12 +63,12 @@ func (s *Store) live(key string) []byte {
 func (s *Store) Put(_ context.Context, key string, value []byte, ttl time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.set(key, value, ttl)
+	return s.set(key, value, ttl, 2*s.max)
 }
 
-func (s *Store) set(key string, value []byte, ttl time.Duration) error {
-	if _, ok := s.items[key]; !ok && len(s.items) >= s.max {
-		if s.sweep(); len(s.items) >= s.max {
+func (s *Store) set(key string, value []byte, ttl time.Duration, most int) error {
+	if _, ok := s.items[key]; !ok && len(s.items) >= most {
+		if s.sweep(); len(s.items) >= most {
 			return session.ErrFull
 		}
 	}
@@ -96,7 +97,7 @@ func (s *Store) Swap(_ context.Context, key string, old, new []byte, ttl time.Du
 		delete(s.items, key)
 		return true, nil
 	}
-	if err := s.set(key, new, ttl); err != nil {
+	if err := s.set(key, new, ttl, s.max); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -114,6 +115,13 @@ func (s *Store) Publish(_ context.Context, message []byte) error {
 		fn(message)
 	}
 	return nil
+}
+
+// Heard reports whether so many listen.
+func (s *Store) Heard(by int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subs) >= by
 }
 
 // Subscribe implements session.Store.

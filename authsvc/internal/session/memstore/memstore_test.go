@@ -27,18 +27,21 @@ func TestStoreFull(t *testing.T) {
 	now := time.Now()
 	s := memstore.New(func() time.Time { return now }, 2)
 	for _, key := range []string{"a", "b"} {
-		if err := s.Put(t.Context(), key, []byte("v"), time.Minute); err != nil {
-			t.Fatal(err)
+		if ok, err := s.Swap(t.Context(), key, nil, []byte("v"), time.Minute); !ok || err != nil {
+			t.Fatal(ok, err)
 		}
 	}
-	if err := s.Put(t.Context(), "c", []byte("v"), time.Minute); !errors.Is(err, session.ErrFull) {
+	if _, err := s.Swap(t.Context(), "c", nil, []byte("v"), time.Minute); !errors.Is(err, session.ErrFull) {
 		t.Errorf("err = %v, want ErrFull", err)
+	}
+	if err := s.Put(t.Context(), "ended", []byte("v"), time.Minute); err != nil {
+		t.Errorf("a revocation found no room: %v", err)
 	}
 	if got, _ := s.Get(t.Context(), "a"); got[0] == nil {
 		t.Error("a full store dropped what it held")
 	}
 	now = now.Add(time.Hour)
-	if err := s.Put(t.Context(), "c", []byte("v"), time.Minute); err != nil {
+	if ok, err := s.Swap(t.Context(), "c", nil, []byte("v"), time.Minute); !ok || err != nil {
 		t.Errorf("lapsed values still fill the store: %v", err)
 	}
 }

@@ -19,9 +19,15 @@ import (
 )
 
 const (
-	opLimit   = 800 * time.Millisecond // of one operation
-	coolDown  = 200 * time.Millisecond // after one that ran into it
-	prefix    = "gatehouse:"
+	opLimit  = 800 * time.Millisecond // of one operation
+	coolDown = 200 * time.Millisecond // after one that ran into it
+	prefix   = "gatehouse:"
+
+	ballastKey   = prefix + "ballast"
+	ballastBytes = 256 << 10
+	ballastLife  = 24 * time.Hour
+	ballastEvery = time.Minute
+
 	channel   = prefix + "endings"
 	pingEvery = 2 * time.Second // of an idle subscription, to notice a lost one
 )
@@ -113,10 +119,27 @@ func found(cmd *redis.StringCmd) ([]byte, error) {
 	return value, err
 }
 
-// Put implements session.Store.
+// Put implements session.Store. Where Redis is full it throws the ballast out.
 func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	return s.do(ctx, func(ctx context.Context) error {
+	set := func(ctx context.Context) error {
 		return s.client.Set(ctx, prefix+key, value, max(ttl, time.Millisecond)).Err()
+	}
+	err := s.do(ctx, set)
+	if !errors.Is(err, session.ErrFull) {
+		return err
+	}
+	if err := s.do(ctx, func(ctx context.Context) error { return s.client.Del(ctx, ballastKey).Err() }); err != nil {
+		return err
+	}
+	return s.do(ctx, set)
+}
+
+// ballast keeps room for Put: a value that can be thrown out. It is asked for
+// again and again, and written where it is not there. In a cluster it lies on
+// one of the nodes, and only that one has the room.
+func (s *Store) ballast(ctx context.Context) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		return swap.Run(ctx, s.client, []string{ballastKey}, "0", "", "1", make([]byte, ballastBytes), ballastLife.Milliseconds()).Err()
 	})
 }
 
@@ -150,7 +173,12 @@ func (s *Store) Subscribe(ctx context.Context, fn func([]byte)) error {
 	hangUp := func() { _ = sub.Close() } // a read under way knows no context
 	defer hangUp()
 	defer context.AfterFunc(ctx, hangUp)()
+	ballast := time.Time{}
 	for waiting := false; ; {
+		if now := time.Now(); now.Sub(ballast) >= ballastEvery {
+			ballast = now
+			_ = s.ballast(ctx) // a full or a hung Redis has none: the next minute
+		}
 		m, err := sub.ReceiveTimeout(ctx, pingEvery)
 		switch m := m.(type) {
 		case *redis.Message:

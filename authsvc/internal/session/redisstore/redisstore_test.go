@@ -1,8 +1,11 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,6 +98,35 @@ func TestFullRedis(t *testing.T) {
 	server.Drain()
 	if err := s.Put(t.Context(), "other", []byte("x"), time.Minute); err != nil {
 		t.Errorf("Put = %v with room again", err)
+	}
+}
+
+// Sessions have filled Redis. What is ended now must find room all the same.
+func TestRevocationHasRoom(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, server.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	listening.Go(func() { _ = s.Subscribe(ctx, func([]byte) {}) })
+	defer listening.Wait()
+	defer cancel()
+	for got := [][]byte{nil}; got[0] == nil; <-time.After(10 * time.Millisecond) {
+		got, _ = s.Get(t.Context(), "ballast")
+	}
+	server.Limit(64 << 10)
+	for i := 0; ; i++ {
+		_, err := s.Swap(t.Context(), fmt.Sprint("session", i), nil, make([]byte, 4<<10), time.Minute)
+		if errors.Is(err, session.ErrFull) {
+			break
+		}
+		if err != nil || i > 1000 {
+			t.Fatal(i, err)
+		}
+	}
+	for i := range 20 {
+		if err := s.Put(t.Context(), fmt.Sprint("ended", i), []byte("1"), time.Minute); err != nil {
+			t.Fatalf("mark %d of an ending: %v", i, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -104,7 +105,22 @@ func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 // Drain.
 func (s *Server) Fill() { s.order("config", "set", "maxmemory", "1") }
 
-// Drain ends Fill.
+// Limit leaves the server this many bytes more than it holds now.
+func (s *Server) Limit(more int) {
+	s.t.Helper()
+	out, err := exec.Command("redis-cli", "-s", s.listen[1], "info", "memory").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if used, ok := strings.CutPrefix(line, "used_memory:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(used))
+			s.order("config", "set", "maxmemory", strconv.Itoa(n+more))
+		}
+	}
+}
+
+// Drain ends Fill and Limit.
 func (s *Server) Drain() { s.order("config", "set", "maxmemory", "0") }
 
 // Deafen cuts every subscription: what is published before the next is lost.
