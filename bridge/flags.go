@@ -54,11 +54,15 @@ type flags struct {
 	MaxBody         int           `default:"8388608" help:"Bytes of a request."`
 	MaxLine         int           `default:"134217728" help:"Bytes of one line from a child."`
 	MaxQueue        int           `default:"8388608" help:"Bytes that may wait for a slow reader."`
+	MaxWaiting      int           `default:"8388608" help:"Bytes that may wait until a busy child reads."`
+	MaxChildren     int           `default:"0" help:"Children at once; 0 is what this machine carries."`
 	MaxReplay       int           `default:"1048576" help:"Bytes kept for Last-Event-ID, for each session."`
 	CallTime        time.Duration `default:"5m" help:"Time of a call; progress starts it anew."`
 	StartTime       time.Duration `default:"30s" help:"Time until a child has answered initialize."`
 	SessionIdle     time.Duration `default:"30m" help:"Time of a session without a request or a stream."`
 	SessionAge      time.Duration `default:"24h" help:"Time of a session."`
+	StopTime        time.Duration `default:"2s" help:"Time of a child that is to end, from the end of its input to SIGTERM."`
+	KillTime        time.Duration `default:"3s" help:"Time of a child that is to end, from SIGTERM to SIGKILL."`
 	DrainTime       time.Duration `default:"10s" help:"Grace for calls in flight after SIGTERM."`
 }
 

@@ -55,6 +55,9 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 		return nil, err
 	}
 	g.starter = child.NewStarter()
+	if g.starter.Max = f.MaxChildren; f.MaxChildren == 0 {
+		g.starter.Max = child.Capacity()
+	}
 	for _, note := range entries.Notes {
 		log.Warn().Msg(note)
 	}
@@ -69,7 +72,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 			Spec: child.Spec{
 				Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), env...), Dir: e.Dir,
 			},
-			Child: child.Options{WriteWait: 30 * time.Second, StdinGrace: 2 * time.Second, TermGrace: 3 * time.Second},
+			Child: child.Options{StdinGrace: f.StopTime, TermGrace: f.KillTime},
 			Guard: g.watch.sessionGuard(), Log: log,
 			Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
 		})

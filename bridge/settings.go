@@ -87,6 +87,7 @@ func (f *flags) limits() session.Limits {
 	l := session.DefaultLimits()
 	l.Sessions, l.SessionsPerUser, l.Calls = f.MaxSessions, f.MaxUserSessions, f.MaxCalls
 	l.Body, l.Line, l.Queue, l.Replay = f.MaxBody, f.MaxLine, f.MaxQueue, f.MaxReplay
+	l.Waiting = f.MaxWaiting
 	l.CallTime, l.Start, l.Idle, l.Age = f.CallTime, f.StartTime, f.SessionIdle, f.SessionAge
 	return l
 }

@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -24,17 +22,14 @@ type Spec struct {
 // Options bound a child and its end.
 type Options struct {
 	MaxLine    int           // bytes of one line on standard output
-	WriteWait  time.Duration // a child that does not read for so long is stuck
+	MaxWaiting int           // bytes that may wait until the child reads, or one line
 	StdinGrace time.Duration // from the end of standard input to TERM
 	TermGrace  time.Duration // from TERM to KILL
 	Stderr     func(line string)
 }
 
-// ErrStuck says that the child does not read its standard input.
-var ErrStuck = errors.New("the server does not read its input")
-
-// Process is a running child. Write and Stop are safe for concurrent use; one
-// goroutine reads Lines.
+// Process is a running child. One goroutine calls Next; the rest is safe for
+// concurrent use.
 type Process struct {
 	opts   Options
 	cmd    *exec.Cmd
@@ -45,8 +40,7 @@ type Process struct {
 	done   chan struct{}
 	exit   string
 
-	mu      sync.Mutex // one line after the other
-	buf     []byte
+	outbox  outbox
 	stopped sync.Once
 }
 
@@ -59,13 +53,18 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := s.take(); err != nil {
+		return nil, err
+	}
 	var pipes pipes
 	if err := pipes.open(cmd); err != nil {
 		pipes.close()
+		s.give()
 		return nil, err
 	}
 	if err := s.start(cmd); err != nil {
 		pipes.close()
+		s.give()
 		return nil, fmt.Errorf("start %s: %w", spec.Argv[0], err)
 	}
 	pipes.closeTheirs()
@@ -73,12 +72,17 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 		opts: opts, cmd: cmd, stdin: pipes.stdin, stdout: pipes.stdout,
 		lines: rpc.NewLines(pipes.stdout, opts.MaxLine), done: make(chan struct{}),
 	}
+	p.outbox = outbox{pipe: pipes.stdin, max: opts.MaxWaiting, broken: p.Stop}
 	errDone := make(chan struct{})
 	go func() {
 		defer close(errDone)
 		p.tail.read(pipes.stderr, opts.Stderr)
 	}()
-	go p.wait(pipes.stderr, errDone)
+	go func() {
+		p.wait(pipes.stderr, errDone)
+		s.give()
+		close(p.done)
+	}()
 	return p, nil
 }
 
@@ -95,61 +99,17 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // be called after Done.
 func (p *Process) Exit() (status, stderr string) { return p.exit, p.tail.String() }
 
-// Write sends one line with the edits made. It blocks while the child's pipe
-// is full, for WriteWait at most.
-func (p *Process) Write(line []byte, edits ...rpc.Edit) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.buf = append(rpc.AppendEdited(p.buf[:0], line, edits...), '\n')
-	buf := p.buf
-	if cap(p.buf) > keepBuffer {
-		p.buf = nil
-	}
-	if len(buf) <= pipeAtomic {
-		if err := p.writeNow(buf); !errors.Is(err, unix.EAGAIN) {
-			return err
-		}
-	}
-	return p.writeWait(buf)
+// Write gives the child one line with the edits made. It never blocks: where
+// the child does not read, the line waits. withdraw takes back a line of which
+// the child was given nothing; it is nil where nothing waits. ok is false where
+// no more may wait. What is written to a child that has ended goes nowhere.
+func (p *Process) Write(line []byte, edits ...rpc.Edit) (withdraw func() bool, ok bool) {
+	return p.outbox.put(line, edits)
 }
 
-const (
-	keepBuffer = 256 << 10
-	pipeAtomic = 4096 // PIPE_BUF: such a write is whole or not at all (pipe(7))
-)
-
-// writeNow is the write without a timer: most lines fit the pipe at once.
-func (p *Process) writeNow(buf []byte) error {
-	conn, err := p.stdin.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var n int
-	var werr error
-	err = conn.Write(func(fd uintptr) bool {
-		n, werr = unix.Write(int(fd), buf)
-		return true
-	})
-	switch {
-	case err != nil:
-		return err
-	case werr != nil:
-		return werr
-	case n != len(buf):
-		return fmt.Errorf("short write to the server: %d of %d bytes", n, len(buf))
-	}
-	return nil
-}
-
-func (p *Process) writeWait(buf []byte) error {
-	_ = p.stdin.SetWriteDeadline(time.Now().Add(p.opts.WriteWait))
-	_, err := p.stdin.Write(buf)
-	_ = p.stdin.SetWriteDeadline(time.Time{})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ErrStuck // half a line may be there: nothing more can be said to it
-	}
-	return err
-}
+// Stuck is for how long the child has taken nothing of what waits for it; zero
+// where nothing waits.
+func (p *Process) Stuck(now time.Time) time.Duration { return p.outbox.stuck(now) }
 
 // Stop walks the ladder and returns at once; Done tells when it has ended.
 func (p *Process) Stop() {
@@ -196,12 +156,7 @@ func (p *Process) signal(sig syscall.Signal) {
 
 // wait sees the child end, kills what is left of its group, then reaps it.
 func (p *Process) wait(stderr *os.File, errDone <-chan struct{}) {
-	for {
-		err := unix.Waitid(unix.P_PID, p.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	awaitExit(p.PID())
 	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
 	err := p.cmd.Wait()
 	p.exit = "exit status 0"
@@ -215,7 +170,6 @@ func (p *Process) wait(stderr *os.File, errDone <-chan struct{}) {
 	<-errDone
 	_ = stderr.Close()
 	_ = p.stdin.Close()
-	close(p.done)
 }
 
 const drainWait = 2 * time.Second

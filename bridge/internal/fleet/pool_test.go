@@ -23,7 +23,7 @@ func TestAUserWhoSignsInAgainAndAgainIsBounded(t *testing.T) {
 	limits.Sessions, limits.SessionsPerUser = 2, 1
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec: fronttest.Spec(fronttest.Plain), Starter: starter,
-		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
+		Child:     child.Options{StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
 		Isolation: fleet.PerUser, Limits: limits, Log: zerolog.Nop(),
 	})
 	t.Cleanup(func() {

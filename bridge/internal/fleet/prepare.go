@@ -50,7 +50,8 @@ func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
 	result, err := link.Ask(ctx, []byte(initializeLine))
 	if err == nil {
 		c.SetReady(mux.Ready{Result: result})
-		return c.Tell([]byte(InitializedLine))
+		c.Tell([]byte(InitializedLine))
+		return nil
 	}
 	if ctx.Err() != nil {
 		c.Kill()

@@ -32,7 +32,7 @@ type ServerConfig struct {
 	Spec      child.Spec
 	Isolation Isolation
 	Limits    Limits
-	Child     child.Options // Stderr and MaxLine are set by the Server
+	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
 	Guard     mux.Guard          // may be nil
 	Adapt     func() mux.Adapter // for the child of a session; nil means none
@@ -69,7 +69,7 @@ type Stats struct {
 
 // NewServer starts nothing yet.
 func NewServer(cfg ServerConfig) *Server {
-	cfg.Child.MaxLine = cfg.Limits.Line
+	cfg.Child.MaxLine, cfg.Child.MaxWaiting = cfg.Limits.Line, cfg.Limits.Waiting
 	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits, conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm)}
 	s.pool = newPool(s)
 	return s
@@ -114,6 +114,11 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 		return nil, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
 	}
 	proc, err := s.cfg.Starter.Start(spec, opts)
+	if child.Exhausted(err) {
+		log.Error().Err(err).Msg("the machine carries no further server")
+		s.Stats.Refused.Add(1)
+		return nil, &mux.Refusal{Reason: "no further server can be started: " + err.Error(), Retry: 10 * time.Second}
+	}
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start the server")
 		s.failed(err.Error())

@@ -73,7 +73,7 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 	starter := child.NewStarter()
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      Spec(o.Child),
-		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
+		Child:     child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 		Isolation: o.Isolation, Limits: limits.Limits, Starter: starter, Log: zerolog.Nop(),
 	})
 	g := &Gate{Server: server, Table: session.NewTable("", limits, server), client: &http.Client{Transport: &http.Transport{}}}

@@ -19,7 +19,7 @@ func (c *Conn) adapted() bool { return c.o.Adapter != nil && !c.o.Adapter.Passes
 func (c *Conn) writeAdapted(line []byte, edits ...rpc.Edit) error {
 	down, up := c.o.Adapter.FromClient(rpc.AppendEdited(nil, line, edits...))
 	for _, l := range down {
-		if err := c.writeRaw(l); err != nil {
+		if _, err := c.writeRaw(l); err != nil {
 			return err
 		}
 	}
@@ -29,18 +29,13 @@ func (c *Conn) writeAdapted(line []byte, edits ...rpc.Edit) error {
 	return nil
 }
 
-// hearAdapted takes a line of the child through the adapter. What goes down is
-// written by another goroutine: the reader never writes (see refuse).
+// hearAdapted takes a line of the child through the adapter.
 func (c *Conn) hearAdapted(line []byte) {
 	down, up := c.o.Adapter.FromChild(line)
-	if len(down) > 0 {
-		go func() {
-			for _, l := range down {
-				if c.writeRaw(l) != nil {
-					return
-				}
-			}
-		}()
+	for _, l := range down {
+		if _, err := c.writeRaw(l); err != nil {
+			c.o.Stats.Dropped.Add(1)
+		}
 	}
 	for _, l := range up {
 		c.take(l)

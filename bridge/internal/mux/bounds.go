@@ -11,6 +11,7 @@ type Bounds struct {
 	Line     int           // bytes of one line of a child
 	Batch    int           // messages of one batch
 	Queue    int           // bytes that may wait for a slow reader
+	Waiting  int           // bytes that may wait until a busy child reads
 	CallTime time.Duration // of a call; progress starts it anew
 	Start    time.Duration // of a child, until its initialize is answered
 }
@@ -18,7 +19,7 @@ type Bounds struct {
 // DefaultBounds are those of the flags.
 func DefaultBounds() Bounds {
 	return Bounds{
-		Calls: 64, Line: 128 << 20, Batch: 64, Queue: 8 << 20,
+		Calls: 64, Line: 128 << 20, Batch: 64, Queue: 8 << 20, Waiting: 8 << 20,
 		CallTime: 5 * time.Minute, Start: 30 * time.Second,
 	}
 }

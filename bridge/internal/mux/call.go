@@ -24,6 +24,8 @@ type Call struct {
 	tokenKey string
 	uri      string // of a subscribe or unsubscribe
 	life     time.Duration
+	withdraw func() bool  // takes it back while it waits for the child to read; under conn.mu
+	untold   bool         // the child never heard of it; set when it was dropped
 	deadline atomic.Int64 // unix nanoseconds
 }
 

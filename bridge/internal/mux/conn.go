@@ -15,11 +15,16 @@ import (
 )
 
 // Process is the child that a Conn speaks with. One goroutine calls Next; the
-// rest is safe for concurrent use. Exit may be called after Done, Close after
-// the last Next.
+// rest is safe for concurrent use, and nothing but Next blocks. Exit may be
+// called after Done, Close after the last Next.
 type Process interface {
 	Next() ([]byte, error)
-	Write(line []byte, edits ...rpc.Edit) error
+	// Write gives the child a line, or lets it wait until the child reads.
+	// withdraw takes it back while it waits; nil where it does not. ok is false
+	// where no more may wait.
+	Write(line []byte, edits ...rpc.Edit) (withdraw func() bool, ok bool)
+	// Stuck is for how long the child has taken nothing of what waits for it.
+	Stuck(now time.Time) time.Duration
 	Stop()
 	Kill()
 	Done() <-chan struct{}
@@ -51,7 +56,9 @@ type Conn struct {
 	done  chan struct{}
 
 	spoke   atomic.Bool
-	stopped atomic.Bool // by the bridge
+	stopped atomic.Bool            // by the bridge
+	deaf    atomic.Bool            // the bridge's own words find no room; said once
+	fault   atomic.Pointer[string] // why the bridge ended the child
 
 	subs sync.Mutex // over mu: see subscribe.go
 
@@ -71,7 +78,12 @@ type Conn struct {
 type question struct {
 	link    *Link
 	childID []byte
+	since   time.Time
 }
+
+// maxAsked is how many such requests may wait at once: more than any server
+// asks that reads the answers.
+const maxAsked = 1024
 
 // Ready is what the bridge learned when it made a child ready itself.
 type Ready struct {
@@ -117,8 +129,19 @@ func (c *Conn) Stop() {
 // Kill ends the child at once.
 func (c *Conn) Kill() { c.proc.Kill() }
 
-// Tell sends the child a line of the bridge's own.
-func (c *Conn) Tell(line []byte) error { return c.write(line) }
+// Tell sends the child a line of the bridge's own. One that finds no room is
+// dropped and counted: the child has asked for more than it reads.
+func (c *Conn) Tell(line []byte) {
+	_, err := c.write(line)
+	if err == nil {
+		c.deaf.Store(false)
+		return
+	}
+	c.o.Stats.Dropped.Add(1)
+	if !c.deaf.Swap(true) {
+		c.o.Log.Warn().Err(err).Msg("the server is not told what it does not read")
+	}
+}
 
 // early tells whether the child was stopped before its time to say a first word
 // was over: its client left, which is no fault of the server.
@@ -196,11 +219,14 @@ func (c *Conn) hearOdd(line []byte) {
 
 // ended answers every call in flight in the place of the child that is gone.
 func (c *Conn) ended(cause error) {
-	early := c.early() // before a client that learns of the end can stop it too
-	c.proc.Kill()      // it may live on after a line that was too long
+	early := c.early()               // before a client that learns of the end can stop it too
+	if cause == rpc.ErrLineTooLong { //nolint:errorlint // Lines returns this very value
+		c.giveUp(fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.o.Bounds.Line))
+	}
+	c.proc.Stop() // it may live on; else its exit and its last words are on the way
 	<-c.proc.Done()
 	c.proc.Close()
-	dead := c.epitaph(cause)
+	dead := c.epitaph()
 	c.mu.Lock()
 	c.dead = dead
 	calls := c.calls
@@ -227,11 +253,17 @@ func (c *Conn) ended(cause error) {
 	close(c.done)
 }
 
-func (c *Conn) epitaph(cause error) *rpc.Error {
+// giveUp ends a child that cannot be used any more, and says why.
+func (c *Conn) giveUp(why string) {
+	c.fault.CompareAndSwap(nil, &why)
+	c.proc.Kill()
+}
+
+func (c *Conn) epitaph() *rpc.Error {
 	status, stderr := c.proc.Exit()
 	reason := "the server ended: " + status
-	if cause == rpc.ErrLineTooLong { //nolint:errorlint // Lines returns this very value
-		reason = fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.o.Bounds.Line)
+	if why := c.fault.Load(); why != nil {
+		reason = *why
 	}
 	e := &rpc.Error{Code: rpc.CodeInternal, Message: reason}
 	if stderr != "" && !c.o.Secret {
@@ -240,22 +272,21 @@ func (c *Conn) epitaph(cause error) *rpc.Error {
 	return e
 }
 
-// write sends to the child. A child that does not read is ended: half a line
-// may stand in its pipe.
-func (c *Conn) write(line []byte, edits ...rpc.Edit) error {
+// write sends to the child and waits for nothing. A child that has ended takes
+// what it is told: its end answers the calls.
+func (c *Conn) write(line []byte, edits ...rpc.Edit) (withdraw func() bool, err error) {
 	if c.adapted() {
-		return c.writeAdapted(line, edits...)
+		return nil, c.writeAdapted(line, edits...)
 	}
 	return c.writeRaw(line, edits...)
 }
 
-func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) error {
-	err := c.proc.Write(line, edits...)
-	if err != nil {
-		c.o.Log.Warn().Err(err).Msg("cannot write to the server")
-		c.proc.Kill()
+func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) (withdraw func() bool, err error) {
+	withdraw, ok := c.proc.Write(line, edits...)
+	if !ok {
+		return nil, &Refusal{Retry: 5 * time.Second, Reason: "the server is busy, and no more may wait until it reads"}
 	}
-	return err
+	return withdraw, nil
 }
 
 // freshKey makes an id or a token that nobody uses. The lock is held.
@@ -295,6 +326,10 @@ func (c *Conn) drop(call *Call) bool {
 		return false
 	}
 	c.forget(call)
+	if call.withdraw != nil && call.withdraw() {
+		call.untold = true
+		return true
+	}
 	now := time.Now()
 	c.stale[call.key] = now
 	c.mayAskUntil(call.link, now.Add(lateDropped))
@@ -360,21 +395,30 @@ func (c *Conn) forget(call *Call) {
 }
 
 func (c *Conn) tellCancelled(call *Call, reason string) {
-	if call.Method == "initialize" { // must not be cancelled (2025-11-25, cancellation)
+	if call.untold || call.Method == "initialize" { // the latter must not be cancelled (2025-11-25, cancellation)
 		return
 	}
 	why, _ := json.Marshal(reason)
-	line := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + call.key + `,"reason":` + string(why) + `}}`
-	_ = c.write([]byte(line))
+	line := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + call.key +
+		`,"reason":` + string(why) + `}}`
+	c.Tell([]byte(line))
 }
 
-// Sweep answers the calls whose time is over.
+// Sweep answers the calls whose time is over, and refuses what the child asked
+// and nobody answered.
 func (c *Conn) Sweep(now time.Time) {
-	c.mu.Lock()
 	var late []*Call
+	var unanswered [][]byte
+	c.mu.Lock()
 	for _, call := range c.calls {
 		if call.late(now) {
 			late = append(late, call)
+		}
+	}
+	for key, q := range c.asked {
+		if now.Sub(q.since) > c.o.Bounds.CallTime {
+			delete(c.asked, key)
+			unanswered = append(unanswered, q.childID)
 		}
 	}
 	maps.DeleteFunc(c.stale, func(_ string, since time.Time) bool { return now.Sub(since) > staleFor })
@@ -383,7 +427,30 @@ func (c *Conn) Sweep(now time.Time) {
 	for _, call := range late {
 		if c.drop(call) {
 			call.fail("timeout", call.timeout())
-			go c.tellCancelled(call, "the time for this call is over")
+			c.tellCancelled(call, "the time for this call is over")
 		}
 	}
+	for _, id := range unanswered {
+		c.refuse(id, fmt.Sprintf("the client did not answer within %s", c.o.Bounds.CallTime))
+	}
+	if c.stuck(now) {
+		c.giveUp(fmt.Sprintf("the server read nothing for %s, longer than any call may take, and was stopped", c.o.Bounds.CallTime))
+	}
+}
+
+// stuck tells a dead child from a busy one: for longer than a call may take it
+// has read nothing of what waits for it, and no call is open that it has read
+// of. A call that tells of its progress may take for ever.
+func (c *Conn) stuck(now time.Time) bool {
+	if c.proc.Stuck(now) <= c.o.Bounds.CallTime {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		if call.withdraw == nil && call.Method != methodListen {
+			return false
+		}
+	}
+	return true
 }

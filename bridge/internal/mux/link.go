@@ -74,7 +74,7 @@ func (l *Link) Close() {
 		}
 	}
 	if !gone && len(dropped)+len(open)+len(uris) > 0 {
-		go c.tellGone(dropped, open, uris)
+		c.tellGone(dropped, open, uris)
 	}
 }
 
@@ -86,7 +86,7 @@ func (c *Conn) tellGone(calls []*Call, open [][]byte, uris map[string]struct{}) 
 		c.tellCancelled(call, why)
 	}
 	for _, id := range open {
-		_ = c.write((&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id))
+		c.refuse(id, why)
 	}
 	for uri := range uris {
 		c.unsubscribe(uri)
@@ -202,8 +202,24 @@ func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
 	if call.tokenKey != "" && call.tokenKey != string(call.token) {
 		edits[1] = rpc.Edit{At: m.TokenSpan(), With: []byte(call.tokenKey)}
 	}
-	// A child that cannot be written to is ended, and its end answers the call.
-	_ = l.conn.write(m.Line, edits[:]...)
+	c := l.conn
+	withdraw, err := c.write(m.Line, edits[:]...)
+	if err != nil {
+		if !c.drop(call) {
+			return nil // it was answered meanwhile
+		}
+		call.undelivered("refused")
+		c.o.Stats.Refused.Add(1)
+		return err
+	}
+	if withdraw == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.withdraw = withdraw; c.calls[call.key] != call {
+		withdraw()
+	}
 	return nil
 }
 
@@ -219,7 +235,8 @@ func (l *Link) Notify(m *rpc.Message) error {
 	if l.conn.o.Shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
 		return nil // the bridge initialised this child, for more than one client
 	}
-	return l.conn.write(m.Line)
+	_, err := l.conn.write(m.Line)
+	return err
 }
 
 func (l *Link) cancel(m *rpc.Message) error {
@@ -237,7 +254,11 @@ func (l *Link) cancel(m *rpc.Message) error {
 		return nil
 	}
 	call.silence()
-	return c.write(m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(call.key)})
+	if call.untold {
+		return nil
+	}
+	_, err := c.write(m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(call.key)})
+	return err
 }
 
 // Respond gives the child the answer to a request that it sent to this client.
@@ -254,7 +275,8 @@ func (l *Link) Respond(m *rpc.Message) error {
 	}
 	delete(c.asked, key)
 	c.mu.Unlock()
-	return c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
+	_, err := c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
+	return err
 }
 
 // Busy reports whether a call is in flight.

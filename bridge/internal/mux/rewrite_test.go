@@ -9,9 +9,11 @@ import (
 	"gatehouse/bridge/internal/rpc"
 )
 
-// alone is a Conn without a process: enough for ids and tokens.
+// alone is a Conn whose child is a paper that takes what it is told.
 func alone(shared bool) *Conn {
-	return bare(Options{Shared: shared, Bounds: DefaultBounds(), Stats: &Stats{}})
+	c := bare(Options{Shared: shared, Bounds: DefaultBounds(), Stats: &Stats{}})
+	c.proc = &paper{}
+	return c
 }
 
 // FuzzRewriting: two clients use the same id and the same token; the child sees

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -50,11 +51,17 @@ func mayCause(method string) bool {
 // routeRequest passes a request of the child to the client that caused it.
 func (c *Conn) routeRequest(m *rpc.Message) {
 	if c.o.Shared && m.Method == "ping" {
-		go func(id []byte) { _ = c.write(rpc.ResultBody(id, []byte("{}"))) }(m.ID())
+		c.Tell(rpc.ResultBody(m.ID(), []byte("{}")))
 		return
 	}
 	c.mu.Lock()
 	link, sink := c.cause(true)
+	if len(c.asked) >= maxAsked {
+		c.mu.Unlock()
+		c.o.Stats.Dropped.Add(1)
+		c.refuse(m.ID(), fmt.Sprintf("%d requests of this server wait for an answer, the most that may", maxAsked))
+		return
+	}
 	if link == nil {
 		c.mu.Unlock()
 		c.o.Stats.Dropped.Add(1)
@@ -67,7 +74,7 @@ func (c *Conn) routeRequest(m *rpc.Message) {
 		key = c.freshKey()
 		e.Edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
 	}
-	c.asked[key] = question{link, m.ID()}
+	c.asked[key] = question{link, m.ID(), time.Now()}
 	c.mu.Unlock()
 	if !sink.Push(e) {
 		c.unask(key)
@@ -81,11 +88,10 @@ func (c *Conn) unask(key string) {
 	delete(c.asked, key)
 }
 
-// refuse answers the child in a goroutine of its own: the reader never writes,
-// for a child that waits for us to read would wait for ever.
+// refuse answers the child in its client's place. The reader may do so, for
+// nothing that is written waits for the child to read it.
 func (c *Conn) refuse(id []byte, why string) {
-	body := (&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id)
-	go func() { _ = c.write(body) }()
+	c.Tell((&rpc.Error{Code: rpc.CodeInternal, Message: why}).Body(id))
 }
 
 // cause finds the client that a message without an address belongs to: the

@@ -100,5 +100,5 @@ func (c *Conn) unsubscribe(uri string) {
 		return
 	}
 	name, _ := json.Marshal(uri) // a string always has a form in JSON
-	_ = c.write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + MethodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
+	c.Tell([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + MethodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
 }

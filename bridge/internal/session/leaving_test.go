@@ -55,6 +55,25 @@ type sinkFunc func(event.Event)
 
 func (f sinkFunc) Push(e event.Event) bool { f(e); return true }
 
+// TestTheNextCallLearnsHowTheLastChildEnded: it waits for the exit status and
+// the last words, or has a new child; the pipe that broke is nobody's business.
+func TestTheNextCallLearnsHowTheLastChildEnded(t *testing.T) {
+	s := newStrictFrom(t, func(c *fleet.ServerConfig) { c.Child.StdinGrace = 10 * time.Second })
+	s.initialize()
+	for n := range 12 {
+		s.ask("tools/call", `{"name":"bye"}`)
+		time.Sleep(time.Duration(n) * 3 * time.Millisecond) // before, while and after it ends
+		if err := s.Send(t.Context(), message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
+			t.Errorf("a notification after %d ms: %v", 3*n, err)
+		}
+		got := s.told()
+		if !strings.Contains(got, `"result"`) && !(strings.Contains(got, "exit status 3") && strings.Contains(got, "my last words")) {
+			t.Errorf("a call after %d ms: %s", 3*n, got)
+		}
+		s.restart.Good()
+	}
+}
+
 // TestASilentChildThatHadItsTimeCannotStart, whoever ends it.
 func TestASilentChildThatHadItsTimeCannotStart(t *testing.T) {
 	s := newStrictFrom(t, func(c *fleet.ServerConfig) { c.Limits.Start = time.Nanosecond })
@@ -87,20 +106,14 @@ func TestTheEndOfALoginWaitsForNoChild(t *testing.T) {
 	call(other, "1", `{"name":"told"}`)
 	eventually(t, "the other has its child", func() bool { return conn.Busy() == 0 })
 	call(s.Session, "1", `{"name":"stuck"}`)
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		call(other, "2", `{"name":"told","pad":"`+strings.Repeat("x", 1<<20)+`"}`) // more than a pipe holds
-	}()
-	eventually(t, "the call is in flight", func() bool { return conn.Busy() == 2 })
-	s.table.EndSIDs([]string{"login"})
-	select {
-	case <-written:
-		t.Error("the end of a login came after the child was given up")
-	default:
+	call(other, "2", `{"name":"told","pad":"`+strings.Repeat("x", 1<<20)+`"}`) // more than a pipe holds
+	if n := conn.Busy(); n != 2 {
+		t.Errorf("%d calls are in flight", n)
 	}
-	conn.Kill()
-	<-written
+	s.table.EndSIDs([]string{"login"})
+	if s.Err() == nil || conn.Dead() != nil {
+		t.Errorf("the session: %v; the child: %v", s.Err(), conn.Dead())
+	}
 }
 
 // TestSubscriptionsOfOneWhoLeavesASharedChild end there with the last who

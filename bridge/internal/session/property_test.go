@@ -47,7 +47,7 @@ func newWorld(isolation fleet.Isolation, starter *child.Starter) *world {
 	limits := DefaultLimits()
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")}, Starter: starter,
-		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: time.Second, TermGrace: time.Second},
+		Child:     child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 		Isolation: isolation, Limits: limits.Limits, Log: zerolog.Nop(),
 	})
 	return &world{table: NewTable("", limits, server), server: server}

@@ -283,7 +283,8 @@ func (s *Session) replay(conn *mux.Conn, line []byte) error {
 	if err != nil {
 		return err
 	}
-	return conn.Tell([]byte(fleet.InitializedLine))
+	conn.Tell([]byte(fleet.InitializedLine))
+	return nil
 }
 
 // lost notes the end of a child, so that one that ends again and again is

@@ -73,6 +73,12 @@ func strictChild(dir string) {
 		if r.ID != nil {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", r.ID, answer)
 		}
+		if r.Params.Name == "bye" { // its last answer; it takes a while to end
+			_, _ = os.Stdin.Close(), os.Stdout.Close()
+			time.Sleep(20 * time.Millisecond)
+			fmt.Fprintln(os.Stderr, "my last words")
+			os.Exit(3)
+		}
 	}
 }
 
@@ -99,7 +105,7 @@ func newStrictFrom(t *testing.T, change func(*fleet.ServerConfig)) *strict {
 	starter, dir, limits := child.NewStarter(), t.TempDir(), DefaultLimits()
 	config := fleet.ServerConfig{
 		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0")}, Starter: starter,
-		Child:     child.Options{WriteWait: 10 * time.Second, StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
+		Child:     child.Options{StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
 		Isolation: fleet.PerSession, Limits: limits.Limits, Log: zerolog.Nop(),
 	}
 	change(&config)

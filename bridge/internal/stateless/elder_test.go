@@ -72,7 +72,7 @@ func TestAnOlderClientSpeaksToAModernChild(t *testing.T) {
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"=modern")},
 		Isolation: fleet.PerSession, Limits: fleet.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
-		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
+		Child: child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 		Adapt: func() mux.Adapter { return translate.NewElder() },
 	})
 	table := session.NewTable("", session.DefaultLimits(), server)

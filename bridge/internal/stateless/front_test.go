@@ -42,7 +42,7 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"="+era)},
 		Isolation: fleet.PerUser, Guard: guard, Limits: fleet.DefaultLimits(), Starter: starter, Log: zerolog.Nop(),
-		Child: child.Options{WriteWait: time.Second, StdinGrace: time.Second, TermGrace: time.Second},
+		Child: child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 	})
 	opts := stateless.DefaultOptions()
 	if change != nil {
