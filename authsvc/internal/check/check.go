@@ -76,9 +76,7 @@ func (h *Handler) Mount(r chi.Router) { r.Method(http.MethodGet, "/auth", h) }
 
 // Forget drops what is remembered of an id that has ended.
 func (h *Handler) Forget(id string) {
-	h.cache.dropWhere(func(v *verdict) bool {
-		return v.id.SessionID == id && id != "" || session.UserEnding(v.id.Subject) == id
-	})
+	h.cache.dropEnded(id)
 }
 
 // ServeHTTP decides. A request that carries Authorization is judged by that

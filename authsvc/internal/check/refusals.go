@@ -62,14 +62,8 @@ func (h *Handler) Refusals() []Refusal {
 // Who returns the identity of a remembered verdict with this sid: all that is
 // known here of somebody who comes with a token.
 func (h *Handler) Who(sid string) (id contract.Identity, ok bool) {
-	h.cache.mu.RLock()
-	defer h.cache.mu.RUnlock()
-	for _, m := range []map[key]*verdict{h.cache.young, h.cache.old} {
-		for _, v := range m {
-			if v.id.SessionID == sid {
-				return v.id, true
-			}
-		}
+	if v := h.cache.endingWith(sid); v != nil && sid != "" {
+		return v.id, true
 	}
 	return id, false
 }
