@@ -151,6 +151,7 @@ func (f *flags) checkBounds(l *faults) {
 		{"--max-sessions", int64(f.MaxSessions)}, {"--max-user-sessions", int64(f.MaxUserSessions)},
 		{"--max-calls", int64(f.MaxCalls)}, {"--max-body", int64(f.MaxBody)}, {"--max-line", int64(f.MaxLine)},
 		{"--max-waiting", int64(f.MaxWaiting)}, {"--stop-time", int64(f.StopTime)}, {"--kill-time", int64(f.KillTime)},
+		{"--body-time", int64(f.BodyTime)}, {"--body-rate", int64(f.BodyRate)}, {"--gone-time", int64(f.GoneTime)},
 		{"--max-queue", int64(f.MaxQueue)}, {"--call-time", int64(f.CallTime)}, {"--start-time", int64(f.StartTime)},
 		{"--session-idle", int64(f.SessionIdle)}, {"--session-age", int64(f.SessionAge)}, {"--drain-time", int64(f.DrainTime)},
 	} {

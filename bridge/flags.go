@@ -52,12 +52,15 @@ type flags struct {
 	MaxUserSessions int           `default:"64" help:"Sessions of one user."`
 	MaxCalls        int           `default:"64" help:"Calls in flight for each session; for an identity of 2026-07-28, times --max-user-sessions."`
 	MaxBody         int           `default:"8388608" help:"Bytes of a request."`
+	BodyTime        time.Duration `default:"30s" help:"Time of a request's body; each --body-rate bytes add a second."`
+	BodyRate        int           `default:"1024" help:"Bytes a second that a request's body must come with, at least."`
 	MaxLine         int           `default:"134217728" help:"Bytes of one line from a child."`
 	MaxQueue        int           `default:"8388608" help:"Bytes that may wait for a slow reader."`
 	MaxWaiting      int           `default:"8388608" help:"Bytes that may wait until a busy child reads."`
 	MaxChildren     int           `default:"0" help:"Children at once; 0 is what this machine carries."`
 	MaxReplay       int           `default:"1048576" help:"Bytes kept for Last-Event-ID, for each session."`
 	CallTime        time.Duration `default:"5m" help:"Time of a call; progress starts it anew."`
+	GoneTime        time.Duration `default:"30s" help:"Time that a call of a session goes on whose client went away before it had an event id to come back with."`
 	StartTime       time.Duration `default:"30s" help:"Time until a child has answered initialize."`
 	SessionIdle     time.Duration `default:"30m" help:"Time of a session without a request or a stream."`
 	SessionAge      time.Duration `default:"24h" help:"Time of a session."`

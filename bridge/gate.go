@@ -227,7 +227,7 @@ func (g *gate) blind(blind bool) {
 
 func (g *gate) origins() httpkit.Middleware {
 	return answer.Origins{
-		Allowed: g.flags.Origin, Hosts: g.flags.Host,
+		Allowed: g.flags.Origin, Hosts: g.flags.Host, CORS: g.flags.Identity != "signed",
 		LocalOnly: g.flags.Identity == "none" && httpkit.IsLocal(g.flags.Listen) && !strings.HasPrefix(g.flags.Listen, "unix:"),
 	}.Wrap
 }

@@ -44,19 +44,21 @@ func (g *gate) handler(who httpkit.Middleware) http.Handler {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
 	})
 	extra, _ := g.flags.headers() // check has read them
-	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover())
+	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel),
+		httpkit.Recover(), g.flags.body().Timed)
 }
 
 func (g *gate) mount(mux *http.ServeMux, base string, server *fleet.Server, modern *stateless.Front, who httpkit.Middleware) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
 	}
+	body := g.flags.body()
 	events := &sse.Front{
-		Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0], Open: &g.streams,
+		Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0], Open: &g.streams, Body: body,
 	}
 	mcp := &streamable.Front{
-		Table: g.table, Server: server, Open: &g.streams,
-		Modern: modern.Handler(server.Name, g.flags.MaxBody, identity.From),
+		Table: g.table, Server: server, Open: &g.streams, Body: body, Grace: g.flags.GoneTime,
+		Modern: &stateless.Endpoint{Front: modern, Server: server.Name, Body: body, Who: identity.From},
 	}
 	for _, at := range []struct {
 		paths []string

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/config"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/stateless"
@@ -81,6 +82,10 @@ func (f *flags) serverLimits(g config.Gate) session.Limits {
 		l.CallTime = g.CallTime
 	}
 	return l
+}
+
+func (f *flags) body() answer.Body {
+	return answer.Body{Max: f.MaxBody, Time: f.BodyTime, Rate: f.BodyRate}
 }
 
 func (f *flags) limits() session.Limits {

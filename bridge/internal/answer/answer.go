@@ -6,8 +6,6 @@ package answer
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -57,33 +55,4 @@ func Event(w http.ResponseWriter, e event.Event) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(e.Len()))
 	_, _ = e.WriteTo(w)
-}
-
-// Body reads a request body of at most max bytes. On false it has answered.
-func Body(w http.ResponseWriter, r *http.Request, max int) ([]byte, bool) {
-	tooLong := func() ([]byte, bool) {
-		Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest, fmt.Sprintf("the body is longer than %d bytes", max))
-		return nil, false
-	}
-	n := r.ContentLength
-	if n > int64(max) {
-		return tooLong()
-	}
-	if n >= 0 {
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			Refuse(w, http.StatusBadRequest, rpc.CodeParse, "the body ended early")
-			return nil, false
-		}
-		return body, true
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(max)+1))
-	if err != nil {
-		Refuse(w, http.StatusBadRequest, rpc.CodeParse, "the body cannot be read")
-		return nil, false
-	}
-	if len(body) > max {
-		return tooLong()
-	}
-	return body, true
 }

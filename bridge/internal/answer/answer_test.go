@@ -55,7 +55,7 @@ func TestBodyIsBoundedWithAndWithoutALength(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", tc.body)
 			r.ContentLength = tc.length
-			body, ok := Body(w, r, 8)
+			body, ok := Body{Max: 8}.Read(w, r)
 			if ok != (tc.status == 200) || w.Code != tc.status || ok && len(body) != 8 {
 				t.Errorf("%v, status %d, %q", ok, w.Code, body)
 			}
@@ -114,8 +114,7 @@ func FuzzEvent(f *testing.F) {
 		}
 		rpc.OneLine(line) // as the wire reader leaves it
 		out := &memory{}
-		s := &Stream{out: out, tick: time.NewTicker(time.Hour)}
-		defer s.tick.Stop()
+		s := &Stream{out: out, begun: true}
 		if err := s.Event(id, event.Message(rpc.Notification, line)); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func Detach(w http.ResponseWriter) (*Stream, error) {
 	h.Set("Connection", "close")
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	out, gone := &detached{Conn: conn}, make(chan struct{})
-	s := &Stream{out: out, gone: gone, tick: time.NewTicker(keepalive)}
+	s := &Stream{out: out, gone: gone, begun: true}
 	go out.watch(gone)
 	s.hurry()
 	_, _ = out.Write([]byte("HTTP/1.1 200 OK\r\n"))

@@ -17,6 +17,7 @@ type Origins struct {
 	Allowed   []string // whole origins, "https://app.example.com"
 	LocalOnly bool     // the listener is loopback: Host must be a local name
 	Hosts     []string // further names that Host may have
+	CORS      bool     // no proxy in front tells browsers what a page may do
 }
 
 // Wrap is the middleware.
@@ -26,12 +27,35 @@ func (o Origins) Wrap(next http.Handler) http.Handler {
 			Refuse(w, http.StatusForbidden, rpc.CodeInvalidRequest, "Host is not a name of this server")
 			return
 		}
-		if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !o.origin(origins[0]) {
+		origins := r.Header.Values("Origin")
+		if len(origins) > 1 || len(origins) == 1 && !o.origin(origins[0]) {
 			Refuse(w, http.StatusForbidden, rpc.CodeInvalidRequest, "Origin is not allowed")
+			return
+		}
+		if o.CORS && len(origins) == 1 && allow(w, r, origins[0]) {
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// allow tells a browser that the page may call (Fetch, section 3.3). A
+// preflight is answered with that alone.
+func allow(w http.ResponseWriter, r *http.Request, origin string) (preflight bool) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Add("Vary", "Origin")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After")
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" { // Mcp-Param-* have any name
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 func (o Origins) origin(origin string) bool {

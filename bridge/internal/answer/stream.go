@@ -14,12 +14,16 @@ const (
 	writeWait = 60 * time.Second // a peer that takes no byte for so long is gone
 )
 
-// Stream writes text/event-stream (HTML, section 9.2). Each event is flushed
-// by itself: a client may drop what comes in one read with the answer.
+// Stream is the answer to one request: text/event-stream (HTML, section 9.2)
+// from the first event on, or one JSON object where nothing came before. Each
+// event is flushed by itself: a client may drop what comes in one read with the
+// answer.
 type Stream struct {
-	out  outlet
-	gone <-chan struct{}
-	tick *time.Ticker
+	out   outlet
+	w     http.ResponseWriter // until the stream has begun
+	gone  <-chan struct{}
+	begun bool
+	tick  *time.Ticker // nil until somebody asks for it
 
 	mu     sync.Mutex
 	cut    bool
@@ -39,15 +43,26 @@ type attached struct {
 	*http.ResponseController
 }
 
-// NewStream makes the answer to r a stream, which ends with its handler. It
-// sends the headers at once: clients wait for them.
+// NewStream is for the answer to r, which ends with its handler. Nothing is
+// sent yet.
 func NewStream(w http.ResponseWriter, r *http.Request) *Stream {
-	StreamHeader(w)
-	w.WriteHeader(http.StatusOK)
-	s := &Stream{out: attached{w, http.NewResponseController(w)}, gone: r.Context().Done(), tick: time.NewTicker(keepalive)}
-	_ = s.out.Flush()
-	return s
+	return &Stream{out: attached{w, http.NewResponseController(w)}, w: w, gone: r.Context().Done()}
 }
+
+// Begin makes the answer a stream and sends its headers at once: clients wait
+// for them.
+func (s *Stream) Begin() error {
+	if s.begun {
+		return nil
+	}
+	s.begun = true
+	StreamHeader(s.w)
+	s.w.WriteHeader(http.StatusOK)
+	return s.out.Flush()
+}
+
+// Begun reports whether the answer is a stream already.
+func (s *Stream) Begun() bool { return s.begun }
 
 // StreamHeader sets the headers of an event stream.
 func StreamHeader(w http.ResponseWriter) {
@@ -59,9 +74,11 @@ func StreamHeader(w http.ResponseWriter) {
 
 // Close ends what the stream holds.
 func (s *Stream) Close() {
-	s.tick.Stop()
+	if s.tick != nil {
+		s.tick.Stop()
+	}
 	s.mu.Lock()
-	if !s.cut {
+	if s.begun && !s.cut {
 		_ = s.out.SetWriteDeadline(time.Time{}) // the next answer on the connection has none
 	}
 	s.closed = true
@@ -75,38 +92,80 @@ func (s *Stream) Close() {
 func (s *Stream) Gone() <-chan struct{} { return s.gone }
 
 // Tick says when a comment is due.
-func (s *Stream) Tick() <-chan time.Time { return s.tick.C }
+func (s *Stream) Tick() <-chan time.Time {
+	if s.tick == nil {
+		s.tick = time.NewTicker(keepalive)
+	}
+	return s.tick.C
+}
 
 // Comment keeps the connection open.
 func (s *Stream) Comment() error { return s.Raw(": keepalive\n\n") }
 
 // Raw writes text that is already framed.
 func (s *Stream) Raw(text string) error {
-	s.hurry()
+	if err := s.ready(); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(s.out, text); err != nil {
 		return err
 	}
 	return s.out.Flush()
 }
 
-// Event writes one message; id may be "". A line of a child holds no CR or LF,
-// so one data field carries it.
+// Event writes one message; id may be "".
 func (s *Stream) Event(id string, e event.Event) error {
-	s.hurry()
-	head := "event: message\ndata: "
-	if id != "" {
-		head = "id: " + id + "\n" + head
-	}
-	if _, err := io.WriteString(s.out, head); err != nil {
+	if err := s.head(id); err != nil {
 		return err
 	}
 	if _, err := e.WriteTo(s.out); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(s.out, "\n\n"); err != nil {
+	return s.Raw("\n\n")
+}
+
+// Send is Event for a message of the bridge's own, without an id.
+func (s *Stream) Send(message []byte) error {
+	if err := s.head(""); err != nil {
 		return err
 	}
-	return s.out.Flush()
+	if _, err := s.out.Write(message); err != nil {
+		return err
+	}
+	return s.Raw("\n\n")
+}
+
+// Last writes the answer: on the stream, or alone with its status.
+func (s *Stream) Last(status int, message []byte) {
+	if s.begun {
+		_ = s.Send(message) // the caller is gone: nobody is left to tell
+		return
+	}
+	s.w.Header().Set("Cache-Control", "no-store")
+	JSON(s.w, status, message)
+}
+
+// head begins an event. A line of a child holds no CR or LF, so one data field
+// carries it.
+func (s *Stream) head(id string) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	head := "event: message\ndata: "
+	if id != "" {
+		head = "id: " + id + "\n" + head
+	}
+	_, err := io.WriteString(s.out, head)
+	return err
+}
+
+// ready makes sure that the stream has begun, and gives the next write its time.
+func (s *Stream) ready() error {
+	if err := s.Begin(); err != nil {
+		return err
+	}
+	s.hurry()
+	return nil
 }
 
 // Break ends a write that the client does not take, and every one after it.

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
@@ -51,6 +52,7 @@ type Gate struct {
 	Table  *session.Table
 	Server *fleet.Server
 	Open   sync.WaitGroup // the front's streams
+	Body   answer.Body
 	URL    string
 
 	client *http.Client
@@ -77,6 +79,7 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 		Isolation: o.Isolation, Limits: limits.Limits, Starter: starter, Log: zerolog.Nop(),
 	})
 	g := &Gate{Server: server, Table: session.NewTable("", limits, server), client: &http.Client{Transport: &http.Transport{}}}
+	g.Body = answer.Body{Max: limits.Body, Time: 10 * time.Second}
 	srv := httptest.NewServer(g.identified(t, front(g)))
 	g.URL = srv.URL
 	t.Cleanup(func() {

@@ -21,6 +21,7 @@ type Check struct {
 	Tool     string   `help:"Ask about this tool." xor:"item"`
 	Prompt   string   `help:"Ask about this prompt." xor:"item"`
 	Resource string   `help:"Ask about the resource of this URI." xor:"item"`
+	Method   string   `help:"Ask about this method, one that is about none of these." xor:"item"`
 	Args     string   `help:"The arguments of the call, as JSON."`
 }
 
@@ -46,6 +47,9 @@ func (c *Check) Run(w io.Writer) (allowed bool, err error) {
 	if len(d.Scopes) > 0 {
 		_, _ = fmt.Fprintf(w, "scopes that would cure it: %v\n", d.Scopes)
 	}
+	if kind == policy.Method {
+		return d.Outcome == policy.Allowed, err
+	}
 	_, _ = fmt.Fprintf(w, "shown in lists: %v\n", p.Visible(id, c.Server, kind, name))
 	return d.Outcome == policy.Allowed, err
 }
@@ -56,6 +60,8 @@ func (c *Check) item() (policy.Kind, string) {
 		return policy.Prompt, c.Prompt
 	case c.Resource != "":
 		return policy.Resource, c.Resource
+	case c.Method != "":
+		return policy.Method, c.Method
 	}
 	return policy.Tool, c.Tool
 }

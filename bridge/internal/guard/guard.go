@@ -48,7 +48,7 @@ func (g *Guard) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error
 	if g.Tracer != nil {
 		w.traceCall(ctx, call)
 	}
-	if err := w.admitAll(call); err != nil {
+	if err := w.admitAll(ctx, call); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -62,7 +62,7 @@ func (g *Guard) Again(ctx context.Context, call *mux.CallInfo) error {
 	}
 	w := g.see(ctx, call)
 	w.counted = true
-	return w.admitAll(call)
+	return w.admitAll(ctx, call)
 }
 
 func (g *Guard) see(ctx context.Context, call *mux.CallInfo) *watch {
@@ -81,13 +81,17 @@ func (g *Guard) see(ctx context.Context, call *mux.CallInfo) *watch {
 	return w
 }
 
-func (w *watch) admitAll(call *mux.CallInfo) error {
+func (w *watch) admitAll(ctx context.Context, call *mux.CallInfo) error {
 	var one [1]policy.Item // most calls are about one
 	items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params())
 	if err != nil {
 		return w.refuse("invalid", "", &rpc.Error{Code: rpc.CodeInvalidParams, Message: err.Error()})
 	}
 	for _, item := range items {
+		if err := ctx.Err(); err != nil {
+			w.Release()
+			return err
+		}
 		if err := w.admit(item); err != nil {
 			return err
 		}
@@ -111,7 +115,10 @@ type watch struct {
 }
 
 func (w *watch) admit(item policy.Item) error {
-	w.record.Kind, w.record.Tool = item.Kind.String(), item.Name
+	w.record.Kind = item.Kind.String()
+	if item.Kind != policy.Method { // its name stands there already
+		w.record.Tool = item.Name
+	}
 	d := policy.Decision{Outcome: policy.Allowed}
 	var wait time.Duration
 	if w.policy != nil {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,13 +10,18 @@ import (
 	"gatehouse/bridge/internal/rpc"
 )
 
-const maxArgDepth = 32
+const (
+	maxArgDepth = 32
+	maxArgs     = 64 << 10 // values in all
+	maxNumber   = 1 << 10  // bytes
+)
 
 // decodeArgs reads the arguments of a call for an expression: integers as
 // int64, other numbers as float64. It is stricter than encoding/json: a name
 // twice (in whatever case: Go's own decoder takes one for the other), bytes that
-// are not UTF-8 or more than maxArgDepth levels are refused, because the child
-// could read something else than the policy did.
+// are not UTF-8, more than maxArgDepth levels or maxArgs values are refused,
+// because the child could read something else than the policy did, or because
+// to read them would cost more than they are worth.
 func decodeArgs(raw []byte) (map[string]any, error) {
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return map[string]any{}, nil
@@ -25,10 +29,11 @@ func decodeArgs(raw []byte) (map[string]any, error) {
 	if !utf8.Valid(raw) {
 		return nil, fmt.Errorf("%w: arguments are not UTF-8", errJSON)
 	}
-	if !json.Valid(raw) {
+	if !rpc.Valid(raw) {
 		return nil, fmt.Errorf("%w: arguments are not one object", errJSON)
 	}
-	v, err := decodeValue(bytes.TrimSpace(raw), 0)
+	d := decoder{r: rpc.NewReader(raw)}
+	v, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +44,29 @@ func decodeArgs(raw []byte) (map[string]any, error) {
 	return args, nil
 }
 
-// decodeValue decodes valid JSON without space around it.
-func decodeValue(raw []byte, depth int) (any, error) {
+type decoder struct {
+	r      *rpc.Reader
+	values int
+}
+
+func (d *decoder) value(depth int) (any, error) {
 	if depth > maxArgDepth {
 		return nil, fmt.Errorf("%w: arguments have more than %d levels", errJSON, maxArgDepth)
 	}
-	switch raw[0] {
+	if d.values++; d.values > maxArgs {
+		return nil, fmt.Errorf("%w: arguments have more than %d values", errJSON, maxArgs)
+	}
+	switch kind := d.r.Kind(); kind {
 	case '{':
-		return decodeObject(raw, depth)
+		return d.object(depth)
 	case '[':
-		return decodeArray(raw, depth)
+		return d.array(depth)
+	}
+	raw, err := d.r.Value()
+	if err != nil {
+		return nil, err
+	}
+	switch raw[0] {
 	case '"':
 		return unquote(raw)
 	case 't', 'f':
@@ -56,29 +74,42 @@ func decodeValue(raw []byte, depth int) (any, error) {
 	case 'n':
 		return nil, nil
 	}
+	if len(raw) > maxNumber {
+		return nil, fmt.Errorf("%w: a number has more than %d bytes", errJSON, maxNumber)
+	}
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return n, nil
 	}
 	return strconv.ParseFloat(string(raw), 64)
 }
 
-func decodeObject(raw []byte, depth int) (any, error) {
+func (d *decoder) object(depth int) (any, error) {
 	object := map[string]any{}
-	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
-		name, err := unquote(raw[key.Start:key.End])
+	err := d.r.Object(func(key []byte) error {
+		name, err := unquote(key)
 		if err != nil {
 			return err
 		}
 		if _, twice := object[name]; twice {
 			return fmt.Errorf("%w: argument %q stands there twice", errJSON, name)
 		}
-		object[name], err = decodeValue(raw[value.Start:value.End], depth+1)
+		object[name], err = d.value(depth + 1)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return object, oneCase(object)
+}
+
+func (d *decoder) array(depth int) (any, error) {
+	array := []any{}
+	err := d.r.Array(func() error {
+		v, err := d.value(depth + 1)
+		array = append(array, v)
+		return err
+	})
+	return array, err
 }
 
 // oneCase refuses two names that differ in case only. Most names are lower
@@ -99,14 +130,4 @@ func oneCase(object map[string]any) error {
 		folded[lower] = true
 	}
 	return nil
-}
-
-func decodeArray(raw []byte, depth int) (any, error) {
-	array := []any{}
-	err := rpc.EachItem(raw, func(at rpc.Span) error {
-		v, err := decodeValue(raw[at.Start:at.End], depth+1)
-		array = append(array, v)
-		return err
-	})
-	return array, err
 }

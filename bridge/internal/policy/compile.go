@@ -66,13 +66,14 @@ func (c *compiler) rule(i int, doc *ruleDoc) *rule {
 			Tool:     c.globs(i, "tools", doc.Tools, false),
 			Prompt:   c.globs(i, "prompts", doc.Prompts, false),
 			Resource: c.globs(i, "resources", doc.Resources, true),
+			Method:   c.globs(i, "methods", doc.Methods, false),
 		},
 	}
 	c.checkName(i, doc.Name)
 	c.checkItems(i, "roles", doc.Roles)
 	c.checkItems(i, "scopes", doc.Scopes)
-	if doc.Tools == nil && doc.Prompts == nil && doc.Resources == nil {
-		c.fault("covers nothing; name tools, prompts or resources", "rules", i)
+	if doc.Tools == nil && doc.Prompts == nil && doc.Resources == nil && doc.Methods == nil {
+		c.fault("covers nothing; name tools, prompts, resources or methods", "rules", i)
 	}
 	if doc.Deny && (doc.Scopes != nil || doc.Limit != nil || doc.LogArguments) {
 		c.fault("a rule with deny: true takes no scopes, limit or log_arguments", "rules", i, "deny")

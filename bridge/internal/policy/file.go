@@ -44,6 +44,7 @@ type ruleDoc struct {
 	Tools        []string  `yaml:"tools"`
 	Prompts      []string  `yaml:"prompts"`
 	Resources    []string  `yaml:"resources"`
+	Methods      []string  `yaml:"methods"`
 	Roles        []string  `yaml:"roles"`
 	Scopes       []string  `yaml:"scopes"`
 	When         string    `yaml:"when"`

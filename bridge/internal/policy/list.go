@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"gatehouse/internal/contract"
@@ -38,36 +37,12 @@ func Filters(method string) bool {
 	return ok || method == readResource
 }
 
-// FilterAnswer removes from the answer to a list method the items that the
-// caller may not use. All else, so also nextCursor, stays byte for byte; only a
-// cacheScope becomes "private", since the list is now the caller's own
-// (2026-07-28, server/utilities/caching). An answer that cannot be read is an
-// error, and must not be passed on.
-func (p *Policy) FilterAnswer(user *contract.Identity, server, method string, message []byte) ([]byte, error) {
-	list, ok := listingOf(method)
-	if !ok {
-		return message, nil
-	}
-	if !json.Valid(message) {
-		return nil, fmt.Errorf("answer to %s: %w", method, errJSON)
-	}
-	top, err := pick(message, "result")
-	if err != nil {
-		return nil, fmt.Errorf("answer to %s: %w", method, err)
-	}
-	if top[0].value == nil { // an error
-		return message, nil
-	}
-	result, err := p.filterResult(user, server, list, top[0].value)
-	if err != nil {
-		return nil, fmt.Errorf("answer to %s: %w", method, err)
-	}
-	return splice(message, top[0], result), nil
-}
-
-// FilterResult is FilterAnswer for the result alone, and makes that of
-// resources/read the caller's own. Where the result cannot be read it returns
-// an empty one beside the error, which is safe to pass on.
+// FilterResult removes from the result of a list method, which must be valid
+// JSON, the items that the caller may not use. All else, so also nextCursor,
+// stays byte for byte; only a cacheScope becomes "private", since the list is
+// now the caller's own (2026-07-28, server/utilities/caching), and so does that
+// of resources/read. Where the result cannot be read it returns an empty one
+// beside the error, which is safe to pass on.
 func (p *Policy) FilterResult(user *contract.Identity, server, method string, result []byte) ([]byte, error) {
 	if method == readResource {
 		return private(result)
@@ -75,9 +50,6 @@ func (p *Policy) FilterResult(user *contract.Identity, server, method string, re
 	list, ok := listingOf(method)
 	if !ok {
 		return result, nil
-	}
-	if !json.Valid(result) {
-		return []byte(`{"` + list.field + `":[]}`), errJSON
 	}
 	kept, err := p.filterResult(user, server, list, result)
 	if err != nil {
@@ -100,7 +72,7 @@ func private(result []byte) ([]byte, error) {
 // ListedNames calls visit with the name of each item of a list's result.
 func ListedNames(method string, result []byte, visit func(Kind, string)) {
 	list, ok := listingOf(method)
-	if !ok || !json.Valid(result) {
+	if !ok {
 		return
 	}
 	found, err := pick(result, list.field)

@@ -8,37 +8,36 @@ import (
 	"gatehouse/bridge/internal/policy"
 )
 
-func TestFilterAnswer(t *testing.T) {
+func TestFilterResult(t *testing.T) {
 	p := mustParse(t, sample)
 	alice := user("mcp-user", "mcp.access")
 	cases := map[string]struct{ method, in, want string }{
 		"tools": {"tools/list",
-			`{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"slack_list_a","x":{"name":"q"}} , {"name":"send_message"},{"n":1},{"name":"slack_get_users"}], "nextCursor":"c]}"}}`,
-			`{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"slack_list_a","x":{"name":"q"}},{"name":"slack_get_users"}], "nextCursor":"c]}"}}`},
-		"none left": {"tools/list", `{"id":1,"result":{"tools":[{"name":"send_message"}],"nextCursor":"c"}}`, `{"id":1,"result":{"tools":[],"nextCursor":"c"}}`},
+			`{"tools":[ {"name":"slack_list_a","x":{"name":"q"}} , {"name":"send_message"},{"n":1},{"name":"slack_get_users"}], "nextCursor":"c]}"}`,
+			`{"tools":[{"name":"slack_list_a","x":{"name":"q"}},{"name":"slack_get_users"}], "nextCursor":"c]}"}`},
+		"none left": {"tools/list", `{"tools":[{"name":"send_message"}],"nextCursor":"c"}`, `{"tools":[],"nextCursor":"c"}`},
 		"the cache is the caller's own": {"tools/list",
-			`{"id":1,"result":{"cacheScope":"public","ttlMs":5,"tools":[{"name":"x"}]}}`,
-			`{"id":1,"result":{"cacheScope":"private","ttlMs":5,"tools":[]}}`},
+			`{"cacheScope":"public","ttlMs":5,"tools":[{"name":"x"}]}`,
+			`{"cacheScope":"private","ttlMs":5,"tools":[]}`},
 		"the cache is named last": {"tools/list",
-			`{"id":1,"result":{"tools":[{"name":"x"}],"cacheScope":"public"}}`,
-			`{"id":1,"result":{"tools":[],"cacheScope":"private"}}`},
-		"an error passes":       {"tools/list", `{"id":1,"error":{"code":-1}}`, `{"id":1,"error":{"code":-1}}`},
-		"another method passes": {"tools/call", `{"id":1,"result":{"tools":[{"name":"x"}]}}`, `{"id":1,"result":{"tools":[{"name":"x"}]}}`},
+			`{"tools":[{"name":"x"}],"cacheScope":"public"}`,
+			`{"tools":[],"cacheScope":"private"}`},
+		"another method passes": {"tools/call", `{"tools":[{"name":"x"}]}`, `{"tools":[{"name":"x"}]}`},
 		"a name twice is no name": {"tools/list",
-			`{"id":1,"result":{"tools":[{"name":"slack_list_a","name":"x"}]}}`, `{"id":1,"result":{"tools":[]}}`},
+			`{"tools":[{"name":"slack_list_a","name":"x"}]}`, `{"tools":[]}`},
 		"an escaped name": {"tools/list",
-			`{"id":1,"result":{"tools":[{"n\u0061me":"send\u005fmessage"}]}}`, `{"id":1,"result":{"tools":[]}}`},
-		"prompts": {"prompts/list", `{"id":1,"result":{"prompts":[{"name":"p"}]}}`, `{"id":1,"result":{"prompts":[{"name":"p"}]}}`},
+			`{"tools":[{"n\u0061me":"send\u005fmessage"}]}`, `{"tools":[]}`},
+		"prompts": {"prompts/list", `{"prompts":[{"name":"p"}]}`, `{"prompts":[{"name":"p"}]}`},
 		"resources": {"resources/list",
-			`{"id":1,"result":{"resources":[{"uri":"file:///docs/a"},{"uri":"file:///etc/passwd"}]}}`,
-			`{"id":1,"result":{"resources":[{"uri":"file:///docs/a"}]}}`},
+			`{"resources":[{"uri":"file:///docs/a"},{"uri":"file:///etc/passwd"}]}`,
+			`{"resources":[{"uri":"file:///docs/a"}]}`},
 		"templates": {"resources/templates/list",
-			`{"id":1,"result":{"resourceTemplates":[{"uriTemplate":"file:///docs/{p}"},{"uriTemplate":"file:///{p}"}]}}`,
-			`{"id":1,"result":{"resourceTemplates":[{"uriTemplate":"file:///docs/{p}"}]}}`},
+			`{"resourceTemplates":[{"uriTemplate":"file:///docs/{p}"},{"uriTemplate":"file:///{p}"}]}`,
+			`{"resourceTemplates":[{"uriTemplate":"file:///docs/{p}"}]}`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := p.FilterAnswer(alice, "slack", tc.method, []byte(tc.in))
+			got, err := p.FilterResult(alice, "slack", tc.method, []byte(tc.in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,16 +48,16 @@ func TestFilterAnswer(t *testing.T) {
 	}
 }
 
-func TestFilterAnswerFailsClosed(t *testing.T) {
+func TestFilterResultFailsClosed(t *testing.T) {
 	p := mustParse(t, sample)
 	for _, in := range []string{
-		`{"id":1,"result":{"tools":{"name":"x"}}}`,
-		`{"id":1,"result":{"tools":[],"tools":[{"name":"x"}]}}`,
-		`{"id":1,"result":{"tools":[],"Tools":[{"name":"x"}]}}`,
-		`{"id":1,"result":[{"name":"x"}]}`,
-		`{"id":1,"result":{"tools":[`,
+		`{"tools":{"name":"x"}}`,
+		`{"tools":[],"tools":[{"name":"x"}]}`,
+		`{"tools":[],"Tools":[{"name":"x"}]}`,
+		`[{"name":"x"}]`,
+		`{"tools":[`,
 	} {
-		if got, err := p.FilterAnswer(user("mcp-user", ""), "slack", "tools/list", []byte(in)); err == nil {
+		if got, err := p.FilterResult(user("mcp-user", ""), "slack", "tools/list", []byte(in)); err == nil {
 			t.Errorf("%s passed as %s", in, got)
 		}
 	}
@@ -83,6 +82,9 @@ func TestItems(t *testing.T) {
 		{"subscriptions/listen", `{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["u"]}}`, "resource u"},
 		{"subscriptions/listen", `{"notifications":{"resourceSubscriptions":"u"}}`, "refused"},
 		{"ping", ``, ""},
+		{"tasks/get", `{"taskId":"t"}`, "method tasks/get"},
+		{"vendor/x", ``, "method vendor/x"},
+		{"notifications/vendor", ``, "method notifications/vendor"},
 	}
 	for _, tc := range cases {
 		items, err := policy.AppendItems(nil, tc.method, []byte(tc.params))

@@ -7,15 +7,17 @@ import (
 // Kind is what a name names.
 type Kind uint8
 
-// The three kinds of things that a server offers.
+// The kinds of things that a server offers, and the methods that are about none
+// of them.
 const (
 	Tool Kind = iota
 	Prompt
 	Resource
+	Method
 	kinds
 )
 
-func (k Kind) String() string { return [...]string{"tool", "prompt", "resource"}[k] }
+func (k Kind) String() string { return [...]string{"tool", "prompt", "resource", "method"}[k] }
 
 // Outcome is what becomes of a call.
 type Outcome uint8

@@ -37,25 +37,23 @@ func listed(t *rapid.T, p *policy.Policy, c policytest.Case) map[string]bool {
 	type tool struct {
 		Name string `json:"name"`
 	}
-	var answer struct {
-		Result struct {
-			Tools []tool `json:"tools"`
-		} `json:"result"`
+	var result struct {
+		Tools []tool `json:"tools"`
 	}
 	for _, name := range policytest.Names() {
-		answer.Result.Tools = append(answer.Result.Tools, tool{name})
+		result.Tools = append(result.Tools, tool{name})
 	}
-	message, _ := json.Marshal(answer)
-	filtered, err := p.FilterAnswer(&c.User, "s", "tools/list", message)
+	message, _ := json.Marshal(result)
+	filtered, err := p.FilterResult(&c.User, "s", "tools/list", message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Result.Tools = nil
-	if err := json.Unmarshal(filtered, &answer); err != nil {
+	result.Tools = nil
+	if err := json.Unmarshal(filtered, &result); err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]bool{}
-	for _, tool := range answer.Result.Tools {
+	for _, tool := range result.Tools {
 		shown[tool.Name] = true
 	}
 	return shown

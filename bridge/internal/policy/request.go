@@ -3,6 +3,8 @@ package policy
 import (
 	"errors"
 	"fmt"
+
+	"gatehouse/bridge/internal/rpc"
 )
 
 // ErrRequest means that the params of a governed method cannot be read without
@@ -17,8 +19,9 @@ type Item struct {
 }
 
 // AppendItems adds to what a request asks for, from its method and raw params,
-// which must be valid JSON or empty. Methods that touch no tool, prompt or
-// resource have none.
+// which must be valid JSON or empty. Methods that tell nothing but what the
+// policy leaves of it have none; one that the policy does not know stands for
+// itself.
 func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 	switch method {
 	case "tools/call":
@@ -31,8 +34,12 @@ func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 		return completed(to, params)
 	case "subscriptions/listen":
 		return subscribed(to, params)
+	case "initialize", "ping", "server/discover", "logging/setLevel",
+		"tools/list", "prompts/list", "resources/list", "resources/templates/list",
+		"notifications/initialized", "notifications/cancelled", "notifications/progress", "notifications/roots/list_changed":
+		return to, nil
 	}
-	return to, nil
+	return append(to, Item{Kind: Method, Name: method}), nil
 }
 
 // called is what the server is given the arguments for.
@@ -101,14 +108,18 @@ func subscribed(to []Item, params []byte) ([]Item, error) {
 	if uris == nil {
 		return to, nil
 	}
-	var bad error
-	err = eachItem(uris, func(start, end int) {
-		uri, err := unquote(uris[start:end])
-		bad = errors.Join(bad, err)
+	err = rpc.EachItem(uris, func(at rpc.Span) error {
+		if len(to) == maxItems {
+			return fmt.Errorf("more than %d", maxItems)
+		}
+		uri, err := unquote(uris[at.Start:at.End])
 		to = append(to, Item{Kind: Resource, Name: uri})
+		return err
 	})
-	if err := errors.Join(err, bad); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: notifications.resourceSubscriptions: %w", ErrRequest, err)
 	}
 	return to, nil
 }
+
+const maxItems = 1024 // of one request

@@ -25,38 +25,3 @@ func AppendEdited(dst, line []byte, edits ...Edit) []byte {
 	}
 	return append(dst, line[from:]...)
 }
-
-// Plain reports whether any child gives this id or token back as the same
-// bytes: a small integer, or a string with nothing that an encoder could write
-// in another way. Others are replaced before a child sees them.
-func Plain(raw []byte) bool {
-	switch {
-	case len(raw) == 0:
-		return false
-	case raw[0] == '"':
-		return plainString(raw)
-	case len(raw) > 15: // past 2^53 a float loses digits
-		return false
-	case raw[0] == '0':
-		return len(raw) == 1
-	}
-	for _, c := range raw {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-func plainString(raw []byte) bool {
-	if len(raw) > 128 {
-		return false
-	}
-	for _, c := range raw[1 : len(raw)-1] {
-		plain := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c == '.' || c == ':'
-		if !plain {
-			return false
-		}
-	}
-	return true
-}

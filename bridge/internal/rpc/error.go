@@ -3,7 +3,9 @@ package rpc
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Codes of JSON-RPC 2.0, and of MCP.
@@ -15,6 +17,11 @@ const (
 	CodeInternal       = -32603
 	CodeBusy           = -32000 // a bound is reached, or the server cannot take the call now
 	CodeSession        = -32001 // the session is not known (what the SDKs use)
+	CodeNoResource     = -32002 // 2025-11-25 and earlier
+
+	CodeHeaderMismatch     = -32020 // 2026-07-28, basic/index, "Error Codes"
+	CodeMissingCapability  = -32021
+	CodeUnsupportedVersion = -32022
 )
 
 // CodeOf is the code for a body that ParseClient refuses (JSON-RPC 2.0, 5.1).
@@ -32,20 +39,57 @@ type Error struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
+// Errorf makes an error of the bridge's own.
+func Errorf(code int, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
 func (e *Error) Error() string { return e.Message + " (" + strconv.Itoa(e.Code) + ")" }
 
 // Body is the error response to the raw id; a nil id gives null.
 func (e *Error) Body(id []byte) []byte {
-	detail, err := json.Marshal(e)
-	if err != nil { // data that is no JSON: the error is told without it
-		detail, _ = json.Marshal(&Error{Code: e.Code, Message: e.Message})
-	}
 	if id == nil {
 		id = []byte("null")
 	}
-	out := make([]byte, 0, len(id)+len(detail)+32)
-	out = append(append(out, `{"jsonrpc":"2.0","id":`...), id...)
+	return e.response(id)
+}
+
+// ModernBody is Body as 2026-07-28 has it: an id that could not be read is left
+// out.
+func (e *Error) ModernBody(id []byte) []byte { return e.response(id) }
+
+func (e *Error) response(id []byte) []byte {
+	detail := e.detail()
+	out := append(make([]byte, 0, len(id)+len(detail)+32), `{"jsonrpc":"2.0"`...)
+	if id != nil {
+		out = append(append(out, `,"id":`...), id...)
+	}
 	return append(append(append(out, `,"error":`...), detail...), '}')
+}
+
+func (e *Error) detail() []byte {
+	told := Error{Code: e.Code, Message: Clip(e.Message, maxText), Data: e.Data}
+	detail, err := json.Marshal(&told)
+	if err != nil { // data that is no JSON: the error is told without it
+		told.Data = nil
+		detail, _ = json.Marshal(&told)
+	}
+	return detail
+}
+
+const maxText = 1 << 10 // bytes of an error's text: it may quote what a caller wrote
+
+// Clip bounds a text that a client or a child wrote, at a whole character.
+func Clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	const more = "..."
+	end := most - len(more)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + more
 }
 
 // ResultBody is the response to the raw id with a raw result.
@@ -53,22 +97,4 @@ func ResultBody(id, result []byte) []byte {
 	out := make([]byte, 0, len(id)+len(result)+32)
 	out = append(append(out, `{"jsonrpc":"2.0","id":`...), id...)
 	return append(append(append(out, `,"result":`...), result...), '}')
-}
-
-// The protocol versions, oldest first.
-const (
-	Version20241105 = "2024-11-05"
-	Version20250326 = "2025-03-26"
-	Version20250618 = "2025-06-18"
-	Version20251125 = "2025-11-25"
-	Version20260728 = "2026-07-28"
-)
-
-// HasSessions reports whether v is a version that begins with initialize.
-func HasSessions(v string) bool {
-	switch v {
-	case Version20241105, Version20250326, Version20250618, Version20251125:
-		return true
-	}
-	return false
 }

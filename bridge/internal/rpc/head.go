@@ -2,10 +2,8 @@ package rpc
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Kind tells what a message is.
@@ -97,13 +95,8 @@ func (m *Message) Subscription() []byte {
 	if m.Kind != Notification || !bytes.Contains(m.Params(), []byte(subscriptionKey)) {
 		return nil
 	}
-	var params struct {
-		Meta map[string]json.RawMessage `json:"_meta"`
-	}
-	if json.Unmarshal(m.Params(), &params) != nil {
-		return nil
-	}
-	return params.Meta[subscriptionKey]
+	meta := Member(m.Params(), "_meta")
+	return Member(meta, subscriptionKey)
 }
 
 // Name is params.name, decoded; "" where it is missing or not a string.
@@ -124,183 +117,6 @@ func (m *Message) at(s Span) []byte {
 
 // Text decodes a raw JSON string; "" for anything else.
 func Text(raw []byte) string {
-	if len(raw) < 2 || raw[0] != '"' {
-		return ""
-	}
-	inner := raw[1 : len(raw)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
+	s, _ := Unquote(raw)
 	return s
-}
-
-// ParseClient reads one message that came from outside: all of it must be
-// valid JSON. It changes line breaks between tokens into spaces in place, for
-// a message to a child is one line.
-func ParseClient(body []byte) (Message, error) {
-	if !json.Valid(body) {
-		return Message{}, ErrJSON
-	}
-	OneLine(body)
-	return Parse(bytes.TrimSpace(body))
-}
-
-// OneLine changes CR and LF into spaces. In valid JSON they stand between
-// tokens only (RFC 8259 section 7), and CR would end a line of an SSE stream.
-func OneLine(b []byte) {
-	for _, c := range [...]byte{'\n', '\r'} {
-		for i := bytes.IndexByte(b, c); i >= 0; {
-			b[i] = ' '
-			next := bytes.IndexByte(b[i:], c)
-			if next < 0 {
-				break
-			}
-			i += next
-		}
-	}
-}
-
-// Parse reads the head of one message. The bytes of params and result are
-// skipped, not decoded; the message keeps line.
-func Parse(line []byte) (Message, error) {
-	m := Message{Line: line}
-	s := scanner{b: line}
-	s.space()
-	if s.peek() == '[' {
-		return m, ErrBatch
-	}
-	var method, version Span
-	failed := Span{}
-	keys := []member{
-		{"jsonrpc", &version}, {"id", &m.id}, {"method", &method},
-		{"params", &m.params}, {"result", &m.result}, {"error", &failed},
-	}
-	if err := s.object(keys); err != nil {
-		return m, err
-	}
-	s.space()
-	if s.i != len(line) {
-		return m, fmt.Errorf("%w: bytes after its end", ErrMessage)
-	}
-	if string(m.at(version)) != `"2.0"` {
-		return m, fmt.Errorf(`%w: "jsonrpc" is not "2.0"`, ErrMessage)
-	}
-	if !failed.None() && !m.result.None() {
-		return m, fmt.Errorf("%w: both result and error", ErrMessage)
-	}
-	if !failed.None() {
-		m.Failed, m.result = true, failed
-	}
-	return m, m.classify(method)
-}
-
-func (m *Message) classify(method Span) error {
-	switch id := m.ID(); {
-	case !method.None() && !m.result.None():
-		return fmt.Errorf("%w: both method and result", ErrMessage)
-	case !method.None() && m.id.None():
-		m.Kind = Notification
-	case !method.None():
-		m.Kind = Request
-		if !isID(id) {
-			return fmt.Errorf("%w: id is neither a string nor a number", ErrMessage)
-		}
-	case m.result.None() || m.id.None():
-		return fmt.Errorf("%w: neither a method nor an id with a result", ErrMessage)
-	default:
-		m.Kind = Response
-		if !isID(id) && string(id) != "null" {
-			return fmt.Errorf("%w: id is neither a string nor a number", ErrMessage)
-		}
-		return nil
-	}
-	if m.at(method)[0] != '"' {
-		return fmt.Errorf("%w: method is not a string", ErrMessage)
-	}
-	m.Method = methodName(m.at(method))
-	return m.scanParams()
-}
-
-// scanParams finds the members of params by which a message is routed.
-func (m *Message) scanParams() error {
-	raw := m.Params()
-	if len(raw) == 0 || raw[0] != '{' {
-		return nil
-	}
-	var meta Span
-	s := scanner{b: m.Line[:m.params.End], i: m.params.Start}
-	f := &m.fields
-	keys := []member{{"progressToken", &f.token}, {"requestId", &f.requestID}, {"name", &f.name}, {"uri", &f.uri}, {"_meta", &meta}}
-	if err := s.object(keys); err != nil {
-		return err
-	}
-	if meta.None() || m.Line[meta.Start] != '{' {
-		return nil
-	}
-	s = scanner{b: m.Line[:meta.End], i: meta.Start}
-	return s.object([]member{{"progressToken", &f.metaToken}, {"io.modelcontextprotocol/protocolVersion", &f.version}})
-}
-
-func isID(raw []byte) bool {
-	if len(raw) == 0 {
-		return false
-	}
-	c := raw[0]
-	return c == '"' || c == '-' || c >= '0' && c <= '9'
-}
-
-// methodName decodes a method; the frequent ones cost no allocation.
-func methodName(raw []byte) string {
-	switch string(raw) {
-	case `"tools/call"`:
-		return "tools/call"
-	case `"tools/list"`:
-		return "tools/list"
-	case `"ping"`:
-		return "ping"
-	case `"notifications/progress"`:
-		return "notifications/progress"
-	case `"notifications/message"`:
-		return "notifications/message"
-	}
-	return Text(raw)
-}
-
-// member is a key that an object is searched for, and where to note its value.
-type member struct {
-	key   string
-	value *Span
-}
-
-// find notes the value of a key. A key that differs only in case, or that is
-// escaped, is refused: Go's own decoder, for one, would take it for the same.
-func find(keys []member, raw []byte, value Span) error {
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		text := Text(append(append([]byte{'"'}, raw...), '"'))
-		for _, k := range keys {
-			if strings.EqualFold(k.key, text) {
-				return fmt.Errorf("%w: the key %q is written with escapes", ErrMessage, k.key)
-			}
-		}
-		return nil
-	}
-	for _, k := range keys {
-		if string(raw) == k.key {
-			if !k.value.None() {
-				return fmt.Errorf("%w: the key %q is there twice", ErrMessage, k.key)
-			}
-			*k.value = value
-			return nil
-		}
-	}
-	for _, k := range keys {
-		if len(raw) == len(k.key) && strings.EqualFold(string(raw), k.key) {
-			return fmt.Errorf("%w: the key %q is written in other case", ErrMessage, k.key)
-		}
-	}
-	return nil
 }

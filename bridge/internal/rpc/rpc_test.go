@@ -114,6 +114,36 @@ func FuzzParseClient(f *testing.F) {
 	})
 }
 
+// FuzzUnquote: a string says what encoding/json reads in it.
+func FuzzUnquote(f *testing.F) {
+	for _, s := range []string{`"a"`, `"\u0041\ud83d\ude00\ud83d"`, `"\n\/"`, "\"\xff\x80a\"", `"\x"`, `"\\`, `1`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var want string
+		ok := json.Unmarshal(raw, &want) == nil && len(raw) > 0 && raw[0] == '"' && raw[len(raw)-1] == '"'
+		if got, is := rpc.Unquote(raw); is && got != want || ok != is && ok {
+			t.Errorf("%q says %q, %v; want %q, %v", raw, got, is, want, ok)
+		}
+	})
+}
+
+// FuzzValid: what is valid for us is so for encoding/json, and the other way
+// round.
+func FuzzValid(f *testing.F) {
+	for _, s := range []string{
+		`{"a":[1,-0.5e+7,true,false,null,"\u00e9\\"],"":{}}`, `[[],[{}]]`, `{"a":NaN}`, `{"a":1}]`, `[1,]`, `{,}`,
+		`01`, `-`, `1.`, `1e`, `"\x"`, "\"\x01\"", `{"a" 1}`, `tru`, ` 1 `, ``, `"12345678\"90\""`, `{"a":{]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, want := rpc.Valid(b), json.Valid(b); got != want {
+			t.Errorf("%q: valid %v, want %v", b, got, want)
+		}
+	})
+}
+
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\r\n\nb\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

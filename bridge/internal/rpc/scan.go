@@ -2,15 +2,15 @@ package rpc
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 )
 
 // scanner walks JSON without building anything. It never recurses, and looks
 // at each byte once.
 type scanner struct {
-	b []byte
-	i int
+	b      []byte
+	i      int
+	strict bool // hold it to RFC 8259; else it was before, and is skipped over
 }
 
 func (s *scanner) peek() byte {
@@ -34,7 +34,7 @@ func (s *scanner) space() {
 func (s *scanner) expect(c byte) error {
 	s.space()
 	if s.peek() != c {
-		return fmt.Errorf("%w: want %q at byte %d", ErrMessage, c, s.i)
+		return fmt.Errorf("%w: want %q at byte %d", ErrJSON, c, s.i)
 	}
 	s.i++
 	return nil
@@ -49,6 +49,17 @@ func (s *scanner) object(keys []member) error {
 
 // members walks one object. key is the place of the name with its quotes.
 func (s *scanner) members(visit func(key, value Span) error) error {
+	return s.keys(func(key Span) error {
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		return visit(key, value)
+	})
+}
+
+// keys walks one object; visit goes over the value of each key.
+func (s *scanner) keys(visit func(key Span) error) error {
 	if err := s.expect('{'); err != nil {
 		return err
 	}
@@ -67,11 +78,7 @@ func (s *scanner) members(visit func(key, value Span) error) error {
 		if err := s.expect(':'); err != nil {
 			return err
 		}
-		value, err := s.value()
-		if err != nil {
-			return err
-		}
-		if err := visit(key, value); err != nil {
+		if err := visit(key); err != nil {
 			return err
 		}
 		if more, err := s.more('}'); !more || err != nil {
@@ -82,6 +89,17 @@ func (s *scanner) members(visit func(key, value Span) error) error {
 
 // items walks one array.
 func (s *scanner) items(visit func(Span) error) error {
+	return s.each(func() error {
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		return visit(value)
+	})
+}
+
+// each walks one array; visit goes over each item.
+func (s *scanner) each(visit func() error) error {
 	if err := s.expect('['); err != nil {
 		return err
 	}
@@ -91,11 +109,7 @@ func (s *scanner) items(visit func(Span) error) error {
 		return nil
 	}
 	for {
-		value, err := s.value()
-		if err != nil {
-			return err
-		}
-		if err := visit(value); err != nil {
+		if err := visit(); err != nil {
 			return err
 		}
 		if more, err := s.more(']'); !more || err != nil {
@@ -115,13 +129,16 @@ func (s *scanner) more(end byte) (bool, error) {
 		s.i++
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: want ',' or %q at byte %d", ErrMessage, end, s.i)
+	return false, fmt.Errorf("%w: want ',' or %q at byte %d", ErrJSON, end, s.i)
 }
 
 // value skips one value and returns where it stands.
 func (s *scanner) value() (Span, error) {
 	s.space()
 	start := s.i
+	if s.strict {
+		return s.strictValue()
+	}
 	var err error
 	switch s.peek() {
 	case '"':
@@ -134,16 +151,33 @@ func (s *scanner) value() (Span, error) {
 	return Span{start, s.i}, err
 }
 
+func (s *scanner) strictValue() (Span, error) {
+	start := s.i
+	var err error
+	switch s.peek() {
+	case '"':
+		err = s.strictStr()
+	case '{', '[':
+		err = s.strictNested()
+	default:
+		err = s.strictScalar()
+	}
+	return Span{start, s.i}, err
+}
+
 // str skips a string. IndexByte makes long strings cheap.
 func (s *scanner) str() error {
+	if s.strict {
+		return s.strictStr()
+	}
 	if s.peek() != '"' {
-		return fmt.Errorf("%w: want a string at byte %d", ErrMessage, s.i)
+		return s.bad("a string")
 	}
 	start := s.i
 	for at := start + 1; ; {
 		n := bytes.IndexByte(s.b[at:], '"')
 		if n < 0 {
-			return fmt.Errorf("%w: a string does not end", ErrMessage)
+			return fmt.Errorf("%w: a string does not end", ErrJSON)
 		}
 		end := at + n
 		escapes := 0
@@ -177,7 +211,7 @@ func (s *scanner) nested() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: an object or array does not end", ErrMessage)
+	return fmt.Errorf("%w: an object or array does not end", ErrJSON)
 }
 
 func (s *scanner) scalar() error {
@@ -195,7 +229,7 @@ func (s *scanner) scalar() error {
 
 func (s *scanner) someScalar(start int) error {
 	if s.i == start {
-		return fmt.Errorf("%w: want a value at byte %d", ErrMessage, start)
+		return s.bad("a value")
 	}
 	return nil
 }
@@ -236,12 +270,21 @@ func EachMember(raw []byte, visit func(key, value Span) error) error {
 // no place where there is none.
 func MemberOf(raw []byte, name string) (at Span) {
 	_ = EachMember(raw, func(key, value Span) error { // what is no object has none
-		if Text(raw[key.Start:key.End]) == name {
+		if keyIs(raw[key.Start:key.End], name) {
 			at = value
 		}
 		return nil
 	})
 	return at
+}
+
+// Member is the raw value of a member of the object that raw holds, or nil.
+func Member(raw []byte, name string) []byte {
+	at := MemberOf(raw, name)
+	if at.None() {
+		return nil
+	}
+	return raw[at.Start:at.End:at.End]
 }
 
 // EachItem walks the array that raw holds.
@@ -255,30 +298,7 @@ func EachItem(raw []byte, visit func(Span) error) error {
 
 func (s *scanner) over() error {
 	if s.space(); s.i != len(s.b) {
-		return fmt.Errorf("%w: bytes after its end", ErrMessage)
+		return fmt.Errorf("%w: bytes after its end", ErrJSON)
 	}
 	return nil
-}
-
-// Unquote decodes a JSON string; false for anything else. Most are plain and
-// need no decoder.
-func Unquote(raw []byte) (string, bool) {
-	text, ok := Unquoted(raw)
-	return string(text), ok
-}
-
-// Unquoted is Unquote that makes nothing of a plain string: the text is that
-// within raw.
-func Unquoted(raw []byte) ([]byte, bool) {
-	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
-		return nil, false
-	}
-	for _, c := range raw[1 : len(raw)-1] {
-		if c < ' ' || c == '\\' || c >= 0x80 {
-			var s string
-			err := json.Unmarshal(raw, &s)
-			return []byte(s), err == nil
-		}
-	}
-	return raw[1 : len(raw)-1], true
 }

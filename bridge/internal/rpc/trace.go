@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"bytes"
-	"encoding/json"
-)
+import "bytes"
 
 // Trace is the trace context in a request's params._meta (2026-07-28, basic,
 // "OpenTelemetry trace context"), and where it stands or would stand.
@@ -44,11 +41,11 @@ func (m *Message) Trace() (Trace, bool) {
 // one stays: it belongs to the trace (W3C Trace Context, 3.5).
 func (t Trace) With(parent, state string) Edit {
 	if !t.parent.None() {
-		return Edit{At: t.parent, With: quote(parent)}
+		return Edit{At: t.parent, With: Quote(parent)}
 	}
-	text := append([]byte(t.before+`"traceparent":`), quote(parent)...)
+	text := append([]byte(t.before+`"traceparent":`), Quote(parent)...)
 	if state != "" && !t.stated {
-		text = append(append(text, `,"tracestate":`...), quote(state)...)
+		text = append(append(text, `,"tracestate":`...), Quote(state)...)
 	}
 	return Edit{At: Span{t.insert, t.insert}, With: append(text, t.after...)}
 }
@@ -65,9 +62,4 @@ func (m *Message) comma(object Span) string {
 		return ""
 	}
 	return ","
-}
-
-func quote(s string) []byte {
-	text, _ := json.Marshal(s) // a string always has a form in JSON
-	return text
 }

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { fronttest.Main(m) }
 func start(t *testing.T, o fronttest.Options) *fronttest.Gate {
 	t.Helper()
 	return fronttest.Start(t, o, func(g *fronttest.Gate) http.Handler {
-		f := &sse.Front{Table: g.Table, Server: g.Server, Prefix: "/tools", Open: &g.Open}
+		f := &sse.Front{Table: g.Table, Server: g.Server, Prefix: "/tools", Open: &g.Open, Body: g.Body}
 		mux := http.NewServeMux()
 		mux.HandleFunc("/sse", f.Stream)
 		mux.HandleFunc("/message", f.Message)

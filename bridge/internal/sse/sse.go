@@ -30,6 +30,7 @@ type Front struct {
 	Prefix string          // in front of Post in the endpoint event
 	Post   string          // where Message answers; "" is /message
 	Open   *sync.WaitGroup // streams that outlive their handlers
+	Body   answer.Body
 }
 
 const prefixHeader = "X-Forwarded-Prefix"
@@ -137,7 +138,7 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
 		return
 	}
-	body, ok := answer.Body(w, r, f.Table.Limits().Body)
+	body, ok := f.Body.Read(w, r)
 	if !ok {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
@@ -17,7 +18,9 @@ type exchange struct {
 	front  *Front
 	caller *mux.Caller
 	req    *translate.Request
-	out    *writer
+	w      http.ResponseWriter
+	r      *http.Request
+	out    *answer.Stream
 	lease  *fleet.Lease
 	waits  bool // the call is suspended, and keeps the lease
 	child  *known
@@ -32,19 +35,19 @@ type exchange struct {
 func (x *exchange) serve(ctx context.Context, h http.Header) {
 	conn := x.lease.Conn
 	x.child = x.front.children.get(conn)
-	if x.req.Method == translate.Discover {
+	if x.req.Method == rpc.Discover {
 		x.discover(ctx, conn)
 		return
 	}
 	if err := x.child.checkParams(ctx, conn, x.req, h); err != nil {
 		if no := x.again(ctx); no != nil { // who may not call it is not told what it wants
-			writeFailure(x.out.w, x.req.ID, no)
+			writeFailure(x.w, x.req.ID, no)
 			return
 		}
-		writeError(x.out.w, http.StatusBadRequest, x.req.ID, err)
+		writeError(x.w, http.StatusBadRequest, x.req.ID, err)
 		return
 	}
-	if x.req.Method == translate.Listen {
+	if x.req.Method == rpc.Listen {
 		x.listen(ctx, conn)
 		return
 	}
@@ -53,8 +56,8 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 			return
 		}
 	}
-	if err := x.begin(ctx, conn, x.req.ForChild(x.req.ID, nil, !x.child.modern)); err != nil {
-		writeFailure(x.out.w, x.req.ID, err)
+	if err := x.begin(ctx, conn, x.req.ForChild(!x.child.modern)); err != nil {
+		writeFailure(x.w, x.req.ID, err)
 		return
 	}
 	x.run(ctx)
@@ -62,22 +65,21 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 
 func (x *exchange) discover(ctx context.Context, conn *mux.Conn) {
 	result := translate.Result(x.req.ID, x.child.server.DiscoverResult())
-	m, err := rpc.Parse(x.req.Message.Raw())
+	m, err := rpc.Reparse(x.req.Message.Raw())
 	if err == nil {
 		err = conn.Answered(ctx, x.caller, &m, len(result))
 	}
 	if err != nil {
-		writeFailure(x.out.w, x.req.ID, err)
+		writeFailure(x.w, x.req.ID, err)
 		return
 	}
-	x.out.last(http.StatusOK, result)
+	x.out.Last(http.StatusOK, result)
 }
 
 // begin gives the call to the child on a link of its own, so that ids of
 // different clients never meet.
 func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error {
-	rpc.OneLine(line) // the whole of it was found to be JSON when its envelope was read
-	m, err := rpc.Parse(line)
+	m, err := rpc.Reparse(line)
 	if err != nil {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
 	}
@@ -96,7 +98,7 @@ func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error
 // run hands on what the child says until the answer, the client's end or a
 // question. The client's end is the cancellation of the call.
 func (x *exchange) run(ctx context.Context) {
-	x.queue.OnSlow(x.out.cutOff)
+	x.queue.OnSlow(x.out.Break)
 	for {
 		event, ok, err := x.queue.Pop()
 		if err != nil {
@@ -116,7 +118,7 @@ func (x *exchange) run(ctx context.Context) {
 		select {
 		case <-x.queue.Wake():
 		case <-x.pulse:
-			if x.due() && x.out.canStream() && x.out.comment() != nil {
+			if x.due() && x.streams() && x.out.Comment() != nil {
 				x.giveUp("the client is gone")
 				return
 			}
@@ -136,9 +138,9 @@ func (x *exchange) giveUp(reason string) {
 
 // ended tells a client that is still there that its right to the call is over.
 func (x *exchange) ended() {
-	if x.out.r.Context().Err() == nil && !x.out.started {
-		over := &translate.Error{Code: translate.CodeInvalidRequest, Message: "the login session has ended"}
-		x.out.last(http.StatusUnauthorized, over.Response(x.req.ID))
+	if x.r.Context().Err() == nil && !x.out.Begun() {
+		over := &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "the login session has ended"}
+		x.out.Last(http.StatusUnauthorized, over.ModernBody(x.req.ID))
 	}
 }
 
@@ -158,8 +160,8 @@ func (x *exchange) handle(e event.Event) (done bool) {
 		return true
 	case e.Kind == rpc.Request:
 		x.ask(e)
-	case e.Kind == rpc.Notification && x.wants(e.Method) && x.out.canStream():
-		if x.out.event(e.Bytes()) != nil {
+	case e.Kind == rpc.Notification && x.wants(e.Method) && x.streams():
+		if x.out.Send(e.Bytes()) != nil {
 			x.giveUp("the client is gone")
 			return true
 		}
@@ -167,23 +169,26 @@ func (x *exchange) handle(e event.Event) (done bool) {
 	return false
 }
 
+// streams reports whether the client takes a stream.
+func (x *exchange) streams() bool { return answer.Accepts(x.r.Header, "text/event-stream") }
+
 // wants tells what belongs on the stream of a request: its progress, and log
 // messages only for one that asked (server/utilities/logging).
 func (x *exchange) wants(method string) bool {
-	return method == translate.Progress || method == translate.LogMessage && x.req.LogLevel != ""
+	return method == rpc.Progress || method == rpc.LogMessage && x.req.LogLevel != ""
 }
 
 func (x *exchange) answer(e event.Event) {
 	if e.Failed {
-		failure := translate.ModernError(x.req.Method, e.Result())
-		x.out.last(translate.Status(failure.Code), failure.Response(x.req.ID))
+		code, failure := translate.ModernError(x.req.Method, e.Result())
+		x.out.Last(statusOf(code), translate.Failure(x.req.ID, failure))
 		return
 	}
 	result := json.RawMessage(e.Result())
 	if x.child.modern {
 		result = x.front.seal.outgoing(x.caller, x.req, result)
 	}
-	x.out.last(http.StatusOK, translate.ModernResponse(x.req.ID, x.req.Method, result, x.child.server.Info))
+	x.out.Last(http.StatusOK, translate.ModernResponse(x.req.ID, x.req.Method, result, x.child.server.Info))
 }
 
 // question is a request of an older child.
@@ -193,6 +198,8 @@ type question struct {
 	request json.RawMessage // method and params
 }
 
+const maxAsked = 64 // questions of one call at once
+
 // ask keeps a request of the child for the client, or answers it where the
 // client cannot.
 func (x *exchange) ask(e event.Event) {
@@ -201,22 +208,24 @@ func (x *exchange) ask(e event.Event) {
 		return
 	}
 	id := message.Get("id")
-	capability, known := translate.InputMethod(e.Method)
+	capability, known := rpc.InputMethod(e.Method)
 	declared, err := translate.Parse(x.req.Capabilities)
 	switch {
 	case e.Method == "ping":
 		x.reply(translate.Result(id, json.RawMessage("{}")))
-	case !known || !translate.MayAskInput(x.req.Method):
-		x.reply(translate.MethodNotFound(e.Method).Response(id))
+	case !known || !rpc.MayAskInput(x.req.Method):
+		x.reply(rpc.MethodNotFound(e.Method).Body(id))
 	case err != nil || !declared.Has(capability):
-		x.reply((&translate.Error{Code: translate.CodeMethodNotFound, Message: "the client does not support " + capability}).Response(id))
+		x.reply(rpc.Errorf(rpc.CodeMethodNotFound, "the client does not support %s", capability).Body(id))
+	case len(x.asked) == maxAsked:
+		x.reply(rpc.Errorf(rpc.CodeInternal, "%d questions of this call are open, the most that it may have", maxAsked).Body(id))
 	default:
 		x.asked = append(x.asked, question{key: questionKey(), id: id, request: translate.InputRequest(message)})
 	}
 }
 
 func (x *exchange) reply(line []byte) {
-	if m, err := rpc.ParseClient(line); err == nil {
+	if m, err := rpc.Reparse(line); err == nil {
 		_ = x.link.Respond(&m) // a child that is gone ends the call by itself
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
@@ -34,7 +34,10 @@ type Options struct {
 
 // DefaultOptions are sane for one bridge.
 func DefaultOptions() Options {
-	return Options{Queue: 4 << 20, Open: 4096, Suspended: 16, Wait: 5 * time.Minute, StateLife: time.Hour, KeepAlive: 15 * time.Second}
+	return Options{
+		Queue: 4 << 20, Open: 4096, Suspended: 16,
+		Wait: 5 * time.Minute, StateLife: time.Hour, KeepAlive: 15 * time.Second,
+	}
 }
 
 // Front serves 2026-07-28. It is safe for concurrent use.
@@ -62,8 +65,8 @@ type Front struct {
 func New(pool Pool, opts Options) *Front {
 	return &Front{
 		pool: pool, opts: opts, seal: newSealer(opts.StateLife), suspended: newSuspended(opts),
-		children: newKnownChildren(), stop: make(chan struct{}), open: map[*exchange]context.CancelFunc{}, held: map[string]int{},
-		pulse: make(chan struct{}),
+		children: newKnownChildren(), stop: make(chan struct{}), pulse: make(chan struct{}),
+		open: map[*exchange]context.CancelFunc{}, held: map[string]int{},
 	}
 }
 
@@ -100,18 +103,22 @@ func (f *Front) End(sid string) {
 	}
 }
 
-// Serve answers one POST whose body translate.IsModern claims.
-func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller, body []byte) {
-	req, bad := translate.ReadEnvelope(body)
-	if bad == nil && req.ID == nil {
-		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
+// serve answers one POST that holds m; fault tells why it is no message.
+func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller, m *rpc.Message, fault error) {
+	if fault != nil {
+		writeError(w, http.StatusBadRequest, m.ID(), translate.Unreadable(fault))
 		return
 	}
+	req, bad := translate.ReadEnvelope(m)
 	if bad == nil {
 		bad = check(&req, r.Header)
 	}
 	if bad != nil {
-		writeError(w, max(translate.Status(bad.Code), http.StatusBadRequest), req.ID, bad)
+		writeError(w, max(statusOf(bad.Code), http.StatusBadRequest), req.ID, bad)
+		return
+	}
+	if req.ID == nil {
+		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
 		return
 	}
 	if no := f.refuse.Load(); no != nil {
@@ -120,8 +127,8 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	x := &exchange{front: f, caller: caller, req: &req, out: &writer{w: w, r: r}}
-	defer x.out.close()
+	x := &exchange{front: f, caller: caller, req: &req, w: w, r: r, out: answer.NewStream(w, r)}
+	defer x.out.Close()
 	if full := f.track(x, cancel); full != nil {
 		writeFailure(w, req.ID, full)
 		return
@@ -143,7 +150,13 @@ func (f *Front) Serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 
 // check is what can be told from the request alone, in the order in which a
 // client can mend it: _meta, versions, headers, method.
-func check(req *translate.Request, h http.Header) *translate.Error {
+func check(req *translate.Request, h http.Header) *rpc.Error {
+	if req.ID == nil { // a notification needs no _meta; one that has it must be of one version
+		if req.Version == "" {
+			return nil
+		}
+		return req.CheckVersion(h)
+	}
 	if err := req.ReadMeta(); err != nil {
 		return err
 	}
@@ -153,45 +166,38 @@ func check(req *translate.Request, h http.Header) *translate.Error {
 	if err := req.CheckHeaders(h); err != nil {
 		return err
 	}
-	if translate.Removed(req.Method) {
-		return translate.MethodNotFound(req.Method)
+	if rpc.Removed(req.Method) {
+		return rpc.MethodNotFound(req.Method)
 	}
 	return nil
 }
 
-func writeError(w http.ResponseWriter, status int, id json.RawMessage, err *translate.Error) {
-	writeJSON(w, status, err.Response(id))
+func writeError(w http.ResponseWriter, status int, id json.RawMessage, err *rpc.Error) {
+	w.Header().Set("Cache-Control", "no-store")
+	answer.JSON(w, status, err.ModernBody(id))
 }
 
 // writeFailure answers for a child that cannot be had or a call that it was
 // not given.
 func writeFailure(w http.ResponseWriter, id json.RawMessage, err error) {
-	var refusal *mux.Refusal
-	var rpcErr *rpc.Error
-	var scope *mux.ScopeError
-	switch {
-	case errors.As(err, &scope):
-		w.Header().Set("WWW-Authenticate", scope.Challenge)
-		writeJSON(w, http.StatusForbidden, scope.RPC.Body(id))
-	case errors.As(err, &refusal):
-		status := http.StatusServiceUnavailable
-		if refusal.Full {
-			status = http.StatusTooManyRequests
-		}
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(refusal.Retry/time.Second))))
-		writeJSON(w, status, refusal.RPC().Body(id))
-	case errors.As(err, &rpcErr):
-		writeJSON(w, translate.Status(rpcErr.Code), rpcErr.Body(id))
-	default:
-		writeJSON(w, http.StatusServiceUnavailable, (&rpc.Error{Code: rpc.CodeInternal, Message: "the server cannot be had"}).Body(id))
+	status := http.StatusServiceUnavailable
+	var known *rpc.Error
+	if errors.As(err, &known) {
+		status = statusOf(known.Code)
 	}
+	w.Header().Set("Cache-Control", "no-store")
+	answer.Error(w, status, id, err)
 }
 
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller is gone: nobody is left to tell
+// statusOf is the HTTP status of an answer with this error: the transport names
+// 400 for what a request got wrong about itself and 404 for an unknown method.
+// An error that a child gave to a well-formed call is an answer like others.
+func statusOf(code int) int {
+	switch code {
+	case rpc.CodeMethodNotFound:
+		return http.StatusNotFound
+	case rpc.CodeHeaderMismatch, rpc.CodeMissingCapability, rpc.CodeUnsupportedVersion, rpc.CodeParse, rpc.CodeInvalidRequest:
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
@@ -52,10 +53,10 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 	g := &gate{front: front}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Header.Get("As")
-		handler := front.Handler("", 1<<20, func(context.Context) *contract.Identity {
+		endpoint := &stateless.Endpoint{Front: front, Body: answer.Body{Max: 1 << 20}, Who: func(context.Context) *contract.Identity {
 			return &contract.Identity{Subject: who, SessionID: "sid-" + who, Expires: g.expires}
-		})
-		handler.ServeHTTP(w, r)
+		}}
+		endpoint.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
@@ -71,7 +72,7 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 	return g
 }
 
-type answer struct {
+type reply struct {
 	status int
 	ID     json.RawMessage `json:"id"`
 	Result map[string]any  `json:"result"`
@@ -107,7 +108,7 @@ func (g *gate) request(ctx context.Context, who, id, method, params, capabilitie
 	return http.DefaultClient.Do(req)
 }
 
-func (g *gate) call(t *testing.T, who, id, method, params, capabilities string) answer {
+func (g *gate) call(t *testing.T, who, id, method, params, capabilities string) reply {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -116,7 +117,7 @@ func (g *gate) call(t *testing.T, who, id, method, params, capabilities string) 
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	a := answer{status: resp.StatusCode}
+	a := reply{status: resp.StatusCode}
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -140,11 +141,11 @@ func TestInputGoesOnlyToItsCaller(t *testing.T) {
 		key = k
 	}
 	state := first.Result["requestState"].(string)
-	retry := func(who, state, arguments, value string) answer {
+	retry := func(who, state, arguments, value string) reply {
 		return g.call(t, who, "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":%s,"requestState":%q,"inputResponses":{%q:%s},`, arguments, state, key, value), elicits)
 	}
 	good := `{"action":"accept","content":{"n":12345678901234567890}}`
-	for name, a := range map[string]answer{
+	for name, a := range map[string]reply{
 		"another identity":  retry("bob", state, `{"a":1}`, good),
 		"another call":      retry("alice", state, `{"a":2}`, good),
 		"a tampered state":  retry("alice", state+"x", `{"a":1}`, good),

@@ -2,45 +2,47 @@ package stateless
 
 import (
 	"context"
-	"mime"
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/mux"
-	"gatehouse/bridge/internal/translate"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
-// Handler serves the requests to one server that belong to 2026-07-28: server
-// is its configured name, maxBody bounds a request, who finds the identity
-// that a middleware put into the context.
-func (f *Front) Handler(server string, maxBody int, who func(context.Context) *contract.Identity) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			refuse(w, http.StatusMethodNotAllowed, translate.Modern+" has only POST")
-			return
-		}
-		if !isJSON(r.Header.Get("Content-Type")) {
-			refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
-			return
-		}
-		body, ok := answer.Body(w, r, maxBody)
-		if !ok {
-			return
-		}
-		f.Serve(w, r, &mux.Caller{Identity: who(r.Context()), Server: server, Era: "stateless"}, body)
-	})
+// Endpoint serves the requests to one server that belong to 2026-07-28.
+type Endpoint struct {
+	Front  *Front
+	Server string // its configured name
+	Body   answer.Body
+	Who    func(context.Context) *contract.Identity // that a middleware put into the context
 }
 
-func isJSON(contentType string) bool {
-	if contentType == "application/json" { // as nearly everybody writes it
-		return true
+// ServeHTTP reads the body and serves it.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, http.StatusMethodNotAllowed, rpc.Version20260728+" has only POST")
+		return
 	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && kind == "application/json"
+	if !answer.IsJSON(r.Header.Get("Content-Type")) {
+		refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
+		return
+	}
+	body, ok := e.Body.Read(w, r)
+	if !ok {
+		return
+	}
+	m, err := rpc.ParseClient(body)
+	e.Serve(w, r, &m, err)
+}
+
+// Serve answers a POST whose body was read; fault tells why it is no message.
+func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, fault error) {
+	caller := &mux.Caller{Identity: e.Who(r.Context()), Server: e.Server, Era: "stateless"}
+	e.Front.serve(w, r, caller, m, fault)
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {
-	writeError(w, status, nil, &translate.Error{Code: translate.CodeInvalidRequest, Message: why})
+	writeError(w, status, nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: why})
 }

@@ -78,8 +78,8 @@ func describe(ready mux.Ready) translate.Server {
 // checkParams compares the Mcp-Param headers of a tool call with its arguments. A
 // tool that is not known yet, or whose headers seem wrong, is looked up once
 // more: servers add tools and change them.
-func (k *known) checkParams(ctx context.Context, conn *mux.Conn, req *translate.Request, h http.Header) *translate.Error {
-	if req.Method != translate.CallTool {
+func (k *known) checkParams(ctx context.Context, conn *mux.Conn, req *translate.Request, h http.Header) *rpc.Error {
+	if req.Method != rpc.CallTool {
 		return nil
 	}
 	name, _ := req.Params.Text("name")
@@ -106,7 +106,7 @@ func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeade
 	tools := map[string][]translate.ParamHeader{}
 	var cursor json.RawMessage
 	for range maxToolPages {
-		result, ok := ask(ctx, conn, translate.ListTools, cursor)
+		result, ok := ask(ctx, conn, rpc.ListTools, cursor)
 		if !ok {
 			return tools
 		}

@@ -18,18 +18,18 @@ import (
 func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 	filter, bad := translate.ReadFilter(x.req, x.child.server)
 	if bad != nil {
-		writeError(x.out.w, http.StatusBadRequest, x.req.ID, bad)
+		writeError(x.w, http.StatusBadRequest, x.req.ID, bad)
 		return
 	}
-	if !x.out.canStream() {
-		writeJSON(x.out.w, http.StatusNotAcceptable, (&rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Accept must list text/event-stream"}).Body(x.req.ID))
+	if !x.streams() {
+		writeError(x.w, http.StatusNotAcceptable, x.req.ID, rpc.Errorf(rpc.CodeInvalidRequest, "Accept must list text/event-stream"))
 		return
 	}
 	x.queue = event.NewQueue(x.front.opts.Queue)
-	x.queue.OnSlow(x.out.cutOff)
+	x.queue.OnSlow(x.out.Break)
 	link, err := conn.Link(mux.LinkOptions{Caller: x.caller, Standing: x.queue})
 	if err != nil {
-		writeFailure(x.out.w, x.req.ID, err)
+		writeFailure(x.w, x.req.ID, err)
 		return
 	}
 	defer link.Close()
@@ -40,10 +40,10 @@ func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 		}
 	}()
 	if err != nil {
-		writeFailure(x.out.w, x.req.ID, err)
+		writeFailure(x.w, x.req.ID, err)
 		return
 	}
-	if x.out.start() != nil {
+	if x.out.Begin() != nil {
 		return
 	}
 	early, ok := x.accepted(ctx, &filter, len(calls))
@@ -104,7 +104,7 @@ func subscribed(e event.Event) int {
 }
 
 func (x *exchange) subscribe(ctx context.Context, link *mux.Link, filter translate.Filter) ([]*mux.Call, error) {
-	lines := [][]byte{x.req.ForChild(x.req.ID, nil, false)}
+	lines := [][]byte{x.req.ForChild(false)}
 	if !x.child.modern {
 		lines = lines[:0]
 		for i, uri := range filter.URIs {
@@ -113,7 +113,7 @@ func (x *exchange) subscribe(ctx context.Context, link *mux.Link, filter transla
 	}
 	var calls []*mux.Call
 	for _, line := range lines {
-		m, err := rpc.ParseClient(line)
+		m, err := rpc.Reparse(line)
 		if err != nil {
 			return calls, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: err.Error()}
 		}
@@ -128,7 +128,7 @@ func (x *exchange) subscribe(ctx context.Context, link *mux.Link, filter transla
 
 func (x *exchange) hear(ctx context.Context, conn *mux.Conn, filter translate.Filter, early []event.Event) {
 	raw, _ := json.Marshal(filter) // a plain struct always marshals
-	if x.out.event(x.tagged(translate.Acknowledge(raw))) != nil {
+	if x.out.Send(x.tagged(translate.Acknowledge(raw))) != nil {
 		return
 	}
 	for _, e := range early {
@@ -154,7 +154,7 @@ func (x *exchange) hear(ctx context.Context, conn *mux.Conn, filter translate.Fi
 		select {
 		case <-x.queue.Wake():
 		case <-x.pulse:
-			if x.due() && x.out.comment() != nil {
+			if x.due() && x.out.Comment() != nil {
 				return
 			}
 		case <-x.front.stop:
@@ -176,12 +176,12 @@ func (x *exchange) tell(e event.Event, filter translate.Filter) error {
 	if !filter.Wants(message) {
 		return nil
 	}
-	return x.out.event(x.tagged(message))
+	return x.out.Send(x.tagged(message))
 }
 
 // tagged names the subscription as its client knows it.
 func (x *exchange) tagged(message translate.Object) []byte {
-	return translate.WithMeta(message, translate.MetaSubscription, x.req.ID)
+	return translate.WithMeta(message, rpc.MetaSubscription, x.req.ID)
 }
 
 // over is what the client is told when a modern child's subscription has an
@@ -197,5 +197,5 @@ func (x *exchange) over(e event.Event, conn *mux.Conn) {
 
 // end is the graceful closure (basic/patterns/subscriptions).
 func (x *exchange) end() {
-	x.out.last(http.StatusOK, translate.Result(x.req.ID, translate.ListenEnded(x.req.ID)))
+	x.out.Last(http.StatusOK, translate.Result(x.req.ID, translate.ListenEnded(x.req.ID)))
 }

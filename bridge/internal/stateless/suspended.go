@@ -100,9 +100,9 @@ func (s *suspended) sids() []string {
 
 // suspend answers with what the child asked, and lets the call wait.
 func (x *exchange) suspend() {
-	requests := make(map[string]json.RawMessage, len(x.asked))
+	requests := make([]translate.Edit, 0, len(x.asked))
 	for _, q := range x.asked {
-		requests[q.key] = q.request
+		requests = append(requests, translate.Edit{Key: q.key, Value: q.request})
 	}
 	out, id := x.out, x.req.ID
 	x.waits = true
@@ -110,20 +110,21 @@ func (x *exchange) suspend() {
 	state := x.front.suspended.put(x)
 	if state == "" {
 		x.giveUp("too many calls wait for input")
-		full := &translate.Error{Code: translate.CodeInternal, Message: "too many calls of this identity wait for input; answer or let lapse some"}
-		out.last(http.StatusTooManyRequests, full.Response(id))
+		full := rpc.Errorf(rpc.CodeInternal, "too many calls of this identity wait for input; answer or let lapse some")
+		out.Last(http.StatusTooManyRequests, full.ModernBody(id))
 		return
 	}
-	out.last(http.StatusOK, translate.Result(id, translate.InputRequired(requests, state, info)))
+	out.Last(http.StatusOK, translate.Result(id, translate.InputRequired(requests, state, info)))
 }
 
 // resume goes on with a call that waited. done is false where a modern child
 // keeps its own state and the request is its to answer.
 func (x *exchange) resume(ctx context.Context) (done bool) {
-	refused := &translate.Error{Code: translate.CodeInvalidParams, Message: "Invalid params: requestState is unknown, has lapsed, or belongs to another call; begin the call again"}
+	refused := rpc.Errorf(rpc.CodeInvalidParams,
+		"Invalid params: requestState is unknown, has lapsed, or belongs to another call; begin the call again")
 	if x.child.modern {
 		if err := x.front.seal.incoming(x.caller, x.req); err != nil || x.req.Params.InOtherCase("requestState") {
-			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+			x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
 			return true
 		}
 		return false
@@ -131,24 +132,26 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 	answers, err := x.req.Params.Object("inputResponses")
 	if err != nil {
 		refused.Message = "Invalid params: inputResponses is not an object"
-		x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+		x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
 		return true
 	}
-	for _, key := range answers.Keys() {
-		if _, err := translate.Parse(answers.Get(key)); err != nil {
-			refused.Message = "Invalid params: an input response is not an object"
-			x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
-			return true
-		}
+	err = answers.Each(func(_ string, answer json.RawMessage) error {
+		_, err := translate.Parse(answer)
+		return err
+	})
+	if err != nil {
+		refused.Message = "Invalid params: an input response is not an object"
+		x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
+		return true
 	}
 	if err := x.again(ctx); err != nil {
-		writeFailure(x.out.w, x.req.ID, err)
+		writeFailure(x.w, x.req.ID, err)
 		return true
 	}
 	state, _ := x.req.Params.Text("requestState")
 	w := x.front.suspended.remove(state, binding(x.caller, x.req))
 	if w == nil {
-		x.out.last(http.StatusBadRequest, refused.Response(x.req.ID))
+		x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
 		return true
 	}
 	x.lease.Release() // the call has its own
@@ -168,7 +171,7 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 // waits goes on waiting where not: a client may get the scope that is missing,
 // and come back.
 func (x *exchange) again(ctx context.Context) error {
-	m, err := rpc.Parse(x.req.Message.Raw())
+	m, err := rpc.Reparse(x.req.Message.Raw())
 	if err != nil {
 		return err
 	}

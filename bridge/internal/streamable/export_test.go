@@ -1,4 +1,4 @@
 package streamable
 
-// Agreed is for the fuzz target.
-func Agreed(body []byte) ([]byte, string) { return agreed(body) }
+// Agree is for the fuzz target.
+func Agree(body []byte, asked string) ([]byte, string) { return agree(body, asked) }

@@ -17,6 +17,9 @@ func TestHeadersOfAPost(t *testing.T) {
 		status        int
 	}{
 		"both kinds":                {"Accept", both, 200},
+		"in capitals":               {"Accept", "Application/JSON, TEXT/event-stream", 200},
+		"ranges":                    {"Accept", "application/*, text/*;q=0.1", 200},
+		"streams of no weight":      {"Accept", "application/json, text/event-stream;q=0.0", 406},
 		"with weights":              {"Accept", "text/event-stream;q=0.5,application/json", 200},
 		"anything":                  {"Accept", "*/*", 200},
 		"no Accept":                 {"X-Nothing", "", 200},
@@ -26,6 +29,8 @@ func TestHeadersOfAPost(t *testing.T) {
 		"JSON with a charset":       {"Content-Type", "application/json; charset=utf-8", 200},
 		"JSON in capitals":          {"Content-Type", "Application/JSON", 200},
 		"no Content-Type":           {"Content-Type", "", 415},
+		"packed":                    {"Content-Encoding", "gzip", 415},
+		"packed not at all":         {"Content-Encoding", "Identity", 200},
 		"text":                      {"Content-Type", "text/plain", 415}, // what a page may send without asking
 		"a form":                    {"Content-Type", "application/x-www-form-urlencoded", 415},
 		"a name that begins alike":  {"Content-Type", "application/jsonp", 415},
@@ -43,10 +48,14 @@ func TestHeadersOfAPost(t *testing.T) {
 				}
 				return
 			}
-			r.Refused(t, tc.status, `"code":-32600`)
+			code := `"code":-32600`
+			if tc.header == "MCP-Protocol-Version" {
+				code = `"code":-32022`
+			}
+			r.Refused(t, tc.status, code)
 		})
 	}
-	c.do(http.MethodGet, "", "MCP-Protocol-Version", "latest").Refused(t, http.StatusBadRequest, "MCP-Protocol-Version")
+	c.do(http.MethodGet, "", "MCP-Protocol-Version", "latest").Refused(t, http.StatusBadRequest, `"code":-32022`)
 }
 
 func TestBodies(t *testing.T) {

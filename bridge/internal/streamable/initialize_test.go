@@ -21,6 +21,7 @@ func TestInitialize(t *testing.T) {
 		"an older child":           {"2025-06-18", "2025-11-25", "2025-06-18"},
 		"a child of 2024":          {"2024-11-05", "2025-11-25", "2025-03-26"}, // the Java client refuses 2024-11-05 here
 		"a child of its own words": {"1.0", "2025-11-25", "1.0"},
+		"both of 2024":             {"2024-11-05", "2024-11-05", "2024-11-05"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, fronttest.Options{Child: tc.child})
@@ -123,7 +124,7 @@ func FuzzAgreed(f *testing.F) {
 			return
 		}
 		before := string(body)
-		changed, version := streamable.Agreed(body)
+		changed, version := streamable.Agree(body, rpc.Version20251125)
 		if string(body) != before {
 			t.Fatal("the child's own line was changed in place")
 		}

@@ -2,12 +2,12 @@ package streamable_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"gatehouse/bridge/internal/fronttest"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/streamable"
 	"gatehouse/internal/contract"
 )
@@ -19,20 +19,27 @@ var alice = &contract.Identity{Subject: "alice"}
 func start(t *testing.T, o fronttest.Options) *fronttest.Gate {
 	t.Helper()
 	return fronttest.Start(t, o, func(g *fronttest.Gate) http.Handler {
-		return &streamable.Front{Table: g.Table, Server: g.Server, Open: &g.Open}
+		return &streamable.Front{Table: g.Table, Server: g.Server, Open: &g.Open, Body: g.Body}
 	})
 }
 
 // startDual puts a front of 2026-07-28 beside it that tells what reached it.
 func startDual(t *testing.T) *fronttest.Gate {
 	t.Helper()
-	modern := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprintf(w, "modern %s %s", r.Method, body)
-	})
 	return fronttest.Start(t, fronttest.Options{}, func(g *fronttest.Gate) http.Handler {
-		return &streamable.Front{Table: g.Table, Server: g.Server, Modern: modern, Open: &g.Open}
+		return &streamable.Front{Table: g.Table, Server: g.Server, Modern: modern{}, Open: &g.Open, Body: g.Body}
 	})
+}
+
+// modern tells what reached it.
+type modern struct{}
+
+func (modern) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = fmt.Fprintf(w, "modern %s ", r.Method)
+}
+
+func (modern) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, _ error) {
+	_, _ = fmt.Fprintf(w, "modern %s %s", r.Method, m.Line)
 }
 
 // client is one with a session.

@@ -93,7 +93,7 @@ func TestASessionThatEndsAnswersWhoWaits(t *testing.T) {
 	s := g.Table.Find(c.id(), g.Server, alice)
 	c.awaitHanging()
 	s.End(session.ErrLoginOver)
-	(<-waits).Refused(t, http.StatusNotFound, `"id":2,"error":{"code":-32001,"message":"the session, or the login, has ended"`)
+	(<-waits).Refused(t, http.StatusOK, `"id":2,"error":{"code":-32001,"message":"the session, or the login, has ended"`)
 	if rest := half.Rest(); len(rest) != 0 {
 		t.Errorf("the stream of a call told %+v after the end", rest)
 	}

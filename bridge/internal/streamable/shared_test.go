@@ -189,9 +189,7 @@ func TestAnotherLoginsStreamsEndWithIt(t *testing.T) {
 	g.Table.EndSIDs([]string{"login of alice/elsewhere"})
 	standing.Rest()
 	half.Rest()
-	if r := <-hung; r.Status != http.StatusNotFound {
-		t.Errorf("the call: %d %s", r.Status, r.Body)
-	}
+	(<-hung).Refused(t, http.StatusOK, `"code":-32001`)
 	if r := c.post(fronttest.Call("3", "echo", "still here", 0)); !strings.Contains(r.Body, "still here") {
 		t.Errorf("the session: %d %s", r.Status, r.Body)
 	}

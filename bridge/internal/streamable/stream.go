@@ -21,6 +21,9 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struc
 	st.Want(finals)
 	out := answer.NewStream(w, r)
 	defer out.Close()
+	if out.Begin() != nil {
+		return
+	}
 	st.Queue.OnSlow(out.Break)
 	for _, e := range before {
 		if !tell(out, st.Told(e)) {
@@ -67,15 +70,7 @@ func relay(over <-chan struct{}, st *event.Stream, out *answer.Stream, taken <-c
 }
 
 // get opens the standing stream, or resumes the one that Last-Event-ID names.
-func (f *Front) get(w http.ResponseWriter, r *http.Request) {
-	if !f.version(w, r) || !named(w, r) {
-		return
-	}
-	s := f.find(r)
-	if s == nil {
-		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
-		return
-	}
+func (f *Front) get(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	if last := r.Header.Get(headerLast); last != "" {
 		f.resume(w, r, s, last)
 		return
@@ -143,12 +138,8 @@ func take(s *session.Session, st *event.Stream, who *contract.Identity) (taken, 
 // batch answers an array of messages (2025-03-26 alone has them). Its answers
 // come on one stream.
 func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
-	if !named(w, r) {
-		return
-	}
-	s := f.find(r)
+	s := f.named(w, r)
 	if s == nil {
-		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
 		return
 	}
 	if v := s.Version.Load(); v == nil || *v != rpc.Version20250326 {
@@ -204,7 +195,7 @@ func (f *Front) parts(body []byte) ([]rpc.Message, error) {
 	}
 	messages := make([]rpc.Message, 0, len(raw))
 	for _, part := range raw {
-		m, err := rpc.Parse(part)
+		m, err := rpc.Reparse(part)
 		if err != nil {
 			return nil, err
 		}

@@ -8,12 +8,9 @@
 package streamable
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +27,17 @@ import (
 type Front struct {
 	Table  *session.Table
 	Server *fleet.Server
-	Modern http.Handler    // 2026-07-28 and later; may be nil
+	Modern Modern          // 2026-07-28 and later; may be nil
 	Open   *sync.WaitGroup // streams that outlive their handlers
+	Body   answer.Body
+	Grace  time.Duration // for a call whose client went away without an event id to come back with
+}
+
+// Modern serves the requests of 2026-07-28.
+type Modern interface {
+	http.Handler // for what is no POST
+	// Serve answers a POST whose body was read; fault tells why it is no message.
+	Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, fault error)
 }
 
 const (
@@ -43,81 +49,117 @@ const (
 
 // ServeHTTP answers /mcp.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.Modern != nil && modernVersion(r.Header.Get(headerVersion)) {
-		f.Modern.ServeHTTP(w, r)
-		return
-	}
 	switch r.Method {
 	case http.MethodPost:
 		f.post(w, r)
-	case http.MethodGet:
-		f.get(w, r)
-	case http.MethodDelete:
-		f.delete(w, r)
+		return
+	case http.MethodGet, http.MethodDelete:
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
 		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only GET, POST and DELETE")
+		return
+	}
+	if f.Modern != nil && r.Header.Get(headerSession) == "" && modernVersion(r.Header.Get(headerVersion)) {
+		f.Modern.ServeHTTP(w, r)
+		return
+	}
+	s := f.named(w, r)
+	switch {
+	case s == nil:
+	case r.Method == http.MethodGet:
+		f.get(w, r, s)
+	default:
+		s.End(session.ErrDeleted)
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
 // modernVersion tells whether the header names a version that is not one of
-// those with sessions: the front of 2026-07-28 knows how to refuse what nobody
-// speaks.
+// those with sessions.
 func modernVersion(v string) bool { return v != "" && !rpc.HasSessions(v) }
 
+// post reads a message once, and finds by it and the headers who answers it.
 func (f *Front) post(w http.ResponseWriter, r *http.Request) {
-	if !f.wants(w, r) {
+	if !answer.IsJSON(r.Header.Get("Content-Type")) {
+		answer.Refuse(w, http.StatusUnsupportedMediaType, rpc.CodeInvalidRequest, "Content-Type must be application/json")
 		return
 	}
-	body, ok := answer.Body(w, r, f.Table.Limits().Body)
+	body, ok := f.Body.Read(w, r)
 	if !ok {
 		return
 	}
 	m, err := rpc.ParseClient(body)
 	switch {
+	case f.modern(r, &m):
+		f.Modern.Serve(w, r, &m, err)
+	case !f.accepts(w, r):
 	case errors.Is(err, rpc.ErrBatch):
 		f.batch(w, r, body)
-		return
 	case err != nil:
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeOf(err), err.Error())
-		return
+	default:
+		f.message(w, r, &m)
 	}
-	if f.Modern != nil && r.Header.Get(headerSession) == "" && (m.Version() != "" || m.Method == "server/discover") {
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		f.Modern.ServeHTTP(w, r)
-		return
+}
+
+// modern tells whether a POST is of 2026-07-28. An initialize begins a session
+// whatever its header says: the version is what it is there to find. What a
+// session has agreed on stays good in it, whatever it is.
+func (f *Front) modern(r *http.Request, m *rpc.Message) bool {
+	header, inSession := r.Header.Get(headerVersion), r.Header.Get(headerSession) != ""
+	switch {
+	case f.Modern == nil, m.Method == "initialize" && m.Version() == "":
+		return false
+	case header == rpc.Version20260728:
+		return !inSession || !f.agreed(r, header)
+	case inSession:
+		return false
 	}
-	s := f.session(w, r, &m)
+	return m.Version() != "" || m.Method == rpc.Discover
+}
+
+// agreed tells whether the version is that of the session which the request
+// names.
+func (f *Front) agreed(r *http.Request, version string) bool {
+	s := f.find(r)
 	if s == nil {
-		return
+		return false
 	}
-	if m.Kind != rpc.Request {
-		f.send(w, r, s, &m)
-		return
-	}
-	f.call(w, r, s, &m)
+	v := s.Version.Load()
+	return v != nil && *v == version
 }
 
-// wants checks the headers that the transport demands of a POST.
-func (f *Front) wants(w http.ResponseWriter, r *http.Request) bool {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
-		answer.Refuse(w, http.StatusUnsupportedMediaType, rpc.CodeInvalidRequest, "Content-Type must be application/json")
-		return false
+func (f *Front) accepts(w http.ResponseWriter, r *http.Request) bool {
+	if answer.Accepts(r.Header, "application/json") && answer.Accepts(r.Header, "text/event-stream") {
+		return true
 	}
-	accept := strings.Join(r.Header.Values("Accept"), ",")
-	if accept != "" && !strings.Contains(accept, "*/*") && (!strings.Contains(accept, "application/json") || !strings.Contains(accept, "text/event-stream")) {
-		answer.Refuse(w, http.StatusNotAcceptable, rpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
-		return false
-	}
-	return f.version(w, r)
+	answer.Refuse(w, http.StatusNotAcceptable, rpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
+	return false
 }
 
-func (f *Front) version(w http.ResponseWriter, r *http.Request) bool {
-	if modernVersion(r.Header.Get(headerVersion)) {
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "MCP-Protocol-Version is not one that this server speaks")
-		return false
+func (f *Front) message(w http.ResponseWriter, r *http.Request, m *rpc.Message) {
+	if m.Method != "initialize" && !f.version(w, r, m.ID()) {
+		return
 	}
-	return true
+	s := f.session(w, r, m)
+	switch {
+	case s == nil:
+	case m.Kind == rpc.Request:
+		f.call(w, r, s, m)
+	default:
+		f.send(w, r, s, m)
+	}
+}
+
+// version refuses a version that nobody here speaks (2025-06-18, transports,
+// "Protocol Version Header").
+func (f *Front) version(w http.ResponseWriter, r *http.Request, id []byte) bool {
+	v := r.Header.Get(headerVersion)
+	if !modernVersion(v) || f.agreed(r, v) {
+		return true
+	}
+	answer.Error(w, http.StatusBadRequest, id, rpc.UnsupportedVersion(v))
+	return false
 }
 
 // session finds the session, or opens one for an initialize without one.
@@ -133,7 +175,7 @@ func (f *Front) session(w http.ResponseWriter, r *http.Request, m *rpc.Message) 
 	}
 	if id == "" {
 		e := &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Mcp-Session-Id is missing: begin with initialize"}
-		if m.Method == "server/discover" {
+		if m.Method == rpc.Discover {
 			e = &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "server/discover is not known here: begin with initialize"}
 		}
 		answer.Error(w, http.StatusBadRequest, m.ID(), e)
@@ -158,15 +200,22 @@ func (f *Front) find(r *http.Request) *session.Session {
 	return s
 }
 
-// named refuses a request that names no session: its client has forgotten to,
-// which is another thing than a session that is over (2025-11-25, transports,
-// session management).
-func named(w http.ResponseWriter, r *http.Request) bool {
-	if r.Header.Get(headerSession) != "" {
-		return true
+// named finds the session of a request that is no message. One that names none
+// is refused with another word: its client has forgotten to, and the session is
+// not over (2025-11-25, transports, session management).
+func (f *Front) named(w http.ResponseWriter, r *http.Request) *session.Session {
+	if !f.version(w, r, nil) {
+		return nil
 	}
-	answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
-	return false
+	if r.Header.Get(headerSession) == "" {
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
+		return nil
+	}
+	s := f.find(r)
+	if s == nil {
+		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
+	}
+	return s
 }
 
 func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
@@ -175,19 +224,6 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session,
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
-}
-
-func (f *Front) delete(w http.ResponseWriter, r *http.Request) {
-	if !named(w, r) {
-		return
-	}
-	s := f.find(r)
-	if s == nil {
-		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
-		return
-	}
-	s.End(session.ErrDeleted)
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // call answers one request: the path that every tool call takes.
@@ -205,21 +241,13 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 		return
 	}
 	if m.Method == "initialize" {
-		f.initialize(w, r, s, q, call)
+		f.initialize(w, r, s, m, q, call)
 		return
 	}
 	e, ok := first(r.Context(), over, q)
 	switch {
 	case !ok:
-		if call != nil {
-			call.Cancel("the client is gone")
-		}
-		select {
-		case <-over:
-			answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "the session, or the login, has ended"})
-		default: // more than may wait came at once; a 404 would be the session's end to the client
-			answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeInternal, Message: event.ErrSlow.Error()})
-		}
+		f.unanswered(w, r, over, m, q, call)
 	case e.Silent:
 		answer.Error(w, http.StatusOK, m.ID(), &rpc.Error{Code: rpc.CodeBusy, Message: "cancelled by the client"})
 	case e.Final:
@@ -227,6 +255,35 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 	default:
 		f.stream(w, r, over, s.Streams.Open(q, func() { call.Cancel("the client is gone") }), 1, e)
 	}
+}
+
+// unanswered ends the POST of a call that has no answer yet.
+func (f *Front) unanswered(w http.ResponseWriter, r *http.Request, over <-chan struct{}, m *rpc.Message, q *event.Queue, call *mux.Call) {
+	// A 404 would be the loss of the session to the client, which then falls over
+	// what it asked: each of these is an answer.
+	e := &rpc.Error{Code: rpc.CodeInternal, Message: event.ErrSlow.Error()} // more than may wait came at once
+	select {
+	case <-over:
+		e = &rpc.Error{Code: rpc.CodeSession, Message: "the session, or the login, has ended"}
+	default:
+		if r.Context().Err() != nil && call != nil {
+			f.goOn(q, call)
+			return
+		}
+	}
+	if call != nil {
+		call.Cancel("the client is gone")
+	}
+	answer.Error(w, http.StatusOK, m.ID(), e)
+}
+
+// goOn lets a call go on whose client went away, which is no cancellation in
+// these eras (2025-06-18, transports, "Sending Messages to the Server", 6). The
+// client has no event id to come back with, so what the call says is for
+// nobody, and after the grace it is given up.
+func (f *Front) goOn(q *event.Queue, call *mux.Call) {
+	q.Close(event.ErrEnded)
+	time.AfterFunc(f.Grace, func() { call.Cancel("the client is gone") })
 }
 
 // first waits for what comes first.
@@ -248,7 +305,7 @@ func first(ctx context.Context, over <-chan struct{}, q *event.Queue) (event.Eve
 
 // initialize waits for the answer alone; a session whose initialize failed was
 // none.
-func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Session, q *event.Queue, call *mux.Call) {
+func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message, q *event.Queue, call *mux.Call) {
 	ctx, cancel := context.WithTimeout(r.Context(), f.Server.Limits().Start)
 	defer cancel()
 	for {
@@ -259,7 +316,8 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 				call.Cancel("the start took too long")
 			}
 			s.End(event.ErrEnded)
-			answer.Error(w, http.StatusServiceUnavailable, nil, &mux.Refusal{Reason: "the server did not answer initialize in time", Retry: 5 * time.Second})
+			late := &mux.Refusal{Reason: "the server did not answer initialize in time", Retry: 5 * time.Second}
+			answer.Error(w, http.StatusServiceUnavailable, nil, late)
 			return
 		case !e.Final:
 			s.Standing.Push(e)
@@ -269,7 +327,7 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 			answer.Event(w, e)
 			return
 		}
-		body, version := agreed(e.Bytes())
+		body, version := agree(e.Bytes(), rpc.Text(rpc.Member(m.Params(), "protocolVersion")))
 		s.Version.Store(&version)
 		w.Header().Set(headerSession, s.ID.String())
 		answer.JSON(w, http.StatusOK, body)
@@ -277,24 +335,22 @@ func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Se
 	}
 }
 
-// agreed finds the version in the answer to initialize. One of 2024-11-05,
-// which has no Streamable HTTP and which the Java client refuses here, becomes
-// the next: its messages are the same.
-func agreed(body []byte) ([]byte, string) {
-	m, err := rpc.Parse(body)
+// agree finds the version in the answer to initialize. One of 2024-11-05, which
+// has no Streamable HTTP, becomes the next for a client that asked for another:
+// its messages are the same, and the Java client refuses 2024-11-05 here.
+func agree(body []byte, asked string) ([]byte, string) {
+	m, err := rpc.Reparse(body)
 	if err != nil {
 		return body, ""
 	}
 	result := m.Result()
 	at := rpc.MemberOf(result, "protocolVersion")
 	version := rpc.Text(result[at.Start:at.End])
-	switch {
-	case version == rpc.Version20241105:
-		start := m.ResultSpan().Start
-		place := rpc.Span{Start: start + at.Start, End: start + at.End}
-		return rpc.AppendEdited(nil, body, rpc.Edit{At: place, With: []byte(`"` + rpc.Version20250326 + `"`)}), rpc.Version20250326
-	case rpc.HasSessions(version):
+	if version != rpc.Version20241105 || asked == version {
 		return body, version
 	}
-	return body, ""
+	start := m.ResultSpan().Start
+	place := rpc.Span{Start: start + at.Start, End: start + at.End}
+	version = rpc.Version20250326
+	return rpc.AppendEdited(nil, body, rpc.Edit{At: place, With: []byte(`"` + version + `"`)}), version
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"gatehouse/bridge/internal/rpc"
 )
 
 // Elder stands between one client of an older version and its child. It passes
@@ -31,17 +33,16 @@ type Elder struct {
 	calls    map[string]*elderCall // by the id that the child knows
 	asks     map[string]elderAsk   // by the id that the client knows
 	listenID json.RawMessage
-	uris     []string
+	uris     []string // all are told anew each time: see ReadFilter for the bounds
+	uriBytes int
 }
-
-// maxURIs bounds what a client subscribes to: all of it is told anew each time.
-const maxURIs = 1024
 
 // lines are messages to send on: to the child, and to the client.
 type lines struct{ down, up [][]byte }
 
 type elderCall struct {
 	id      json.RawMessage // the client's
+	sent    json.RawMessage // the one that the child knows
 	message Object
 	state   json.RawMessage // requestState of the child, or nil
 	missing int
@@ -101,8 +102,8 @@ func (e *Elder) remember(m Object) {
 	e.initID = slices.Clone(m.Get("id"))
 	e.info, e.can = slices.Clone(params.Get("clientInfo")), slices.Clone(params.Get("capabilities"))
 	e.version, _ = params.Text("protocolVersion")
-	if e.version == Modern || !slices.Contains(SupportedVersions(), e.version) {
-		e.version = NewestOlder
+	if e.version == rpc.Version20260728 || !slices.Contains(rpc.Versions(), e.version) {
+		e.version = rpc.Version20251125
 	}
 }
 
@@ -110,33 +111,48 @@ func (e *Elder) requested(method string, m Object) lines {
 	id := m.Get("id")
 	params, err := m.Object("params")
 	if err != nil {
-		return up(errorf(CodeInvalidParams, "Invalid params: %v", err).Response(id))
+		return up(rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: %v", err).Body(id))
 	}
 	switch method {
 	case "ping":
 		return up(Result(id, json.RawMessage("{}")))
 	case "logging/setLevel":
-		if level, _ := params.Text("level"); logLevel(level) {
+		if level, _ := params.Text("level"); rpc.LogLevel(level) {
 			e.level = level
 			return up(Result(id, json.RawMessage("{}")))
 		}
-		return up(errorf(CodeInvalidParams, "Invalid params: level").Response(id))
+		return up(rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: level").Body(id))
 	case "resources/subscribe", "resources/unsubscribe":
 		uri, _ := params.Text("uri")
-		e.uris = slices.DeleteFunc(e.uris, func(have string) bool { return have == uri })
-		if method == "resources/subscribe" {
-			if len(e.uris) >= maxURIs {
-				return up(errorf(CodeInvalidRequest, "Invalid request: %d resources are subscribed to, the most that a session may have", maxURIs).Response(id))
-			}
-			e.uris = append(e.uris, uri)
+		if bad := e.subscribe(uri, method == "resources/subscribe"); bad != nil {
+			return up(bad.Body(id))
 		}
 		return lines{down: e.listen(), up: [][]byte{Result(id, json.RawMessage("{}"))}}
 	case "initialize":
-		return up(errorf(CodeInvalidRequest, "Invalid request: initialized already").Response(id))
+		return up(rpc.Errorf(rpc.CodeInvalidRequest, "Invalid request: initialized already").Body(id))
 	}
-	call := &elderCall{id: slices.Clone(id), message: m}
-	e.calls[string(id)] = call
+	call := &elderCall{id: slices.Clone(id), sent: slices.Clone(id), message: m}
+	e.calls[rpc.Key(id)] = call
 	return down(e.dressed(m, id))
+}
+
+// subscribe takes the resource out of the subscriptions, and puts it in again
+// where it is wanted.
+func (e *Elder) subscribe(uri string, wanted bool) *rpc.Error {
+	if i := slices.Index(e.uris, uri); i >= 0 {
+		e.uris = slices.Delete(e.uris, i, i+1)
+		e.uriBytes -= len(uri)
+	}
+	if !wanted {
+		return nil
+	}
+	if len(e.uris) >= MaxSubscriptions || e.uriBytes+len(uri) > MaxURIs {
+		return rpc.Errorf(rpc.CodeInvalidRequest,
+			"Invalid request: %d resources are subscribed to; a session may have %d, with %d bytes of names",
+			len(e.uris), MaxSubscriptions, MaxURIs)
+	}
+	e.uris, e.uriBytes = append(e.uris, uri), e.uriBytes+len(uri)
+	return nil
 }
 
 // dressed gives a request the _meta that 2026-07-28 wants of each.
@@ -150,9 +166,9 @@ func (e *Elder) dressed(m Object, id json.RawMessage, edits ...Edit) []byte {
 	if can == nil {
 		can = json.RawMessage("{}")
 	}
-	keys := []Edit{{MetaVersion, quote(Modern)}, {MetaClientInfo, e.info}, {MetaCapabilities, can}}
+	keys := []Edit{{rpc.MetaVersion, quote(rpc.Version20260728)}, {rpc.MetaClientInfo, e.info}, {rpc.MetaCapabilities, can}}
 	if e.level != "" {
-		keys = append(keys, Edit{MetaLogLevel, quote(e.level)})
+		keys = append(keys, Edit{rpc.MetaLogLevel, quote(e.level)})
 	}
 	edits = append(edits, Edit{"_meta", meta.With(keys...)})
 	return m.With(Edit{"id", id}, Edit{"params", params.With(edits...)})
@@ -162,7 +178,7 @@ func (e *Elder) notified(method string, m Object) lines {
 	switch method {
 	case "notifications/initialized":
 		return lines{down: e.listen()}
-	case Cancelled:
+	case rpc.Cancelled:
 		params, err := m.Object("params")
 		if err != nil {
 			return lines{}
@@ -175,16 +191,16 @@ func (e *Elder) notified(method string, m Object) lines {
 // cancelled forgets the call: what the child says of it later goes nowhere, and
 // what the client was asked for it is asked no more.
 func (e *Elder) cancelled(m, params Object) lines {
-	of := string(params.Get("requestId"))
+	of := rpc.Key(params.Get("requestId"))
 	for id, ask := range e.asks {
-		if string(ask.call.id) == of {
+		if rpc.Key(ask.call.id) == of {
 			delete(e.asks, id)
 		}
 	}
 	for id, call := range e.calls {
-		if string(call.id) == of {
+		if rpc.Key(call.id) == of {
 			delete(e.calls, id)
-			return down(m.With(Edit{"params", params.With(Edit{"requestId", json.RawMessage(id)})}))
+			return down(m.With(Edit{"params", params.With(Edit{"requestId", call.sent})}))
 		}
 	}
 	return lines{}
@@ -195,11 +211,11 @@ func (e *Elder) cancelled(m, params Object) lines {
 func (e *Elder) listen() [][]byte {
 	var out [][]byte
 	if e.listenID != nil {
-		out = append(out, Message(nil, Cancelled, empty().With(Edit{"requestId", e.listenID})))
+		out = append(out, Message(nil, rpc.Cancelled, empty().With(Edit{"requestId", e.listenID})))
 	}
 	want, _ := json.Marshal(Filter{Tools: true, Prompts: true, Resources: true, URIs: e.uris}) // plain
 	e.listenID = e.fresh()
-	m, _ := Parse(Message(e.listenID, Listen, empty().With(Edit{"notifications", want}))) // our own
+	m, _ := Parse(Message(e.listenID, rpc.Listen, empty().With(Edit{"notifications", want}))) // our own
 	return append(out, e.dressed(m, e.listenID))
 }
 
@@ -211,7 +227,7 @@ func (e *Elder) fresh() json.RawMessage {
 // answered takes the client's answer to a question; with the last one the call
 // goes down again with all of them.
 func (e *Elder) answered(m Object) lines {
-	key := string(m.Get("id"))
+	key := rpc.Key(m.Get("id"))
 	ask, ok := e.asks[key]
 	if !ok {
 		return lines{}
@@ -225,14 +241,15 @@ func (e *Elder) answered(m Object) lines {
 		return lines{}
 	}
 	if len(call.answers) == 0 { // the client refused every question
-		return up(errorf(CodeInternal, "Internal error: the client gave no input").Response(call.id))
+		return up(rpc.Errorf(rpc.CodeInternal, "Internal error: the client gave no input").Body(call.id))
 	}
 	return down(e.again(call))
 }
 
 func (e *Elder) again(call *elderCall) []byte {
 	id := e.fresh() // a retry is a request of its own (mrtr, "Client Requirements")
-	e.calls[string(id)] = call
+	call.sent = id
+	e.calls[rpc.Key(id)] = call
 	edits := []Edit{{"inputResponses", empty().With(call.answers...)}, {"requestState", call.state}}
 	return e.dressed(call.message, id, edits...)
 }
@@ -244,21 +261,26 @@ func (e *Elder) FromChild(line []byte) (down, up [][]byte) {
 }
 
 func (e *Elder) fromChild(line []byte) lines {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	read, err := rpc.Parse(line)
+	if err != nil {
+		return up(e.unusable(line))
+	}
+	line = read.Line
 	m, err := Parse(line)
 	if err != nil {
 		return up(line)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if !e.active {
 		return e.opening(line, m)
 	}
-	if method, _ := m.Text("method"); method == Acknowledged {
+	if method, _ := m.Text("method"); method == rpc.Acknowledged {
 		return lines{}
 	} else if method != "" {
 		return up(line)
 	}
-	id := string(m.Get("id"))
+	id := rpc.Key(m.Get("id"))
 	call, ok := e.calls[id]
 	if !ok {
 		return lines{} // the end of a subscription, or nothing that anybody asked
@@ -271,21 +293,32 @@ func (e *Elder) fromChild(line []byte) lines {
 	return up(m.With(Edit{"id", call.id}))
 }
 
+// unusable is a line that is no message, under the id by which its call is
+// known above: whoever reads it next ends the call.
+func (e *Elder) unusable(line []byte) []byte {
+	call, ok := e.calls[rpc.Key(rpc.Named(line))]
+	if !ok {
+		return line
+	}
+	delete(e.calls, rpc.Key(call.sent))
+	return rpc.Errorf(rpc.CodeInternal, "Internal error: the server's answer cannot be read").Body(call.id)
+}
+
 // opening follows the answer to initialize.
 func (e *Elder) opening(line []byte, m Object) lines {
 	if e.initID == nil || m.Has("method") {
 		return up(line)
 	}
-	id := string(m.Get("id"))
+	id := rpc.Key(m.Get("id"))
 	switch {
-	case e.refusal == nil && id == string(e.initID) && m.Has("error"):
+	case e.refusal == nil && id == rpc.Key(e.initID) && m.Has("error"):
 		e.refusal = slices.Clone(line)
 		e.listenID = e.fresh()
-		probe, _ := Parse(Message(e.listenID, Discover, json.RawMessage("{}"))) // our own
+		probe, _ := Parse(Message(e.listenID, rpc.Discover, json.RawMessage("{}"))) // our own
 		return down(e.dressed(probe, e.listenID))
-	case e.refusal == nil && id == string(e.initID):
+	case e.refusal == nil && id == rpc.Key(e.initID):
 		e.pass.Store(true)
-	case e.refusal != nil && id == string(e.listenID):
+	case e.refusal != nil && id == rpc.Key(e.listenID):
 		return e.discovered(m)
 	}
 	return up(line)
@@ -315,20 +348,24 @@ func (e *Elder) discovered(m Object) lines {
 func (e *Elder) questions(call *elderCall, result Object) lines {
 	call.state, call.answers = slices.Clone(result.Get("requestState")), nil
 	requests, err := result.Object("inputRequests")
-	if err != nil || len(requests.Keys()) == 0 {
+	if err != nil || requests.Len() == 0 {
 		return down(e.again(call))
 	}
 	var asked [][]byte
 	asks := map[string]elderAsk{}
-	for _, key := range requests.Keys() {
-		request, err := requests.Object(key)
+	err = requests.Each(func(key string, raw json.RawMessage) error {
+		request, err := Parse(raw)
 		method, known := request.Text("method")
 		if err != nil || !known {
-			return up(errorf(CodeInternal, "Internal error: the server's input request cannot be read").Response(call.id))
+			return ErrObject
 		}
 		id := e.fresh()
-		asks[string(id)] = elderAsk{call, key}
+		asks[rpc.Key(id)] = elderAsk{call, key}
 		asked = append(asked, Message(id, method, request.Get("params")))
+		return nil
+	})
+	if err != nil {
+		return up(rpc.Errorf(rpc.CodeInternal, "Internal error: the server's input request cannot be read").Body(call.id))
 	}
 	call.missing = len(asks)
 	maps.Copy(e.asks, asks)

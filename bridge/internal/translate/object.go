@@ -24,39 +24,68 @@ type field struct {
 	at, value rpc.Span // of the key with its quotes, and of the value
 }
 
-const usualFields = 6 // of a message; more make the list grow
+const (
+	usualFields = 6    // of a message; more make the list grow
+	maxFields   = 4096 // what the bridge takes apart is an envelope, not data
+	maxKey      = 512  // bytes
+	fewFields   = 16   // are compared with each other; more are looked up
+)
 
 // Parse finds the fields of the outermost object of raw, which must be valid
 // JSON. It keeps raw and reads it once.
 func Parse(raw []byte) (Object, error) {
-	o := Object{raw: raw, fields: make([]field, 0, usualFields)}
-	err := rpc.EachMember(raw, func(key, value rpc.Span) error {
-		name, ok := rpc.Unquoted(raw[key.Start:key.End])
-		if !ok {
-			return ErrObject
-		}
-		if o.holds(name) {
-			return fmt.Errorf("%w: %q occurs twice", ErrObject, name)
-		}
-		o.fields = append(o.fields, field{key: name, at: key, value: value})
-		return nil
-	})
+	p := parsing{o: Object{raw: raw, fields: make([]field, 0, usualFields)}}
+	err := rpc.EachMember(raw, p.add)
 	if errors.Is(err, rpc.ErrMessage) {
 		err = ErrObject
 	}
 	if err != nil {
 		return Object{}, err
 	}
-	return o, nil
+	return p.o, nil
 }
 
-func (o Object) holds(key []byte) bool {
-	for _, f := range o.fields {
-		if bytes.Equal(f.key, key) {
-			return true
+type parsing struct {
+	o    Object
+	seen map[string]struct{} // the keys, once there are many
+}
+
+func (p *parsing) add(key, value rpc.Span) error {
+	switch {
+	case len(p.o.fields) == maxFields:
+		return fmt.Errorf("%w: it has more than %d of them", ErrObject, maxFields)
+	case key.End-key.Start > maxKey:
+		return fmt.Errorf("%w: one has %d bytes, at most %d fit", ErrObject, key.End-key.Start, maxKey)
+	}
+	name, ok := rpc.Unquoted(p.o.raw[key.Start:key.End])
+	if !ok {
+		return ErrObject
+	}
+	if p.holds(name) {
+		return fmt.Errorf("%w: %q occurs twice", ErrObject, name)
+	}
+	p.o.fields = append(p.o.fields, field{key: name, at: key, value: value})
+	return nil
+}
+
+func (p *parsing) holds(key []byte) bool {
+	if len(p.o.fields) < fewFields {
+		for _, f := range p.o.fields {
+			if bytes.Equal(f.key, key) {
+				return true
+			}
+		}
+		return false
+	}
+	if p.seen == nil {
+		p.seen = make(map[string]struct{}, 4*fewFields)
+		for _, f := range p.o.fields {
+			p.seen[string(f.key)] = struct{}{}
 		}
 	}
-	return false
+	_, twice := p.seen[string(key)]
+	p.seen[string(key)] = struct{}{}
+	return twice
 }
 
 func (o Object) find(key string) int {
@@ -85,10 +114,14 @@ func (o Object) InOtherCase(key string) bool {
 // Get returns the undecoded value, or nil.
 func (o Object) Get(key string) json.RawMessage {
 	if i := o.find(key); i >= 0 {
-		at := o.fields[i].value
-		return o.raw[at.Start:at.End:at.End]
+		return o.value(i)
 	}
 	return nil
+}
+
+func (o Object) value(i int) json.RawMessage {
+	at := o.fields[i].value
+	return o.raw[at.Start:at.End:at.End]
 }
 
 // Text returns the value where it is a string.
@@ -104,13 +137,17 @@ func (o Object) Object(key string) (Object, error) {
 	return Object{raw: []byte("{}")}, nil
 }
 
-// Keys lists the keys in their order.
-func (o Object) Keys() []string {
-	keys := make([]string, len(o.fields))
+// Len is the number of fields.
+func (o Object) Len() int { return len(o.fields) }
+
+// Each visits the fields in their order, until an error.
+func (o Object) Each(visit func(key string, value json.RawMessage) error) error {
 	for i, f := range o.fields {
-		keys[i] = string(f.key)
+		if err := visit(string(f.key), o.value(i)); err != nil {
+			return err
+		}
 	}
-	return keys
+	return nil
 }
 
 // Raw returns the bytes of the whole object.
@@ -173,11 +210,7 @@ func quote(s string) json.RawMessage {
 	if plain(s) {
 		return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
 	}
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return json.RawMessage(`""`) // a string always marshals
-	}
-	return raw
+	return rpc.Quote(s)
 }
 
 // plain reports whether a string is written in JSON as it is.

@@ -2,8 +2,12 @@ package translate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"gatehouse/bridge/internal/rpc"
 )
 
 // Server is what a child says of itself, in either era.
@@ -25,14 +29,14 @@ func FromInitialize(result json.RawMessage) (Server, error) {
 // DiscoverResult is the answer to server/discover for an older child. Nothing
 // says how long it holds or for whom, so it is stale at once and private.
 func (s Server) DiscoverResult() json.RawMessage {
-	versions, _ := json.Marshal(SupportedVersions()) // strings always marshal
+	versions, _ := json.Marshal(rpc.Versions()) // strings always marshal
 	capabilities := s.Capabilities
 	if capabilities == nil {
 		capabilities = json.RawMessage("{}")
 	}
 	result := empty().With(
 		Edit{"supportedVersions", versions}, Edit{"capabilities", capabilities}, Edit{"instructions", s.Instructions})
-	return ModernResult(Discover, result, s.Info)
+	return ModernResult(rpc.Discover, result, s.Info)
 }
 
 // ModernResult adds what 2026-07-28 wants of every result and an older child
@@ -66,12 +70,12 @@ const (
 // missing is what 2026-07-28 wants of a result and this one has not.
 func missing(method string, o Object, serverInfo json.RawMessage) []Edit {
 	edits := addMissing(o, nil, "resultType", `"complete"`)
-	if kind, ok := o.Text("resultType"); Cacheable(method) && (!ok || kind == "complete") { // an interim result carries no hints
+	if kind, ok := o.Text("resultType"); rpc.Cacheable(method) && (!ok || kind == "complete") { // an interim result carries no hints
 		edits = addMissing(o, edits, "ttlMs", "0")
 		edits = addMissing(o, edits, "cacheScope", `"private"`)
 	}
-	if meta, err := o.Object("_meta"); err == nil && serverInfo != nil && !meta.Has(MetaServerInfo) {
-		edits = append(edits, Edit{"_meta", meta.With(Edit{MetaServerInfo, serverInfo})})
+	if meta, err := o.Object("_meta"); err == nil && serverInfo != nil && !meta.Has(rpc.MetaServerInfo) {
+		edits = append(edits, Edit{"_meta", meta.With(Edit{rpc.MetaServerInfo, serverInfo})})
 	}
 	return edits
 }
@@ -86,38 +90,46 @@ func addMissing(o Object, edits []Edit, key, value string) []Edit {
 // ModernError turns an older child's error into one that 2026-07-28 allows:
 // -32002 is now -32602 (basic/index, "Error Codes"). JSON-RPC knows no code 0;
 // a child that answers a method of neither era with it did not know the method.
-func ModernError(method string, raw json.RawMessage) *Error {
-	var in struct {
-		Code    int             `json:"code"`
-		Message string          `json:"message"`
-		Data    json.RawMessage `json:"data"`
+// All else stays as the child wrote it.
+func ModernError(method string, raw json.RawMessage) (code int, failure json.RawMessage) {
+	o, err := Parse(raw)
+	if err == nil {
+		code, err = strconv.Atoi(string(o.Get("code")))
 	}
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return errorf(CodeInternal, "Internal error: the server's error cannot be read")
+	if message := o.Get("message"); err != nil || message != nil && message[0] != '"' {
+		code = rpc.CodeInternal
+		return code, empty().With(Edit{"code", json.RawMessage(strconv.Itoa(code))},
+			Edit{"message", quote("Internal error: the server's error cannot be read")})
 	}
-	e := &Error{Code: in.Code, Message: in.Message, Data: in.Data}
 	switch {
-	case in.Code == codeResourceNotFound:
-		e.Code = CodeInvalidParams
-	case in.Code == 0 && !knownMethod(method):
-		e.Code = CodeMethodNotFound
-	case in.Code == 0:
-		e.Code = CodeInternal
+	case code == rpc.CodeNoResource:
+		code = rpc.CodeInvalidParams
+	case code == 0 && !knownMethod(method):
+		code = rpc.CodeMethodNotFound
+	case code == 0:
+		code = rpc.CodeInternal
+	default:
+		return code, raw
 	}
-	return e
+	return code, o.With(Edit{"code", json.RawMessage(strconv.Itoa(code))})
+}
+
+// Failure is a response with an error.
+func Failure(id, failure json.RawMessage) json.RawMessage {
+	return empty().With(
+		Edit{"jsonrpc", json.RawMessage(`"2.0"`)}, Edit{"id", id}, Edit{"error", failure})
 }
 
 func knownMethod(method string) bool {
-	return MayAskInput(method) || Cacheable(method) || method == "completion/complete" || Removed(method)
+	return rpc.MayAskInput(method) || rpc.Cacheable(method) || method == "completion/complete" || rpc.Removed(method)
 }
 
 // InputRequired is the result that asks the client to answer the child's own
-// requests and to call again with the state.
-func InputRequired(requests map[string]json.RawMessage, state string, serverInfo json.RawMessage) json.RawMessage {
-	inputs, _ := json.Marshal(requests) // raw JSON that was valid marshals
+// requests, by key, and to call again with the state.
+func InputRequired(requests []Edit, state string, serverInfo json.RawMessage) json.RawMessage {
 	result := empty().With(
 		Edit{"resultType", json.RawMessage(`"input_required"`)},
-		Edit{"inputRequests", inputs}, Edit{"requestState", quote(state)})
+		Edit{"inputRequests", empty().With(requests...)}, Edit{"requestState", quote(state)})
 	return ModernResult("", result, serverInfo)
 }
 
@@ -164,26 +176,72 @@ type Filter struct {
 	URIs      []string `json:"resourceSubscriptions,omitempty"`
 }
 
+// MaxSubscriptions bounds the resources of one subscription, and MaxURIs the
+// bytes of their names.
+const (
+	MaxSubscriptions = 1024
+	MaxURIs          = 128 << 10
+)
+
 // ReadFilter reads the filter of a listen request, and takes out what the
 // child does not announce.
-func ReadFilter(r *Request, s Server) (Filter, *Error) {
-	var f Filter
-	if err := json.Unmarshal(r.Params.Get("notifications"), &f); err != nil {
-		return f, errorf(CodeInvalidParams, "Invalid params: notifications is missing or not a filter")
+func ReadFilter(r *Request, s Server) (f Filter, bad *rpc.Error) {
+	refuse := func(format string, args ...any) (Filter, *rpc.Error) {
+		return f, rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: notifications"+format, args...)
 	}
-	var c struct {
-		Tools, Prompts, Resources struct{ ListChanged, Subscribe bool }
+	o, err := r.Params.Object("notifications")
+	if err != nil || !r.Params.Has("notifications") {
+		return refuse(" is missing or not a filter")
 	}
-	if s.Capabilities != nil {
-		_ = json.Unmarshal(s.Capabilities, &c) // what cannot be read is not announced
+	for _, want := range []struct {
+		key, kind string
+		flag      *bool
+	}{
+		{"toolsListChanged", "tools", &f.Tools}, {"promptsListChanged", "prompts", &f.Prompts},
+		{"resourcesListChanged", "resources", &f.Resources},
+	} {
+		switch asked := o.Get(want.key); string(asked) {
+		case "true":
+			*want.flag = s.announces(want.kind, "listChanged")
+		case "", "false", "null":
+		default:
+			return refuse(".%s is neither true nor false", want.key)
+		}
 	}
-	f.Tools = f.Tools && c.Tools.ListChanged
-	f.Prompts = f.Prompts && c.Prompts.ListChanged
-	f.Resources = f.Resources && c.Resources.ListChanged
-	if !c.Resources.Subscribe {
+	if f.URIs, err = readURIs(o.Get("resourceSubscriptions")); err != nil {
+		return refuse(".resourceSubscriptions: %v", err)
+	}
+	if !s.announces("resources", "subscribe") {
 		f.URIs = nil
 	}
 	return f, nil
+}
+
+// announces reports whether the child says of a kind of item that it can.
+func (s Server) announces(kind, what string) bool {
+	return string(rpc.Member(rpc.Member(s.Capabilities, kind), what)) == "true"
+}
+
+func readURIs(raw json.RawMessage) (uris []string, err error) {
+	if raw == nil || string(raw) == "null" {
+		return nil, nil
+	}
+	bytes := 0
+	err = rpc.EachItem(raw, func(at rpc.Span) error {
+		uri, ok := rpc.Unquote(raw[at.Start:at.End])
+		bytes += len(uri)
+		switch {
+		case !ok:
+			return errors.New("one is not a string")
+		case len(uris) == MaxSubscriptions:
+			return fmt.Errorf("there are more than %d, the most that one request may have", MaxSubscriptions)
+		case bytes > MaxURIs:
+			return fmt.Errorf("they have more than %d bytes, the most that one request may have", MaxURIs)
+		}
+		uris = append(uris, uri)
+		return nil
+	})
+	return uris, err
 }
 
 // Wants reports whether the notification passes the filter.
@@ -219,7 +277,7 @@ func FromDiscover(result json.RawMessage) (Server, error) {
 	}
 	s := Server{Capabilities: o.Get("capabilities"), Instructions: o.Get("instructions")}
 	if meta, err := o.Object("_meta"); err == nil {
-		s.Info = meta.Get(MetaServerInfo)
+		s.Info = meta.Get(rpc.MetaServerInfo)
 	}
 	return s, nil
 }
@@ -231,7 +289,7 @@ func empty() Object { return Object{raw: []byte("{}")} }
 func OwnRequest(method string, cursor json.RawMessage, modern bool) json.RawMessage {
 	params := empty().With(Edit{"cursor", cursor})
 	if modern {
-		meta := empty().With(Edit{MetaVersion, quote(Modern)}, Edit{MetaCapabilities, json.RawMessage("{}")})
+		meta := empty().With(Edit{rpc.MetaVersion, quote(rpc.Version20260728)}, Edit{rpc.MetaCapabilities, json.RawMessage("{}")})
 		params = empty().With(Edit{"cursor", cursor}, Edit{"_meta", meta})
 	}
 	return Message(json.RawMessage("1"), method, params)
@@ -244,12 +302,12 @@ func Subscribe(n int, uri string) json.RawMessage {
 
 // Acknowledge is the first message of a subscription.
 func Acknowledge(filter json.RawMessage) Object {
-	o, _ := Parse(Message(nil, Acknowledged, empty().With(Edit{"notifications", filter}))) // an object of our own
+	o, _ := Parse(Message(nil, rpc.Acknowledged, empty().With(Edit{"notifications", filter}))) // an object of our own
 	return o
 }
 
 // ListenEnded is the result that closes a subscription gracefully.
 func ListenEnded(id json.RawMessage) json.RawMessage {
 	return empty().With(
-		Edit{"resultType", json.RawMessage(`"complete"`)}, Edit{"_meta", empty().With(Edit{MetaSubscription, id})})
+		Edit{"resultType", json.RawMessage(`"complete"`)}, Edit{"_meta", empty().With(Edit{rpc.MetaSubscription, id})})
 }

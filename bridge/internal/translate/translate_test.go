@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/translate"
 )
 
@@ -12,7 +13,11 @@ const meta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","i
 
 func read(t testing.TB, body string) translate.Request {
 	t.Helper()
-	r, err := translate.ReadEnvelope([]byte(body))
+	m, fault := rpc.ParseClient([]byte(body))
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r, err := translate.ReadEnvelope(&m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,8 +29,8 @@ func read(t testing.TB, body string) translate.Request {
 
 func TestForOlderChildKeepsTheRest(t *testing.T) {
 	r := read(t, `{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50},"requestState":"s",`+meta+`},"extra":1e400}`)
-	got := string(r.ForChild(json.RawMessage("7"), nil, true))
-	want := `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50}},"extra":1e400}`
+	got := string(r.ForChild(true))
+	want := `{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50}},"extra":1e400}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -73,8 +78,8 @@ func TestHeaderRules(t *testing.T) {
 		"raw non-ASCII":  {"Mcp-Name": "naïve"},
 		"huge exponents": {"Mcp-Param-N": "42e999999999"},
 	} {
-		if code := check(change); code != translate.CodeHeaderMismatch {
-			t.Errorf("%s: code %d, want %d", name, code, translate.CodeHeaderMismatch)
+		if code := check(change); code != rpc.CodeHeaderMismatch {
+			t.Errorf("%s: code %d, want %d", name, code, rpc.CodeHeaderMismatch)
 		}
 	}
 }
@@ -84,7 +89,9 @@ func TestDuplicateKeysAreRefused(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}`,
 		`{"jsonrpc":"2.0","id":1,"method":"a","\u006dethod":"b"}`,
 	} {
-		if _, err := translate.ReadEnvelope([]byte(body)); err == nil {
+		if m, err := rpc.ParseClient([]byte(body)); err != nil {
+			continue
+		} else if _, err := translate.ReadEnvelope(&m); err == nil {
 			t.Errorf("%s passed", body)
 		}
 	}
@@ -100,11 +107,15 @@ func TestOlderAnswersBecomeModern(t *testing.T) {
 	if got := string(translate.ModernResult("resources/read", json.RawMessage(interim), nil)); got != interim {
 		t.Errorf("an interim result became %s", got)
 	}
-	if e := translate.ModernError("resources/read", json.RawMessage(`{"code":-32002,"message":"m","data":{"uri":"u"}}`)); e.Code != translate.CodeInvalidParams || string(e.Data) != `{"uri":"u"}` {
-		t.Errorf("resource not found: %+v", e)
-	}
-	if e := translate.ModernError("no/such", json.RawMessage(`{"code":0,"message":"m"}`)); e.Code != translate.CodeMethodNotFound {
-		t.Errorf("unknown method: %+v", e)
+	for _, tc := range []struct{ method, in, want string }{
+		{"resources/read", `{"code":-32002,"message":"m","data":{"uri":"u"}}`, `{"code":-32602,"message":"m","data":{"uri":"u"}}`},
+		{"no/such", `{"code":0,"message":"m"}`, `{"code":-32601,"message":"m"}`},
+		{"tools/call", `{"code":-1,"message":"\u0061"}`, `{"code":-1,"message":"\u0061"}`},
+		{"tools/call", `5`, `{"code":-32603,"message":"Internal error: the server's error cannot be read"}`},
+	} {
+		if _, got := translate.ModernError(tc.method, json.RawMessage(tc.in)); string(got) != tc.want {
+			t.Errorf("%s: %s became %s", tc.method, tc.in, got)
+		}
 	}
 }
 
@@ -113,15 +124,18 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(`{"a":"\"}","b":[{"c":1}],"d":{}}`))
 	f.Add([]byte(`[{}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		translate.IsModern("", body)
-		r, err := translate.ReadEnvelope(body)
+		m, fault := rpc.ParseClient(body)
+		if fault != nil {
+			return
+		}
+		r, err := translate.ReadEnvelope(&m)
 		if err != nil {
-			if out := err.Response(r.ID); !json.Valid(out) {
+			if out := err.ModernBody(r.ID); !json.Valid(out) {
 				t.Fatalf("error answer is not JSON: %s", out)
 			}
 			return
 		}
-		if out := r.ForChild(json.RawMessage("1"), nil, true); !json.Valid(out) {
+		if out := r.ForChild(true); !json.Valid(out) {
 			t.Fatalf("not JSON: %s", out)
 		}
 	})

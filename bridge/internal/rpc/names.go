@@ -1,12 +1,6 @@
-package translate
+package rpc
 
 import "slices"
-
-// Versions of the protocol, newest first.
-const (
-	Modern      = "2026-07-28"
-	NewestOlder = "2025-11-25"
-)
 
 // Keys in _meta that 2026-07-28 defines (basic/index, section _meta).
 const (
@@ -16,10 +10,9 @@ const (
 	MetaLogLevel     = "io.modelcontextprotocol/logLevel"
 	MetaServerInfo   = "io.modelcontextprotocol/serverInfo"
 	MetaSubscription = "io.modelcontextprotocol/subscriptionId"
-	metaProgress     = "progressToken"
 )
 
-// Methods that the translation treats by name.
+// Methods that the bridge treats by name.
 const (
 	Discover     = "server/discover"
 	Listen       = "subscriptions/listen"
@@ -33,10 +26,9 @@ const (
 	ReadResource = "resources/read"
 )
 
-// SupportedVersions lists what the bridge speaks on one endpoint. Each is
-// served whatever the child speaks.
-func SupportedVersions() []string {
-	return []string{Modern, NewestOlder, "2025-06-18", "2025-03-26", "2024-11-05"}
+// MethodNotFound is the error for a method that is not served.
+func MethodNotFound(method string) *Error {
+	return Errorf(CodeMethodNotFound, "Method not found: %q", Clip(method, maxText/2))
 }
 
 // Removed reports whether 2026-07-28 has taken the method away (changelog,
@@ -73,7 +65,8 @@ func InputMethod(method string) (capability string, ok bool) {
 	return capability, ok
 }
 
-func logLevel(level string) bool {
+// LogLevel reports whether level is one (server/utilities/logging).
+func LogLevel(level string) bool {
 	return slices.Contains([]string{
 		"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
 	}, level)

@@ -1,0 +1,113 @@
+package rpc
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// member is a key that an object is searched for, and where to note its value.
+type member struct {
+	key   string
+	value *Span
+}
+
+// find notes the value of a key. A key that differs only in case, or that is
+// escaped, is refused: Go's own decoder, for one, would take it for the same.
+func find(keys []member, raw []byte, value Span) error {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		var room [keyRoom]byte
+		text, fits := unescape(room[:0], raw)
+		for _, k := range keys {
+			if fits && likeKey(text, k.key) {
+				return fmt.Errorf("%w: the key %q is written with escapes", ErrMessage, k.key)
+			}
+		}
+		return nil
+	}
+	for _, k := range keys {
+		if string(raw) == k.key {
+			if !k.value.None() {
+				return fmt.Errorf("%w: the key %q is there twice", ErrMessage, k.key)
+			}
+			*k.value = value
+			return nil
+		}
+	}
+	for _, k := range keys {
+		if likeKey(raw, k.key) {
+			return fmt.Errorf("%w: the key %q is written in other case", ErrMessage, k.key)
+		}
+	}
+	return nil
+}
+
+// likeKey reports whether text is key but for case. A letter of ASCII has
+// another case of up to three bytes (the Kelvin sign is a k).
+func likeKey(text []byte, key string) bool {
+	if len(text) < len(key) || len(text) > 3*len(key) {
+		return false
+	}
+	if c := text[0]; c < 0x80 && c|0x20 != key[0]|0x20 {
+		return false
+	}
+	return strings.EqualFold(string(text), key)
+}
+
+// keyRoom is more than any key that is looked for has in any case.
+const keyRoom = 128
+
+// unescape appends what a string of JSON, without its quotes, says, as long as
+// that fits into dst.
+func unescape(dst, raw []byte) (text []byte, fits bool) {
+	for i := 0; i < len(raw); {
+		if cap(dst)-len(dst) < utf8.UTFMax {
+			return nil, false
+		}
+		if raw[i] != '\\' {
+			dst = append(dst, raw[i])
+			i++
+			continue
+		}
+		n := escapeLen(raw[i:])
+		switch n {
+		case 2:
+			dst = append(dst, escaped(raw[i+1]))
+		case 6:
+			r, _ := hex4(raw[i+2:])
+			dst = utf8.AppendRune(dst, r) // half of a pair is no part of any key
+		default:
+			return nil, false
+		}
+		i += n
+	}
+	return dst, true
+}
+
+func escaped(c byte) byte {
+	switch c {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return c
+}
+
+// keyIs reports whether a key, as it stands with its quotes, says name.
+func keyIs(key []byte, name string) bool {
+	inner := key[1 : len(key)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner) == name
+	}
+	var room [keyRoom]byte
+	text, fits := unescape(room[:0], inner)
+	return fits && string(text) == name
+}
