@@ -124,13 +124,13 @@ func TestChildWithoutLineEnds(t *testing.T) {
 }
 
 func TestClientThatVanishes(t *testing.T) {
-	b := start(t)
+	b := start(t, "--gone-time", "1s")
 	c := open(t, b)
 	ctx, vanish := context.WithCancel(context.Background())
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		if res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(50, "hang", "", 0))); err == nil {
+		if res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(5000, "hang", "", 0))); err == nil {
 			_ = res.Body.Close()
 		}
 	}()
@@ -253,7 +253,7 @@ func TestChildThatExitsAtItsStart(t *testing.T) {
 }
 
 func TestSharedChildsLateRequestIsRefused(t *testing.T) {
-	b := start(t, "--isolation", "shared")
+	b := start(t, "--isolation", "shared", "--gone-time", "1s")
 	first, second := open(t, b), open(t, b)
 	// The first client's call asks; the client gives the call up, so nothing
 	// the child says later may be taken for the second client's.
