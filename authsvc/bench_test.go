@@ -31,13 +31,16 @@ func (d *discard) WriteHeader(code int)        { d.code = code }
 func BenchmarkVerdict(b *testing.B) {
 	issuer := issuertest.Start(b)
 	svc, err := newService(config{
+		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
 		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
 		Audience: issuertest.Audience, Scopes: []string{"mcp.access"}, RedisURL: "memory", SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {
 		b.Fatal(err)
 	}
-	svc.provider.Run(b.Context())
+	if err := svc.provider.Find(b.Context(), false); err != nil {
+		b.Fatal(err)
+	}
 	if err := svc.keys.Reload(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -24,10 +24,14 @@ type config struct {
 	ClientSecretFile string   `name:"client-secret-file" help:"File that holds its secret; read anew for each call, so that it can be rotated."`
 	LoginScopes      []string `help:"Scopes that a browser's login asks for." default:"openid,profile,email"`
 
-	Audience     string        `help:"Audience that access tokens must name (default: public URL + /mcp)."`
+	Identity identityFlags `embed:""`
+
+	Audience     string        `help:"Audience that opens the gate, beside the public URL and its paths."`
 	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
 	AdminRole    string        `help:"Role whose holders see and may end all sessions on /account; empty for nobody." default:"mcp-admin"`
-	RequireRole  string        `help:"Role that each caller must have."`
+	RequireRole  string        `help:"Role that each caller must have; there is none that lets everybody in (--allow-any-user)."`
+	AllowAnyUser bool          `help:"Let in whoever signs in at the issuer or holds a token of it, without a role."`
+	Contact      string        `help:"Whom to ask for what is missing: an address that refusals name."`
 	LogoutClient []string      `help:"Further clients of the realm whose logout tokens are believed."`
 	Leeway       time.Duration `help:"Between the issuer's clock and this one." default:"30s"`
 
@@ -40,6 +44,7 @@ type config struct {
 	SessionAge      time.Duration `help:"A session ends so long after sign-in." default:"12h"`
 	SessionIdle     time.Duration `help:"A session ends so long after its last request." default:"1h"`
 	SessionsPerUser int           `help:"Sessions of one user at once, 0 for no limit." default:"0"`
+	SessionRefresh  time.Duration `help:"Roles and scopes of a session are asked for anew after so long, if its token does not lapse before." default:"0"`
 	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
 
 	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"4000"`
@@ -52,11 +57,7 @@ const inMemory = "memory" // in place of a Redis URL
 // complete fills in what follows from other fields and reports every problem
 // at once.
 func (c *config) complete() error {
-	c.PublicURL, c.Issuer = strings.TrimSuffix(c.PublicURL, "/"), strings.TrimSuffix(c.Issuer, "/")
-	c.IssuerInternal = strings.TrimSuffix(c.IssuerInternal, "/")
-	if c.Audience == "" {
-		c.Audience = c.PublicURL + "/mcp"
-	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/") // the issuer stays as it stands in tokens: Auth0's has a slash
 	var secretErr, redisErr, keyErr error
 	c.ClientSecret, secretErr = httpkit.Secret("AUTHSVC_CLIENT_SECRET", c.ClientSecret, c.ClientSecretFile)
 	if secretErr == nil && c.ClientSecret == "" {
@@ -71,7 +72,9 @@ func (c *config) complete() error {
 		}
 		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", c.RedisURL, c.RedisURLFile)
 	}
-	return errors.Join(secretErr, redisErr, keyErr, c.check())
+	_, mappingErr := c.Identity.mapping(c.ClientID)
+	_, sourceErr := c.Identity.source()
+	return errors.Join(secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
 }
 
 func (c *config) check() error {
@@ -82,6 +85,9 @@ func (c *config) check() error {
 		{!isOrigin(c.PublicURL), fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL)},
 		{!isHTTP(c.Issuer), fmt.Sprintf("--issuer %q: want an http or https URL", c.Issuer)},
 		{c.IssuerInternal != "" && !isHTTP(c.IssuerInternal), fmt.Sprintf("--issuer-internal %q: want an http or https URL", c.IssuerInternal)},
+		{c.RequireRole == "" && !c.AllowAnyUser, "--require-role: name the role that callers must have, or say --allow-any-user"},
+		{c.RequireRole != "" && c.AllowAnyUser, "--require-role and --allow-any-user: want one of them"},
+		{c.SessionRefresh < 0, "--session-refresh: want 0 or more"},
 		{c.SessionAge < time.Minute, "--session-age: want at least 1m"},
 		{c.SessionIdle <= 0 || c.SessionIdle > c.SessionAge, "--session-idle: want more than 0 and at most --session-age"},
 		{c.SessionsPerUser < 0, "--sessions-per-user: want 0 or more"},

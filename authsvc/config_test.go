@@ -13,7 +13,7 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 	file, empty := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "empty")
 	write(t, file, secret)
 	write(t, empty, "\n")
-	good := []string{"--listen=unix:/x", "--public-url=https://gate.example.com", "--issuer=https://sso.example.com", "--client-id=c"}
+	good := []string{"--listen=unix:/x", "--public-url=https://gate.example.com", "--issuer=https://sso.example.com", "--client-id=c", "--allow-any-user"}
 	for names, args := range map[string][]string{
 		"--nothing":                           {"--client-secret-file=" + file, "--nothing"},
 		"client secret":                       nil,
@@ -29,6 +29,10 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 		"--public-url":                        {"--client-secret-file=" + file, "--public-url=http://gate.example.com"},
 		"--listen and --internal-listen":      {"--client-secret-file=" + file, "--internal-listen=unix:/x"},
 		"--leeway --remember --refresh-grace": {"--client-secret-file=" + file, "--leeway=1h", "--remember=1", "--refresh-grace=-1s"},
+		"--require-role --allow-any-user":     {"--client-secret-file=" + file, "--require-role=mcp-user"},
+		"--token-type":                        {"--client-secret-file=" + file, "--token-type=x"},
+		"--login-identity":                    {"--client-secret-file=" + file, "--login-identity=x"},
+		"--role-map":                          {"--client-secret-file=" + file, "--role-map=" + file},
 		"--log-level":                         {"--client-secret-file=" + file, "--log-level=loud"},
 	} {
 		t.Run(names, func(t *testing.T) {

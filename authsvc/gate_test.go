@@ -43,11 +43,17 @@ type gate struct {
 // start runs the whole program on two sockets until the test ends.
 func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...func(*config)) *gate {
 	t.Helper()
+	return startWith(t, zerolog.Nop(), issuer, redisURL, change...)
+}
+
+func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redisURL string, change ...func(*config)) *gate {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "gate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := config{
+		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
 		Listen: "unix:" + filepath.Join(dir, "p"), InternalListen: "unix:" + filepath.Join(dir, "i"),
 		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
 		LoginScopes: []string{"openid"}, Scopes: []string{"mcp.access"}, Leeway: time.Second, RedisURL: redisURL,
@@ -59,7 +65,7 @@ func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...f
 	if err := cfg.complete(); err != nil {
 		t.Fatal(err)
 	}
-	svc, err := newService(cfg, zerolog.Nop())
+	svc, err := newService(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,7 @@ func startProcess(t *testing.T, issuer *issuertest.Issuer, redisURL string) proc
 		t.Fatal(err)
 	}
 	svc, err := newService(config{
+		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
 		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
 		RedisURL: redisURL, SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())

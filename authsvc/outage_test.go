@@ -187,11 +187,11 @@ func TestClockSkew(t *testing.T) {
 	now := time.Now().Unix()
 	for skew, want := range map[int64]string{0: "200", 25: "200", -25: "200", 40: "401", -40: "401"} {
 		// The issuer's clock is off by skew; the token lives for 5 s there.
-		token := issuer.Sign(issuer.Access().With(claims{"iat": now + skew, "nbf": now + skew, "exp": now + skew + 5}))
+		token := issuer.Sign(issuer.Access().With(fields{"iat": now + skew, "nbf": now + skew, "exp": now + skew + 5}))
 		if got := verdict(g.auth(bearer(token)...)); got != want {
 			t.Errorf("an issuer's clock %+d s off: %s, want %s", skew, got, want)
 		}
-		logout := issuer.Sign(issuer.Logout().With(claims{"sid": "other", "sub": nil, "iat": now + skew, "exp": now + skew + 5}))
+		logout := issuer.Sign(issuer.Logout().With(fields{"sid": "other", "sub": nil, "iat": now + skew, "exp": now + skew + 5}))
 		if got := g.backchannel(logout); (got == http.StatusOK) != (want == "200") {
 			t.Errorf("an issuer's clock %+d s off: the logout token was answered %d", skew, got)
 		}

@@ -68,22 +68,36 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if s.pages, err = page.New(issuer.Scheme + "://" + issuer.Host); err != nil {
 		return nil, err
 	}
-	s.provider = provider.New(provider.Config{
-		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal,
-		ClientID: cfg.ClientID, ClientSecret: (&clientSecret{cfg: cfg, log: log, last: cfg.ClientSecret}).now, RedirectURL: cfg.PublicURL + "/callback",
-		LoginScopes: cfg.LoginScopes, Audience: cfg.Audience, LogoutClients: cfg.LogoutClient,
-		Leeway: cfg.Leeway, Now: time.Now, Log: log,
-	})
+	if s.provider, err = newProvider(cfg, log); err != nil {
+		return nil, err
+	}
 	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.once = session.NewOnce(s.store, secret)
 	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
 	s.sessions = &session.Sessions{
 		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: s.metrics.Refresher(refresher{s.provider}),
-		Ages: session.Ages{Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser},
+		Ages: session.Ages{Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser, Refresh: cfg.SessionRefresh},
 		Now:  time.Now, Log: log,
 	}
 	return s, nil
+}
+
+func newProvider(cfg config, log zerolog.Logger) (*provider.Provider, error) {
+	mapping, err := cfg.Identity.mapping(cfg.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	source, err := cfg.Identity.source()
+	if err != nil {
+		return nil, err
+	}
+	return provider.New(provider.Config{
+		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal, ClientID: cfg.ClientID,
+		ClientSecret: (&clientSecret{cfg: cfg, log: log, last: cfg.ClientSecret}).now,
+		RedirectURL:  cfg.PublicURL + "/callback", LoginScopes: cfg.LoginScopes, LogoutClients: cfg.LogoutClient,
+		Mapping: mapping, Source: source, Leeway: cfg.Leeway, Now: time.Now, Log: log,
+	}), nil
 }
 
 func (s *service) openStore() error {
@@ -124,7 +138,9 @@ func (t tokens) Generation() uint64 { return t.Keys().Generation() }
 
 // rules is what a caller must show, and for what.
 func (s *service) rules() resource.Rules {
-	return resource.Rules{PublicURL: s.cfg.PublicURL, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole}
+	return resource.Rules{
+		PublicURL: s.cfg.PublicURL, Audience: s.cfg.Audience, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole,
+	}
 }
 
 // serve runs everything until ctx ends, then drains and waits for what runs
@@ -132,7 +148,7 @@ func (s *service) rules() resource.Rules {
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: tokens{s.provider}, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: s.rules(), Now: time.Now, Log: s.log,
+		Rules: s.rules(), Contact: s.cfg.Contact, Pages: s.pages, Leeway: s.cfg.Leeway, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -180,8 +196,9 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	r := chi.NewRouter()
 	auth := s.traced(verdicts)
 	for _, h := range []interface{ Mount(chi.Router) }{
+		verdicts,
 		&login.Handler{
-			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, MaxAge: s.cfg.SessionAge,
+			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
 			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping,
 		},
 		&logout.Handler{

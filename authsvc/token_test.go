@@ -18,7 +18,7 @@ import (
 	"gatehouse/authsvc/internal/issuertest"
 )
 
-type claims = issuertest.Claims
+type fields = issuertest.Claims
 
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
@@ -29,7 +29,7 @@ func TestBearer(t *testing.T) {
 	if id.SessionID != issuertest.SID || !id.HasScope("mcp.access") || !id.HasRole("mcp-user") {
 		t.Errorf("identity = %+v", id)
 	}
-	machine := issuer.Access().With(claims{"sid": nil, "email": nil, "name": nil, "sub": "service-account", "azp": "robot", "client_id": "robot"})
+	machine := issuer.Access().With(fields{"sid": nil, "email": nil, "name": nil, "sub": "service-account", "azp": "robot", "client_id": "robot"})
 	if id := g.identity(g.wantVerdict("200", bearer(issuer.Sign(machine))...)); id.Subject != "service-account" || id.SessionID != "" {
 		t.Errorf("a machine's identity = %+v", id)
 	}
@@ -49,17 +49,17 @@ func TestBadTokens(t *testing.T) {
 		"HS256 with the public key": issuertest.SignWith(jose.HS256, jose.JSONWebKey{Key: public, KeyID: key.KeyID}, "JWT", ok),
 		"another key, our kid":      issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: stranger, KeyID: key.KeyID}, "JWT", ok),
 		"kid with a path":           issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: stranger, KeyID: "../../dev/null"}, "JWT", ok),
-		"oversized":                 issuer.Sign(ok.With(claims{"x": strings.Repeat("y", 20<<10)})),
+		"oversized":                 issuer.Sign(ok.With(fields{"x": strings.Repeat("y", 20<<10)})),
 		"type of another kind":      issuertest.SignWith(jose.ES256, key, "logout+jwt", ok),
 		"logout token":              issuer.Sign(issuer.Logout()),
 	}
-	for name, change := range map[string]claims{
+	for name, change := range map[string]fields{
 		"expired": {"exp": now - 60}, "no exp": {"exp": nil}, "not yet": {"nbf": now + 60}, "from the future": {"iat": now + 60},
 		"another audience": {"aud": "https://other.example/mcp"}, "no audience": {"aud": nil}, "another realm": {"iss": issuer.URL + "/other"},
 		"ID token": {"typ": "ID"}, "refresh token": {"typ": "Refresh"}, "offline token": {"typ": "Offline"}, "no type": {"typ": nil},
-		"no subject": {"sub": nil}, "CRLF in a claim": {"email": "a@b\r\nX-User-Roles: mcp-admin"}, "control byte in sid": {"sid": "a\x00b"},
-		"bound to a certificate": {"cnf": claims{"x5t#S256": "x"}}, "bound to a certificate and a key": {"cnf": claims{"x5t#S256": "x", "jkt": "y"}},
-		"bound to nothing that is named": {"cnf": claims{}}, "of type DPoP, bound to nothing": {"typ": "DPoP"},
+		"no subject":             {"sub": nil},
+		"bound to a certificate": {"cnf": fields{"x5t#S256": "x"}}, "bound to a certificate and a key": {"cnf": fields{"x5t#S256": "x", "jkt": "y"}},
+		"bound to nothing that is named": {"cnf": fields{}}, "of type DPoP, bound to nothing": {"typ": "DPoP"},
 	} {
 		tokens[name] = issuer.Sign(ok.With(change))
 	}
@@ -72,6 +72,16 @@ func TestBadTokens(t *testing.T) {
 			}
 		})
 	}
+	for name, change := range map[string]fields{
+		"CRLF in a claim": {"email": "a@b\r\nX-User-Roles: mcp-admin"}, "control byte in sid": {"sid": "a\x00b"},
+
+		"an empty role": {"realm_access": fields{"roles": []string{"mcp-user", ""}}}, "roles that are no list": {"realm_access": fields{"roles": 7}},
+	} {
+		res := g.wantVerdict("403", bearer(issuer.Sign(ok.With(change)))...)
+		if !strings.Contains(res.Header.Get("WWW-Authenticate"), `error="unusable_identity"`) {
+			t.Errorf("%s: challenge %q", name, res.Header.Get("WWW-Authenticate"))
+		}
+	}
 	for _, header := range []string{"Basic YTpi", "Bearer", "Bearer ", "Bearer a b", "Bearer " + good + ", Bearer x", ""} {
 		g.wantVerdict("401", "Authorization", header)
 	}
@@ -81,13 +91,15 @@ func TestBadTokens(t *testing.T) {
 
 func TestInsufficient(t *testing.T) {
 	issuer := issuertest.Start(t)
-	g := start(t, issuer, "memory", func(c *config) { c.RequireRole, c.Scopes = "mcp-user", []string{"mcp.access", "mcp.more"} }).ready()
+	g := start(t, issuer, "memory", func(c *config) {
+		c.RequireRole, c.AllowAnyUser, c.Scopes = "mcp-user", false, []string{"mcp.access", "mcp.more"}
+	}).ready()
 	res := g.wantVerdict("403", bearer(issuer.Sign(issuer.Access()))...)
 	challenge := res.Header.Get("WWW-Authenticate")
 	if !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, `scope="mcp.access mcp.more"`) {
 		t.Errorf("challenge %q", challenge)
 	}
-	g.wantVerdict("403", bearer(issuer.Sign(issuer.Access().With(claims{"scope": "mcp.access mcp.more", "realm_access": nil})))...)
+	g.wantVerdict("403", bearer(issuer.Sign(issuer.Access().With(fields{"scope": "mcp.access mcp.more", "realm_access": nil})))...)
 }
 
 func TestUnknownKeysCauseOneFetch(t *testing.T) {
@@ -122,10 +134,10 @@ func TestDPoP(t *testing.T) {
 	private, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	public := jose.JSONWebKey{Key: private.Public()}
 	print, _ := public.Thumbprint(crypto.SHA256)
-	token := issuer.Sign(issuer.Access().With(claims{"typ": "DPoP", "cnf": claims{"jkt": base64.RawURLEncoding.EncodeToString(print), "kc-jkt-type": "DPoP"}}))
+	token := issuer.Sign(issuer.Access().With(fields{"typ": "DPoP", "cnf": fields{"jkt": base64.RawURLEncoding.EncodeToString(print), "kc-jkt-type": "DPoP"}}))
 	hash := sha256.Sum256([]byte(token))
-	good := func() claims {
-		return claims{"jti": rand.Text(), "htm": "POST", "htu": issuertest.Audience, "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:])}
+	good := func() fields {
+		return fields{"jti": rand.Text(), "htm": "POST", "htu": issuertest.Audience, "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:])}
 	}
 	challenged := func(res *http.Response, errorCode string) {
 		t.Helper()
@@ -148,7 +160,7 @@ func TestDPoP(t *testing.T) {
 	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ask("401", proof(other, "dpop+jwt", good()))
 	ask("401", proof(private, "JWT", good()))
-	for _, change := range []claims{
+	for _, change := range []fields{
 		{"htm": "GET"}, {"htu": issuertest.Public + "/sse"}, {"ath": "x"}, {"jti": ""}, {"iat": nil},
 		{"iat": time.Now().Add(-time.Hour).Unix()}, {"iat": time.Now().Add(time.Hour).Unix()},
 	} {
@@ -156,7 +168,7 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
-func proof(key *ecdsa.PrivateKey, typ string, c claims) string {
+func proof(key *ecdsa.PrivateKey, typ string, c fields) string {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key},
 		(&jose.SignerOptions{EmbedJWK: true}).WithType(jose.ContentType(typ)))
 	if err != nil {
@@ -194,7 +206,7 @@ func TestInternalIssuer(t *testing.T) {
 	issuer.URL = public // from here on it calls itself so
 	g := start(t, issuer, "memory", func(c *config) { c.IssuerInternal = internal }).ready()
 	g.wantVerdict("200", bearer(issuer.Sign(issuer.Access()))...)
-	g.wantVerdict("401", bearer(issuer.Sign(issuer.Access().With(claims{"iss": internal})))...)
+	g.wantVerdict("401", bearer(issuer.Sign(issuer.Access().With(fields{"iss": internal})))...)
 	res := g.do(g.public, http.MethodGet, "/login", "")
 	if to := res.Header.Get("Location"); !strings.HasPrefix(to, public+"/authorize?") {
 		t.Errorf("login leads to %q", to)

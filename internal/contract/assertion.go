@@ -1,6 +1,8 @@
 package contract
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -75,20 +77,46 @@ func (s *Signer) Sign(id Identity, now time.Time, life time.Duration) (string, t
 	if !expires.After(now) {
 		return "", time.Time{}, ErrAssertionExpired
 	}
-	token, err := jwt.Signed(s.signer).Claims(assertionClaims{
+	token, err := jwt.Signed(s.signer).Claims(claimsOf(id, now, expires)).Serialize()
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("sign assertion: %w", err)
+	}
+	if len(token) > MaxAssertionBytes {
+		return "", time.Time{}, tooLong(id, len(token))
+	}
+	return token, expires, nil
+}
+
+func claimsOf(id Identity, now, expires time.Time) assertionClaims {
+	return assertionClaims{
 		Issuer: AssertionIssuer, Audience: AssertionAudience,
 		Subject: id.Subject, Email: id.Email, Name: id.Name,
 		Roles: id.Roles, Scope: strings.Join(id.Scopes, " "), SessionID: id.SessionID,
 		Expires: jwt.NewNumericDate(expires), IssuedAt: jwt.NewNumericDate(now),
 		SessionExp: jwt.NewNumericDate(id.Expires),
-	}).Serialize()
+	}
+}
+
+// Fits reports whether an assertion can carry the identity, for who must know
+// before one is made: a person signing in.
+func (id Identity) Fits() error {
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	const around = 256 // header, signature and dots
+	payload, err := json.Marshal(claimsOf(id, id.Expires, id.Expires))
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("sign assertion: %w", err)
+		return fmt.Errorf("%w: %w", ErrIdentity, err)
 	}
-	if len(token) > MaxAssertionBytes {
-		return "", time.Time{}, fmt.Errorf("%w: the assertion has %d bytes, at most %d fit", ErrIdentity, len(token), MaxAssertionBytes)
+	if n := around + base64.RawURLEncoding.EncodedLen(len(payload)); n > MaxAssertionBytes {
+		return tooLong(id, n)
 	}
-	return token, expires, nil
+	return nil
+}
+
+func tooLong(id Identity, n int) error {
+	return fmt.Errorf("%w: an assertion with %d roles and %d scopes has %d bytes, at most %d fit: choose with --roles which of them travel",
+		ErrIdentity, len(id.Roles), len(id.Scopes), n, MaxAssertionBytes)
 }
 
 // VerifyAssertion checks signature, type, parties and times against the key

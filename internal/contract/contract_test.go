@@ -4,7 +4,9 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,7 +143,7 @@ func TestAssertionRefusals(t *testing.T) {
 		"no session_exp":     {sign(key, jose.EdDSA, typ, claims(drop("session_exp"))), contract.ErrAssertion},
 		"expired":            {sign(key, jose.EdDSA, typ, claims(set("exp", now.Unix()-1))), contract.ErrAssertionExpired},
 		"iat ahead":          {sign(key, jose.EdDSA, typ, claims(set("iat", now.Unix()+60))), contract.ErrAssertion},
-		"role with comma":    {sign(key, jose.EdDSA, typ, claims(set("roles", []string{"a,mcp-admin"}))), contract.ErrAssertion},
+		"an empty role":      {sign(key, jose.EdDSA, typ, claims(set("roles", []string{"a", ""}))), contract.ErrAssertion},
 		"CRLF in email":      {sign(key, jose.EdDSA, typ, claims(set("email", "a\r\nX-User-Roles: mcp-admin"))), contract.ErrAssertion},
 	}
 	for name, tc := range cases {
@@ -161,8 +163,8 @@ func TestIdentityValidate(t *testing.T) {
 		"newline in sid":  func(id *contract.Identity) { id.SessionID = "a\nb" },
 		"empty role":      func(id *contract.Identity) { id.Roles = []string{""} },
 		"space in scope":  func(id *contract.Identity) { id.Scopes = []string{"a b"} },
-		"too many roles":  func(id *contract.Identity) { id.Roles = make([]string, contract.MaxListLen+1) },
-		"comma in a role": func(id *contract.Identity) { id.Roles = []string{"a,b"} },
+		"roles too long":  func(id *contract.Identity) { id.Roles = []string{strings.Repeat("a", contract.MaxPlainBytes)} },
+		"scopes too long": func(id *contract.Identity) { id.Scopes = slices.Repeat([]string{strings.Repeat("a", 200)}, 40) },
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -175,6 +177,64 @@ func TestIdentityValidate(t *testing.T) {
 	}
 	if err := alice().Validate(); err != nil {
 		t.Errorf("a good identity is refused: %v", err)
+	}
+}
+
+// Nothing of a list is cut, whatever its roles hold.
+func TestRolesTravelWhole(t *testing.T) {
+	key, keys := newKey(t, "k1")
+	signer, err := contract.NewSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := alice()
+	id.Roles = []string{"a,b", "Domain Users", "/Engineering", "관리자", "100%", `quoted "x" \`, "tab\t", "\x00", "\u0085"}
+	for i := range 200 {
+		id.Roles = append(id.Roles, fmt.Sprintf("aa-%d", i))
+	}
+	if err := id.Fits(); err != nil {
+		t.Fatal(err)
+	}
+	header := contract.EncodeRoles(id.Roles)
+	if strings.ContainsFunc(header, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		t.Errorf("the header holds a byte that is not plain: %q", header)
+	}
+	if back, err := contract.DecodeRoles(header); err != nil || !slices.Equal(back, id.Roles) {
+		t.Errorf("%q came back as %q, %v", id.Roles, back, err)
+	}
+	token, _, err := signer.Sign(id, now, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := contract.VerifyAssertion(token, keys, now, 0); err != nil || !slices.Equal(got.Roles, id.Roles) {
+		t.Errorf("the assertion has %q, %v", got.Roles, err)
+	}
+	for _, bad := range []string{",", "a,", "a,,b", "%", "%zz"} {
+		if _, err := contract.DecodeRoles(bad); !errors.Is(err, contract.ErrIdentity) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// What Fits lets pass, Sign signs, and what it refuses would not have fitted.
+func TestFitsAgreesWithSign(t *testing.T) {
+	key, _ := newKey(t, "k1")
+	signer, err := contract.NewSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := alice()
+	for n := 0; id.Fits() == nil; n++ {
+		if _, _, err := signer.Sign(id, now, time.Minute); err != nil {
+			t.Fatalf("%d roles fit, and: %v", n, err)
+		}
+		id.Roles = append(id.Roles, fmt.Sprintf("%060d<&>", n))
+	}
+	if n := len(id.Roles); n < 40 {
+		t.Errorf("only %d roles of 63 bytes fit", n)
+	}
+	if err := id.Fits(); !errors.Is(err, contract.ErrIdentity) || !strings.Contains(err.Error(), "--roles") {
+		t.Errorf("err = %v, want the way out", err)
 	}
 }
 

@@ -3,16 +3,19 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Limits of what travels in a header. An assertion must fit the header
-// buffers of nginx (8 KB) beside everything else.
+// Limits of what travels in headers. What authsvc answers must fit the one
+// buffer that nginx has for it (16 KB): the assertion, and the same identity in
+// plain headers. What does not fit is refused whole: an identity that was cut
+// would pass a rule that denies by what was cut off.
 const (
-	MaxFieldBytes     = 256  // of an id, an email, a name, a role, a scope or a sid
-	MaxListLen        = 64   // roles, or scopes
-	MaxAssertionBytes = 6144 // of the compact JWT
+	MaxFieldBytes     = 256  // of an id, an email, a name or a sid
+	MaxPlainBytes     = 6144 // of roles and scopes together, as headers carry them
+	MaxAssertionBytes = 8192 // of the compact JWT
 )
 
 // ErrIdentity says that an identity cannot travel: a field is empty, too long
@@ -31,8 +34,8 @@ type Identity struct {
 }
 
 // Validate reports the first field that cannot travel in a header or a child's
-// environment. Roles and scopes are lists joined by a comma or a space, so an
-// item with either would grant something else on the other side.
+// environment. A role may hold any character (EncodeRoles); scopes are joined
+// by spaces, so one with a space would grant something else on the other side.
 func (id Identity) Validate() error {
 	if id.Subject == "" {
 		return fmt.Errorf("%w: sub is empty", ErrIdentity)
@@ -45,26 +48,25 @@ func (id Identity) Validate() error {
 			return err
 		}
 	}
-	if err := checkList("roles", id.Roles); err != nil {
+	if slices.Contains(id.Roles, "") {
+		return fmt.Errorf("%w: roles hold an empty one", ErrIdentity)
+	}
+	if err := checkScopes(id.Scopes); err != nil {
 		return err
 	}
-	return checkList("scope", id.Scopes)
+	roles, scopes := len(EncodeRoles(id.Roles)), len(strings.Join(id.Scopes, " "))
+	if roles+scopes > MaxPlainBytes {
+		return fmt.Errorf("%w: %d roles and %d scopes take %d bytes, at most %d fit: choose with --roles which of them travel",
+			ErrIdentity, len(id.Roles), len(id.Scopes), roles+scopes, MaxPlainBytes)
+	}
+	return nil
 }
 
 // HasRole reports whether the caller has the role.
-func (id Identity) HasRole(role string) bool { return contains(id.Roles, role) }
+func (id Identity) HasRole(role string) bool { return slices.Contains(id.Roles, role) }
 
 // HasScope reports whether the caller's token has the scope.
-func (id Identity) HasScope(scope string) bool { return contains(id.Scopes, scope) }
-
-func contains(list []string, want string) bool {
-	for _, have := range list {
-		if have == want {
-			return true
-		}
-	}
-	return false
-}
+func (id Identity) HasScope(scope string) bool { return slices.Contains(id.Scopes, scope) }
 
 func checkField(name, value string) error {
 	if len(value) > MaxFieldBytes {
@@ -78,15 +80,12 @@ func checkField(name, value string) error {
 	return nil
 }
 
-func checkList(name string, items []string) error {
-	if len(items) > MaxListLen {
-		return fmt.Errorf("%w: %s has %d items, at most %d fit", ErrIdentity, name, len(items), MaxListLen)
-	}
-	for _, item := range items {
-		if item == "" || strings.ContainsAny(item, ", ") {
-			return fmt.Errorf("%w: %s holds %q, which is empty or has a separator", ErrIdentity, name, item)
+func checkScopes(scopes []string) error {
+	for _, scope := range scopes {
+		if scope == "" || strings.Contains(scope, " ") {
+			return fmt.Errorf("%w: scope holds %q, which is empty or has a space", ErrIdentity, scope)
 		}
-		if err := checkField(name, item); err != nil {
+		if err := checkField("scope", scope); err != nil {
 			return err
 		}
 	}

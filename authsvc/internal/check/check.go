@@ -12,10 +12,12 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
+	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
 )
 
 const (
@@ -55,6 +57,9 @@ type Handler struct {
 	Endings  Endings
 	Once     session.Once
 	Rules    resource.Rules
+	Contact  string        // whom to ask for what is missing
+	Pages    *page.Pages   // for what a browser is told
+	Leeway   time.Duration // between the issuer's clock and this one
 	Now      func() time.Time
 	Log      zerolog.Logger
 
@@ -71,8 +76,8 @@ func New(h *Handler, most int, reg prometheus.Registerer) *Handler {
 	return h
 }
 
-// Mount adds the handler's route. It is outside every middleware.
-func (h *Handler) Mount(r chi.Router) { r.Method(http.MethodGet, "/auth", h) }
+// Mount adds what people see; /auth itself is outside every router.
+func (h *Handler) Mount(r chi.Router) { r.Method(http.MethodGet, DeniedPath, httpkit.Handle(h.denied)) }
 
 // Forget drops what is remembered of an id that has ended.
 func (h *Handler) Forget(id string) {
@@ -92,12 +97,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
 	if !ok {
-		h.deny(w, r, denyNothing, nil)
+		h.deny(w, r, denyNothing, "", nil)
 		return
 	}
 	k, secret, ok := cookieKey(text)
 	if !ok {
-		h.deny(w, r, denyCookie, nil)
+		h.deny(w, r, denyCookie, "", nil)
 		return
 	}
 	now := h.Now()
@@ -105,7 +110,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 	if v == nil || !v.freshAt(now) {
 		var err error
 		if v, err = h.lookup(r.Context(), k, secret, v); err != nil {
-			h.deny(w, r, reasonOf(err, denyCookie), err)
+			h.deny(w, r, reasonOf(err, denyCookie), "", err)
 			return
 		}
 	}
@@ -115,7 +120,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 // serve answers with a verdict that stands.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
 	if why, lacks := h.lacks(v); lacks {
-		h.deny(w, r, why, nil)
+		h.deny(w, r, why, v.id.Subject, nil)
 		return
 	}
 	h.count(v)
@@ -203,7 +208,9 @@ func earlier(a, b time.Time) time.Time {
 // reasonOf maps an error to the answer: refused for good, or out of reach.
 func reasonOf(err error, refused denial) denial {
 	switch {
-	case errors.Is(err, session.ErrNoSession), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrIdentity), errors.Is(err, contract.ErrAssertionExpired):
+	case errors.Is(err, contract.ErrIdentity):
+		return denyIdentity
+	case errors.Is(err, session.ErrNoSession), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrAssertionExpired):
 		return refused
 	}
 	return denyUnavailable

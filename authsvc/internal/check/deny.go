@@ -5,11 +5,11 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/contract"
-	"gatehouse/internal/httpkit"
 )
 
 // denial is why nobody is let in.
@@ -19,14 +19,25 @@ const (
 	denyNothing     denial = iota // neither cookie nor token
 	denyCookie                    // a cookie that opens no session
 	denyToken                     // a token that is not good
+	denyAudience                  // a token that was made for another resource of this gate
 	denyProof                     // a token that is bound to a key, and no good proof of it
 	denyScope                     // signed in, the token lacks a scope
 	denyRole                      // signed in, the user lacks the role
+	denyIdentity                  // signed in, the identity cannot travel whole
 	denyUnavailable               // nobody can tell now
 	denials
 )
 
-var denialNames = [denials]string{"none", "cookie", "token", "proof", "scope", "role", "unavailable"}
+var denialNames = [denials]string{
+	"none", "cookie", "token", "audience", "proof", "scope", "role", "identity", "unavailable",
+}
+
+// errorCodes are those of RFC 6750, 3.1 and RFC 9449, 7.1. The last two are our
+// own: a client that read insufficient_scope would ask for scopes for nothing.
+var errorCodes = [denials]string{
+	denyToken: "invalid_token", denyAudience: "invalid_token", denyProof: "invalid_dpop_proof",
+	denyScope: "insufficient_scope", denyRole: "insufficient_role", denyIdentity: "unusable_identity",
+}
 
 const retryAfter = "2"
 
@@ -52,36 +63,84 @@ func schemeOf(r *http.Request) string {
 	return schemeBearer
 }
 
-// deny answers with 401, or 403 where the caller is known. A cookie is never
-// cleared here: an outage must not sign anybody out.
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, err error) {
+// deny answers with 401, or 403 where the caller is known: no new sign-in
+// would help. A cookie is never cleared here: an outage must not sign anybody
+// out. user is the subject, where it is known.
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, user string, err error) {
 	h.counts.denied[why].Inc()
 	if why != denyNothing { // every client's first request is one: they would push all others out
 		h.refusals.add(refusalOf(r, why, h.Now()))
 	}
+	h.tell(r, why, user, err)
 	header := w.Header()
 	header.Set("Content-Length", "0")
-	uri := r.Header.Get(contract.HeaderOriginalURI)
 	code := http.StatusUnauthorized
 	switch why {
 	case denyUnavailable:
 		header.Set(contract.HeaderAuthStatus, "503")
 		header.Set("Retry-After", retryAfter)
-		h.Log.Warn().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Msg("no verdict: the store, the keys or the provider is out of reach")
-	case denyScope, denyRole:
+	case denyRole, denyIdentity:
 		code = http.StatusForbidden
-		header.Set("WWW-Authenticate", h.challenge(schemeOf(r), "insufficient_scope", uri))
-	case denyToken:
-		header.Set("WWW-Authenticate", h.challenge(schemeOf(r), "invalid_token", uri))
-	case denyProof:
-		header.Set("WWW-Authenticate", h.challenge(schemeDPoP, "invalid_dpop_proof", uri))
+		header.Set("WWW-Authenticate", schemeOf(r)+` error="`+errorCodes[why]+`", error_description="`+quotable(h.explain(why, err))+`"`)
 	default:
-		header.Set("WWW-Authenticate", h.challenge(schemeBearer, "", uri))
-	}
-	if err != nil && why != denyUnavailable {
-		h.Log.Debug().Err(err).Str("request_id", httpkit.PlainRequestID(r)).Str("why", denialNames[why]).Msg("denied")
+		if why == denyScope {
+			code = http.StatusForbidden
+		}
+		scheme := schemeOf(r)
+		if why == denyProof {
+			scheme = schemeDPoP
+		}
+		header.Set("WWW-Authenticate", h.challenge(scheme, errorCodes[why], r.Header.Get(contract.HeaderOriginalURI)))
 	}
 	w.WriteHeader(code)
+}
+
+// tell writes one line for a refusal, whatever was shown. Who showed nothing
+// was refused nothing yet.
+func (h *Handler) tell(r *http.Request, why denial, user string, err error) {
+	level, text := zerolog.InfoLevel, "refused"
+	switch why {
+	case denyNothing:
+		level = zerolog.DebugLevel
+	case denyUnavailable:
+		level, text = zerolog.WarnLevel, "no verdict: the store, the keys or the provider is out of reach"
+	}
+	line := h.Log.WithLevel(level)
+	if user != "" {
+		line = line.Str("user", user)
+	}
+	one := refusalOf(r, why, h.Now())
+	line.Err(err).Str("why", one.Why).Str("scheme", schemeOf(r)).Str("ip", one.IP).Str("path", one.Path).
+		Str("request_id", one.RequestID).Msg(text)
+}
+
+// explain says what a caller who is known lacks, and what to do.
+func (h *Handler) explain(why denial, err error) string {
+	text := "Your account cannot be used here"
+	switch {
+	case why == denyRole:
+		text = "The role " + h.Rules.Role + " is missing"
+	case err != nil:
+		text += ": " + err.Error()
+	}
+	if h.Contact == "" {
+		return text + ". Ask whoever runs this gate."
+	}
+	return text + ". Ask " + h.Contact + "."
+}
+
+// quotable leaves what may stand in error_description (RFC 6750, 3): no quote,
+// no backslash, nothing but printable ASCII.
+func quotable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"' || r == '\\':
+			return '\''
+		case r < 0x20 || r > 0x7e:
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // counts holds the counters themselves, so that the hot path looks up none.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/authsvc/internal/provider"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -51,7 +52,7 @@ func parseAuthorization(values []string) (scheme, token string, ok bool) {
 func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []string) {
 	scheme, token, ok := parseAuthorization(auth)
 	if !ok {
-		h.deny(w, r, denyToken, nil)
+		h.deny(w, r, denyToken, "", errScheme)
 		return
 	}
 	k := tokenKey(token)
@@ -60,25 +61,36 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 	if v == nil || !v.freshAt(now) {
 		var err error
 		if v, err = h.verify(r.Context(), k, token, v); err != nil {
-			h.deny(w, r, reasonOf(err, denyToken), err)
+			h.deny(w, r, reasonOf(err, denyToken), "", err)
 			return
 		}
 	}
+	if !v.reach.Opens(resource.Of(r.Header.Get(contract.HeaderOriginalURI))) {
+		h.deny(w, r, denyAudience, v.id.Subject, errElsewhere)
+		return
+	}
 	switch bound := v.thumbprint != ""; {
 	case bound && scheme != schemeDPoP:
-		h.deny(w, r, denyProof, nil)
+		h.deny(w, r, denyProof, v.id.Subject, nil)
 		return
 	case !bound && scheme == schemeDPoP:
-		h.deny(w, r, denyToken, nil) // a proof for nothing
+		h.deny(w, r, denyToken, v.id.Subject, nil) // a proof for nothing
 		return
 	case bound:
 		if err := h.prove(r, token, v.thumbprint); err != nil {
-			h.deny(w, r, reasonOf(err, denyProof), err)
+			h.deny(w, r, reasonOf(err, denyProof), v.id.Subject, err)
 			return
 		}
 	}
 	h.serve(w, r, v)
 }
+
+// errScheme is of an Authorization that nothing here can be made of.
+var errScheme = fmt.Errorf("%w: want one Authorization with Bearer or DPoP and a token of at most %d bytes",
+	provider.ErrToken, provider.MaxTokenBytes)
+
+// errElsewhere is of a token that opens another server than the one asked for.
+var errElsewhere = fmt.Errorf("%w: it was made for another resource of this gate", provider.ErrToken)
 
 // tokenKey is the key of what is remembered of a token.
 func tokenKey(token string) key { return sha256.Sum256([]byte(token)) }
@@ -119,7 +131,13 @@ func (h *Handler) verified(ctx context.Context, token string, before *verdict, n
 	if err != nil {
 		return nil, err
 	}
-	return &verdict{id: a.Identity, ofToken: true, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation}, nil
+	reach := h.Rules.Reach(a.Audience)
+	if !reach.Any() {
+		return nil, fmt.Errorf("%w: its audience %.256q is not this gate", provider.ErrToken, a.Audience)
+	}
+	return &verdict{
+		id: a.Identity, ofToken: true, reach: reach, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation,
+	}, nil
 }
 
 // ended reports whether the token's session, or all that its user had when it
@@ -137,7 +155,7 @@ func (h *Handler) ended(ctx context.Context, v *verdict) bool {
 		return true
 	}
 	at, ok := ended[user]
-	return ok && !v.issued.After(at)
+	return ok && !v.issued.After(at.Add(h.Leeway)) // the issuer's clock may be ahead
 }
 
 // note makes a token's session known to whoever ends all of its user's. Where

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -21,6 +22,7 @@ type verdict struct {
 
 	// Of a token only.
 	ofToken    bool
+	reach      resource.Reach
 	issued     time.Time
 	thumbprint string // of the key that each request must prove (RFC 9449)
 	generation uint64 // of the key set that verified it
@@ -30,7 +32,7 @@ func (v *verdict) freshAt(now time.Time) bool { return now.Before(v.until) && no
 
 // mayRemember lets nginx keep a verdict for as long as this process would,
 // where the assertion outlives that. A verdict that hangs on a proof is only
-// good for its one request.
+// good for its one request, and one that opens some servers alone for theirs.
 var mayRemember = "private, max-age=" + strconv.Itoa(int(session.Recheck.Seconds()))
 
 // Indices of the headers of a yes. An array takes a quarter of a map's memory.
@@ -86,10 +88,10 @@ func (h *Handler) seal(v, before *verdict, now time.Time) error {
 	}
 	v.values = [headers]string{
 		valueUserID: v.id.Subject, valueEmail: v.id.Email, valueName: v.id.Name,
-		valueRoles: strings.Join(v.id.Roles, ","), valueScopes: strings.Join(v.id.Scopes, " "),
+		valueRoles: contract.EncodeRoles(v.id.Roles), valueScopes: strings.Join(v.id.Scopes, " "),
 		valueAssertion: assertion, valueLength: "0",
 	}
-	if v.thumbprint == "" && expires.Sub(v.stale) >= session.Recheck {
+	if v.thumbprint == "" && (v.reach.Gate || !v.ofToken) && expires.Sub(v.stale) >= session.Recheck {
 		v.values[valueCaching] = mayRemember
 	}
 	return nil

@@ -50,6 +50,7 @@ type Issuer struct {
 	refresh string
 	secrets []string // of the client, newest first
 	shown   string   // the secret of the last call
+	hand    Claims   // of the access tokens that are handed out, nil for Access
 }
 
 // Claims of one token.
@@ -115,7 +116,8 @@ func (i *Issuer) Access() Claims {
 	return Claims{
 		"iss": i.URL, "sub": Subject, "aud": []string{Audience, "account"}, "typ": "Bearer", "azp": Client, "sid": SID,
 		"exp": now.Unix() + i.TokenLife.Load(), "iat": now.Unix(), "scope": "openid mcp.access", "email": "alice@example.com",
-		"name": "Alice", "realm_access": map[string]any{"roles": []string{"mcp-user"}},
+		"email_verified": true,
+		"name":           "Alice", "realm_access": map[string]any{"roles": []string{"mcp-user"}},
 		"resource_access": map[string]any{Client: map[string]any{"roles": []string{"helper"}}},
 	}
 }
@@ -168,6 +170,14 @@ func (i *Issuer) Expect(nonce string) {
 	i.nonce = nonce
 }
 
+// Hand sets the claims of the access tokens that are handed out, nil for
+// those of Access.
+func (i *Issuer) Hand(c Claims) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.hand = c
+}
+
 // link is a page of another site that leads somewhere.
 func link(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html")
@@ -201,12 +211,15 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	i.refresh = rand.Text()
-	refresh, nonce := i.refresh, i.nonce
+	refresh, nonce, access := i.refresh, i.nonce, i.hand
 	i.mu.Unlock()
+	if access == nil {
+		access = i.Access()
+	}
 	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": SID,
 		"exp": time.Now().Unix() + 300, "iat": time.Now().Unix(), "nonce": nonce}
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token": i.Sign(i.Access()), "token_type": "Bearer", "expires_in": i.TokenLife.Load(),
+		"access_token": i.Sign(access), "token_type": "Bearer", "expires_in": i.TokenLife.Load(),
 		"refresh_token": refresh, "id_token": i.Sign(id),
 	})
 }

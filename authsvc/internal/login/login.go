@@ -40,6 +40,7 @@ type Handler struct {
 	Box      *session.Box // seals a login under way
 	Once     session.Once
 	Pages    *page.Pages
+	Contact  string        // whom to ask, "" for nobody in particular
 	MaxAge   time.Duration // of the session's cookie
 	Now      func() time.Time
 	Ready    func(context.Context) error // nil where a session could be kept now
@@ -100,7 +101,9 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	grant, err := h.Provider.Exchange(r.Context(), q.Get("code"), f.Nonce, f.Verifier)
 	switch {
-	case errors.Is(err, provider.ErrRefused), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrIdentity):
+	case errors.Is(err, contract.ErrIdentity):
+		return h.unusable(w, r, err)
+	case errors.Is(err, provider.ErrRefused), errors.Is(err, provider.ErrToken):
 		return h.refused(w, r, err)
 	case err != nil:
 		return h.unavailable(w, r, err)
@@ -160,6 +163,18 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request, err error) err
 	return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
 		Title: "You were not signed in", Text: "The identity provider did not confirm who you are.",
 		Action: "Try again", ActionPath: "/login",
+	}, err)
+}
+
+// unusable is for somebody whose identity cannot travel whole: no other try
+// would help.
+func (h *Handler) unusable(w http.ResponseWriter, r *http.Request, err error) error {
+	text := "The identity provider says more of you than this gate can pass on: " + err.Error() + "."
+	if h.Contact != "" {
+		text += " Ask " + h.Contact + "."
+	}
+	return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
+		Title: "Your account cannot be used here", Text: text, Action: "Sign out", ActionPath: "/logout",
 	}, err)
 }
 

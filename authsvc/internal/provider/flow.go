@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
@@ -92,66 +91,6 @@ func answered(err error) error {
 		return fmt.Errorf("the provider's token endpoint answered %d %q", re.Response.StatusCode, re.ErrorCode)
 	}
 	return err
-}
-
-// grant verifies both tokens of an answer. Roles and scopes stand only in
-// Keycloak's access token; the ID token says who signed in. nonce is "" at a
-// refresh, where the ID token is optional (OpenID Connect Core, 12.2).
-func (p *Provider) grant(ctx context.Context, tok *oauth2.Token, nonce string) (Grant, error) {
-	access, err := p.verifyAccess(ctx, tok.AccessToken)
-	if err != nil {
-		return Grant{}, fmt.Errorf("access token of the answer: %w", err)
-	}
-	if access.Party != p.cfg.ClientID {
-		return Grant{}, fmt.Errorf("%w: access token was issued to another client", ErrToken)
-	}
-	g := Grant{Identity: access.Identity, RefreshToken: tok.RefreshToken}
-	raw, _ := tok.Extra("id_token").(string)
-	if raw == "" && nonce != "" {
-		return Grant{}, fmt.Errorf("%w: the answer holds no id_token", ErrToken)
-	}
-	if raw == "" {
-		return g, nil
-	}
-	return p.addIDToken(ctx, g, raw, tok.AccessToken, nonce)
-}
-
-func (p *Provider) addIDToken(ctx context.Context, g Grant, raw, access, nonce string) (Grant, error) {
-	id, err := p.verifier().Verify(ctx, raw)
-	if err != nil {
-		return Grant{}, fmt.Errorf("%w: id_token: %w", ErrToken, err)
-	}
-	var c struct {
-		Type  string `json:"typ"`
-		Party string `json:"azp"`
-		Email string `json:"email"`
-		Name  string `json:"name"`
-		SID   string `json:"sid"`
-	}
-	if err := id.Claims(&c); err != nil {
-		return Grant{}, fmt.Errorf("%w: id_token: %w", ErrToken, err)
-	}
-	switch {
-	case nonce != "" && subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
-		return Grant{}, fmt.Errorf("%w: id_token has another nonce", ErrToken)
-	case id.Subject != g.Identity.Subject:
-		return Grant{}, fmt.Errorf("%w: id_token and access token are of two subjects", ErrToken)
-	case c.Party != "" && c.Party != p.cfg.ClientID, c.Type != "" && c.Type != "ID":
-		return Grant{}, fmt.Errorf("%w: not an id_token for this client", ErrToken)
-	case id.AccessTokenHash != "" && id.VerifyAccessToken(access) != nil:
-		return Grant{}, fmt.Errorf("%w: id_token belongs to another access token", ErrToken)
-	}
-	g.IDToken = raw
-	g.Identity.Email, g.Identity.Name = first(g.Identity.Email, c.Email), first(g.Identity.Name, c.Name)
-	g.Identity.SessionID = first(g.Identity.SessionID, c.SID)
-	return g, g.Identity.Validate()
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // LogoutURL is where a browser ends the provider's session (RP-Initiated

@@ -8,17 +8,21 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/claims"
 	"gatehouse/authsvc/internal/issuertest"
 	"gatehouse/authsvc/internal/provider"
 )
 
 func found(t testing.TB) (*issuertest.Issuer, *provider.Provider) {
 	issuer := issuertest.Start(t)
+	mapping, _ := claims.Of("keycloak", issuertest.Client)
 	p := provider.New(provider.Config{
 		Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: func() string { return issuertest.Secret },
-		Audience: issuertest.Audience, Leeway: time.Second, Now: time.Now, Log: zerolog.Nop(),
+		Mapping: mapping, Leeway: time.Second, Now: time.Now, Log: zerolog.Nop(),
 	})
-	p.Run(context.Background())
+	if err := p.Find(context.Background(), false); err != nil {
+		t.Fatal(err)
+	}
 	return issuer, p
 }
 

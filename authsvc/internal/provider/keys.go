@@ -16,8 +16,7 @@ import (
 
 const (
 	keysMinInterval = 5 * time.Second // between two fetches, whoever asks
-	keysMaxAge      = time.Minute     // after which a use fetches in the background
-	keysMaxBytes    = 1 << 20
+	answerMost      = 1 << 20         // bytes of any answer
 	fetchLimit      = 1500 * time.Millisecond
 )
 
@@ -44,9 +43,9 @@ type KeySet struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	keys   jose.JSONWebKeySet
-	got    time.Time // of the last good fetch
-	tried  time.Time
-	gen    uint64 // changes when a key leaves the set
+	got    bool      // a good set
+	tried  time.Time // when a fetch began
+	gen    uint64    // changes when a key leaves the set
 }
 
 func newKeySet(url func() string, client *http.Client, now func() time.Time) *KeySet {
@@ -86,14 +85,11 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 // find returns the keys with the kid. An unknown kid may be a new key, so it
 // is worth a fetch, but only the first in an interval.
 func (k *KeySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
-	if found, age, _ := k.cached(kid); len(found) > 0 {
-		if age > keysMaxAge {
-			go k.refresh(context.WithoutCancel(ctx)) //nolint:errcheck // the old set stays in use
-		}
+	if found, _ := k.cached(kid); len(found) > 0 {
 		return found, nil
 	}
 	fetchErr := k.refresh(ctx)
-	found, _, err := k.cached(kid)
+	found, err := k.cached(kid)
 	if len(found) > 0 {
 		return found, nil
 	}
@@ -103,13 +99,22 @@ func (k *KeySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error
 	return nil, fmt.Errorf("%w: unknown key", ErrSignature)
 }
 
-func (k *KeySet) cached(kid string) ([]jose.JSONWebKey, time.Duration, error) {
+func (k *KeySet) cached(kid string) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.got.IsZero() {
-		return nil, 0, ErrKeys
+	if !k.got {
+		return nil, ErrKeys
 	}
-	return k.keys.Key(kid), k.now().Sub(k.got), nil
+	return k.keys.Key(kid), nil
+}
+
+// again fetches for the one loop that keeps the set fresh: it is slow enough by
+// itself, and must not be held up by those who come with unknown keys.
+func (k *KeySet) again(ctx context.Context) error {
+	k.mu.Lock()
+	k.tried = time.Time{}
+	k.mu.Unlock()
+	return k.refresh(ctx)
 }
 
 // refresh fetches unless someone tried within the interval. Callers at the
@@ -152,7 +157,7 @@ func (k *KeySet) replace(keys jose.JSONWebKeySet) {
 			break
 		}
 	}
-	k.keys, k.got = keys, k.now()
+	k.keys, k.got = keys, true
 }
 
 func (k *KeySet) fetch(ctx context.Context) (jose.JSONWebKeySet, error) {
@@ -181,16 +186,20 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	if err != nil {
 		return err
 	}
+	return askJSON(client, req, v)
+}
+
+func askJSON(client *http.Client, req *http.Request, v any) error {
 	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: status %d", url, res.StatusCode)
+		return fmt.Errorf("GET %s: status %d", req.URL.Redacted(), res.StatusCode)
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, keysMaxBytes)).Decode(v); err != nil {
-		return fmt.Errorf("GET %s: %w", url, err)
+	if err := json.NewDecoder(io.LimitReader(res.Body, answerMost)).Decode(v); err != nil {
+		return fmt.Errorf("GET %s: %w", req.URL.Redacted(), err)
 	}
 	return nil
 }

@@ -9,13 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	goidc "github.com/coreos/go-oidc/v3/oidc"
 	"github.com/rs/zerolog"
 	"golang.org/x/oauth2"
+
+	"gatehouse/authsvc/internal/claims"
 )
 
 const (
 	discoverEvery = time.Second // while the provider is away
+	keysEvery     = 15 * time.Second
+	metadataEvery = 5 * time.Minute
 	callLimit     = 8 * time.Second
 )
 
@@ -30,9 +33,10 @@ type Config struct {
 	ClientSecret   func() string // asked before each call to the token endpoint
 	RedirectURL    string
 	LoginScopes    []string
-	Audience       string        // of access tokens that are sent as Bearer
-	LogoutClients  []string      // whose logout tokens are believed, beside ClientID's
-	Leeway         time.Duration // between the two clocks
+	Mapping        claims.Mapping // what its tokens mean
+	Source         Source         // what a sign-in takes the identity from; "" for FromAccess
+	LogoutClients  []string       // whose logout tokens are believed, beside ClientID's
+	Leeway         time.Duration  // between the two clocks
 	Now            func() time.Time
 	Log            zerolog.Logger
 }
@@ -51,6 +55,7 @@ type metadata struct {
 	Token         string `json:"token_endpoint"`
 	JWKS          string `json:"jwks_uri"`
 	EndSession    string `json:"end_session_endpoint"`
+	Userinfo      string `json:"userinfo_endpoint"`
 	IssInAnswer   bool   `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -58,6 +63,9 @@ type metadata struct {
 func New(cfg Config) *Provider {
 	if cfg.IssuerInternal == "" {
 		cfg.IssuerInternal = cfg.Issuer
+	}
+	if cfg.Source == "" {
+		cfg.Source = FromAccess
 	}
 	p := &Provider{cfg: cfg, client: &http.Client{
 		Timeout:       callLimit,
@@ -80,53 +88,82 @@ func (p *Provider) Ready(context.Context) error {
 	if p.found.Load() == nil {
 		return ErrNotReady
 	}
-	_, _, err := p.keys.cached("")
+	_, err := p.keys.cached("")
 	return err
 }
 
-// Run looks for the provider until it is found or ctx ends.
+// Run finds the provider, and then reads its keys and its metadata again from
+// time to time, until ctx ends: a key that was withdrawn must not verify
+// because nobody came with a new one.
 func (p *Provider) Run(ctx context.Context) {
-	for waiting := false; ; {
-		err := p.discover(ctx)
-		if err == nil || ctx.Err() != nil {
+	var said string
+	read := time.Time{}
+	for {
+		wait := keysEvery
+		err := p.Find(ctx, p.cfg.Now().Sub(read) >= metadataEvery)
+		if ctx.Err() != nil {
 			return
 		}
-		if !waiting {
-			p.cfg.Log.Warn().Err(err).Msg("the provider is out of reach; trying every second")
+		if err == nil && p.cfg.Now().Sub(read) >= metadataEvery {
+			read = p.cfg.Now()
 		}
-		waiting = true
+		if text := fmt.Sprint(err); text != said {
+			said = text
+			p.tell(err)
+		}
+		if p.Ready(ctx) != nil {
+			wait = discoverEvery
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(discoverEvery):
+		case <-time.After(wait):
 		}
 	}
 }
 
-func (p *Provider) discover(ctx context.Context) error {
+// tell says what has changed: an outage is one line, not one for each try.
+func (p *Provider) tell(err error) {
+	log := p.cfg.Log.With().Str("issuer", p.cfg.Issuer).Logger()
+	switch {
+	case err == nil:
+		log.Info().Msg("the provider is ready")
+	case p.Ready(context.Background()) == nil:
+		log.Warn().Err(err).Msg("the provider's keys were not read again; the last ones stay in use")
+	default:
+		log.Warn().Err(err).Msg("the provider is not there; trying every second")
+	}
+}
+
+// Find reads the metadata, where they are not known yet or to be read again,
+// and the keys.
+func (p *Provider) Find(ctx context.Context, again bool) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
-	if p.found.Load() == nil {
-		var m metadata
-		if err := getJSON(ctx, p.client, p.cfg.IssuerInternal+"/.well-known/openid-configuration", &m); err != nil {
+	if again || p.found.Load() == nil {
+		m, err := p.discover(ctx)
+		if err != nil {
 			return err
 		}
-		if m.Issuer != p.cfg.Issuer {
-			return fmt.Errorf("the provider calls itself %q, --issuer says %q", m.Issuer, p.cfg.Issuer)
-		}
-		if m.Authorization == "" || m.Token == "" || m.JWKS == "" {
-			return errors.New("the provider's metadata lacks an endpoint")
-		}
-		p.found.Store(p.adopt(m))
+		p.found.Store(m)
 	}
-	p.keys.mu.Lock()
-	p.keys.tried = time.Time{} // the loop above is slow enough by itself
-	p.keys.mu.Unlock()
-	if err := p.keys.refresh(ctx); err != nil {
-		return err
+	return p.keys.again(ctx)
+}
+
+// discover reads the metadata (OpenID Connect Discovery 1.0, 4).
+func (p *Provider) discover(ctx context.Context) (*metadata, error) {
+	var m metadata
+	base := strings.TrimSuffix(p.cfg.IssuerInternal, "/")
+	if err := getJSON(ctx, p.client, base+"/.well-known/openid-configuration", &m); err != nil {
+		return nil, err
 	}
-	p.cfg.Log.Info().Str("issuer", p.cfg.Issuer).Msg("the provider is ready")
-	return nil
+	if m.Issuer != p.cfg.Issuer {
+		return nil, fmt.Errorf("the provider calls itself %q, --issuer says %q", m.Issuer, p.cfg.Issuer)
+	}
+	if m.Authorization == "" || m.Token == "" || m.JWKS == "" {
+		return nil, errors.New("the provider's metadata lacks an endpoint")
+	}
+	return p.adopt(m), nil
 }
 
 // adopt splits the endpoints between those that a browser visits, under the
@@ -136,6 +173,7 @@ func (p *Provider) adopt(m metadata) *metadata {
 	m.EndSession = swapBase(m.EndSession, p.cfg.IssuerInternal, p.cfg.Issuer)
 	m.Token = swapBase(m.Token, p.cfg.Issuer, p.cfg.IssuerInternal)
 	m.JWKS = swapBase(m.JWKS, p.cfg.Issuer, p.cfg.IssuerInternal)
+	m.Userinfo = swapBase(m.Userinfo, p.cfg.Issuer, p.cfg.IssuerInternal)
 	return &m
 }
 
@@ -155,20 +193,8 @@ func (p *Provider) secretFlow(m *metadata) *oauth2.Config {
 }
 
 func swapBase(url, from, to string) string {
-	if rest, ok := strings.CutPrefix(url, from+"/"); ok {
-		return to + "/" + rest
+	if rest, ok := strings.CutPrefix(url, strings.TrimSuffix(from, "/")+"/"); ok {
+		return strings.TrimSuffix(to, "/") + "/" + rest
 	}
 	return url
-}
-
-// verifier checks ID tokens (OpenID Connect Core, 3.1.3.7).
-func (p *Provider) verifier() *goidc.IDTokenVerifier {
-	algs := make([]string, 0, len(Algorithms()))
-	for _, a := range Algorithms() {
-		algs = append(algs, string(a))
-	}
-	return goidc.NewVerifier(p.cfg.Issuer, p.keys, &goidc.Config{
-		ClientID: p.cfg.ClientID, SupportedSigningAlgs: algs,
-		Now: func() time.Time { return p.cfg.Now().Add(-p.cfg.Leeway) },
-	})
 }

@@ -31,10 +31,15 @@ type Session struct {
 	Agent        string            `json:"agent"`
 }
 
-// adopt moves a grant's contents in. The session's own id and end stay.
-func (s *Session) adopt(g Grant, now time.Time) {
+// adopt moves a grant's contents in. The session's own id and end stay. What
+// the token said counts for refresh at most, where that is not 0.
+func (s *Session) adopt(g Grant, now time.Time, refresh time.Duration) {
 	sid, end := s.Identity.SessionID, s.Identity.Expires
-	s.TokenEnd, s.TokenLife = g.Identity.Expires, g.Identity.Expires.Sub(now)
+	s.TokenLife = g.Identity.Expires.Sub(now)
+	if refresh > 0 {
+		s.TokenLife = min(s.TokenLife, refresh)
+	}
+	s.TokenEnd = now.Add(s.TokenLife)
 	s.ProviderSID = g.Identity.SessionID
 	s.Identity = g.Identity
 	s.Identity.SessionID, s.Identity.Expires = sid, end

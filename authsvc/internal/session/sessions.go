@@ -29,6 +29,7 @@ type Ages struct {
 	Absolute time.Duration // from sign-in
 	Idle     time.Duration // from the last request
 	Grace    time.Duration // past the access token's end while the provider is out of reach
+	Refresh  time.Duration // after which roles and scopes are asked for anew, 0 for the access token's end
 	PerUser  int           // sessions of one user at once, 0 for no limit
 }
 
@@ -67,7 +68,7 @@ func (s *Sessions) Create(ctx context.Context, g Grant, from Browser) (Secret, S
 	sess := Session{Created: now, Seen: now, RemoteIP: clip(from.IP), Agent: clip(from.Agent)}
 	sess.Identity.SessionID = ownSID(secret)
 	sess.Identity.Expires = now.Add(s.Ages.Absolute)
-	sess.adopt(g, now)
+	sess.adopt(g, now, s.Ages.Refresh)
 	sealed, err := sess.seal(secret)
 	if err != nil {
 		return secret, sess, err

@@ -146,7 +146,7 @@ func identityEnv(id *contract.Identity) []string {
 	}
 	return []string{
 		"MCP_USER_ID=" + id.Subject, "MCP_USER_EMAIL=" + id.Email,
-		"MCP_USER_NAME=" + id.Name, "MCP_USER_ROLES=" + strings.Join(id.Roles, ","),
+		"MCP_USER_NAME=" + id.Name, "MCP_USER_ROLES=" + contract.EncodeRoles(id.Roles),
 	}
 }
 
