@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/httpkit"
 )
 
@@ -28,6 +29,7 @@ type config struct {
 
 	Audience     string        `help:"Audience that opens the gate, beside the public URL and its paths."`
 	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
+	ServerScope  string        `help:"Scope of a token for one server alone, such as mcp.access.{server}; announced under /servers/NAME (default: --scopes)."`
 	AdminRole    string        `help:"Role whose holders see and may end all sessions on /account; empty for nobody." default:"mcp-admin"`
 	RequireRole  string        `help:"Role that each caller must have; there is none that lets everybody in (--allow-any-user)."`
 	AllowAnyUser bool          `help:"Let in whoever signs in at the issuer or holds a token of it, without a role."`
@@ -87,6 +89,10 @@ func (c *config) check() error {
 		{c.IssuerInternal != "" && !isHTTP(c.IssuerInternal), fmt.Sprintf("--issuer-internal %q: want an http or https URL", c.IssuerInternal)},
 		{c.RequireRole == "" && !c.AllowAnyUser, "--require-role: name the role that callers must have, or say --allow-any-user"},
 		{c.RequireRole != "" && c.AllowAnyUser, "--require-role and --allow-any-user: want one of them"},
+		{
+			c.ServerScope != "" && !strings.Contains(c.ServerScope, resource.ServerName),
+			fmt.Sprintf("--server-scope %q: want %s in it", c.ServerScope, resource.ServerName),
+		},
 		{c.SessionRefresh < 0, "--session-refresh: want 0 or more"},
 		{c.SessionAge < time.Minute, "--session-age: want at least 1m"},
 		{c.SessionIdle <= 0 || c.SessionIdle > c.SessionAge, "--session-idle: want more than 0 and at most --session-age"},

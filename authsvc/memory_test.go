@@ -71,7 +71,7 @@ func startProcess(t *testing.T, issuer *issuertest.Issuer, redisURL string) proc
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(program, "--listen", public, "--internal-listen", internal, "--public-url", issuertest.Public,
-		"--issuer", issuer.URL, "--client-id", issuertest.Client, "--client-secret", issuertest.Secret, "--redis-url", redisURL)
+		"--issuer", issuer.URL, "--client-id", issuertest.Client, "--client-secret", issuertest.Secret, "--redis-url", redisURL, "--allow-any-user")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

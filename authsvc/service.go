@@ -139,7 +139,8 @@ func (t tokens) Generation() uint64 { return t.Keys().Generation() }
 // rules is what a caller must show, and for what.
 func (s *service) rules() resource.Rules {
 	return resource.Rules{
-		PublicURL: s.cfg.PublicURL, Audience: s.cfg.Audience, Scopes: s.cfg.Scopes, Role: s.cfg.RequireRole,
+		PublicURL: s.cfg.PublicURL, Audience: s.cfg.Audience, Scopes: s.cfg.Scopes, Server: s.cfg.ServerScope,
+		Role: s.cfg.RequireRole,
 	}
 }
 

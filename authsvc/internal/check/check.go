@@ -119,7 +119,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 
 // serve answers with a verdict that stands.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
-	if why, lacks := h.lacks(v); lacks {
+	if why, lacks := h.lacks(v, resource.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
 		h.deny(w, r, why, v.id.Subject, nil)
 		return
 	}
@@ -129,8 +129,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
 }
 
 // lacks tells whether a caller who is known still lacks something, and what.
-func (h *Handler) lacks(v *verdict) (denial, bool) {
-	if v.ofToken && !h.Rules.ScopesOK(v.id) {
+func (h *Handler) lacks(v *verdict, asked resource.Resource) (denial, bool) {
+	if v.ofToken && !h.Rules.ScopesOK(v.id, v.reach, asked) {
 		return denyScope, true
 	}
 	return denyRole, !h.Rules.RoleOK(v.id)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 )
 
@@ -24,7 +25,7 @@ func (h *Handler) denied(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err == nil:
 		var lacks bool
-		if why, lacks = h.lacks(v); !lacks {
+		if why, lacks = h.lacks(v, resource.Resource{}); !lacks {
 			http.Redirect(w, r, "/account", http.StatusSeeOther)
 			return nil
 		}

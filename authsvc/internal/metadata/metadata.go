@@ -42,11 +42,13 @@ func (h *Handler) Mount(r chi.Router) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	path := strings.TrimPrefix(r.URL.Path, wellKnown)
-	if _, ok := resource.Announced(path); !ok {
+	about, ok := resource.Announced(path)
+	if !ok {
 		return &httpkit.Error{Code: http.StatusNotFound, Msg: "no such protected resource"}
 	}
+	name, scopes := h.Rules.Document(about)
 	httpkit.WriteJSON(w, http.StatusOK, document{
-		Resource: h.Rules.PublicURL + strings.TrimSuffix(path, "/"), Servers: []string{h.Issuer}, Scopes: h.Rules.Scopes,
+		Resource: name, Servers: []string{h.Issuer}, Scopes: scopes,
 		BearerMethods: []string{"header"}, Name: "gatehouse", DPoPAlgorithms: []string{"RS256", "ES256", "PS256", "EdDSA"},
 	})
 	return nil

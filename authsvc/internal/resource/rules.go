@@ -12,6 +12,7 @@ type Rules struct {
 	PublicURL string
 	Audience  string   // opens the gate, as PublicURL and its paths do; "" for none beside them
 	Scopes    []string // each access token must have all
+	Server    string   // the scope of a token for one server, with ServerName in it; "" for Scopes
 	Role      string   // each caller must have it; "" for none
 }
 
@@ -54,14 +55,34 @@ func (re Reach) Opens(r Resource) bool {
 	return re.Gate || r.Server != "" && slices.Contains(re.Servers, r.Server)
 }
 
-// ScopesOK reports whether the caller's token has what it must have.
-func (ru Rules) ScopesOK(id contract.Identity) bool {
-	for _, s := range ru.Scopes {
-		if !id.HasScope(s) {
-			return false
-		}
+// ServerName stands for a server's name in the scope of one.
+const ServerName = "{server}"
+
+// scopesOf is what a token that was made for a resource must have.
+func (ru Rules) scopesOf(r Resource) []string {
+	if r.Server == "" || ru.Server == "" {
+		return ru.Scopes
 	}
-	return true
+	return []string{strings.ReplaceAll(ru.Server, ServerName, r.Server)}
+}
+
+// ScopesOK reports whether a caller whose token opens the resource has the
+// scopes for it: those of the gate, or those of the server, by what the token
+// was made for.
+func (ru Rules) ScopesOK(id contract.Identity, reach Reach, r Resource) bool {
+	if reach.Gate && hasAll(id, ru.Scopes) {
+		return true
+	}
+	return slices.Contains(reach.Servers, r.Server) && hasAll(id, ru.scopesOf(r))
+}
+
+func hasAll(id contract.Identity, scopes []string) bool {
+	return !slices.ContainsFunc(scopes, func(s string) bool { return !id.HasScope(s) })
+}
+
+// Document is the metadata of a resource (RFC 9728, 2).
+func (ru Rules) Document(r Resource) (resource string, scopes []string) {
+	return ru.PublicURL + r.Path, ru.scopesOf(r)
 }
 
 // RoleOK reports whether the caller has the role.
@@ -78,8 +99,8 @@ func (ru Rules) Challenge(scheme, errorCode string, r Resource) string {
 		b.WriteString(`error="` + errorCode + `", `)
 	}
 	b.WriteString(`resource_metadata="` + ru.PublicURL + metadataPath + r.Path + `"`)
-	if len(ru.Scopes) > 0 {
-		b.WriteString(`, scope="` + strings.Join(ru.Scopes, " ") + `"`)
+	if scopes := ru.scopesOf(r); len(scopes) > 0 {
+		b.WriteString(`, scope="` + strings.Join(scopes, " ") + `"`)
 	}
 	return b.String()
 }
