@@ -2,7 +2,7 @@
 -- authsvc says the rest in X-Auth-Status; here it becomes the answer.
 
 local ngx = ngx
-local find = string.find
+local find, match = string.find, string.match
 
 local _M = {}
 
@@ -64,9 +64,17 @@ function _M.unauthorized()
     return answer(401, "not signed in")
 end
 
+-- authsvc says in error_description what a caller lacks and whom to ask; it
+-- holds no quote and no backslash. A person is shown authsvc's page of it.
 function _M.forbidden()
+    local var = ngx.var
+    local why = match(var.gatehouse_challenge or "", 'error_description="([^"]+)"')
+    if why and navigates() then
+        var.gatehouse_refusal = "forbidden"
+        return ngx.redirect(var.gatehouse_prefix .. "/account/denied", 302)
+    end
     challenge()
-    return answer(403, "forbidden")
+    return answer(403, "forbidden", why and '{"error": "Forbidden", "message": "' .. why .. '"}')
 end
 
 function _M.limited()

@@ -36,6 +36,22 @@ describe("a refusal", function()
         end
     end)
 
+    it("says what authsvc says is missing, and shows a person the page of it", function()
+        local var = function(more)
+            more.gatehouse_prefix = "/team-a"
+            more.gatehouse_challenge = 'Bearer error="insufficient_role", error_description="The role mcp-user is missing. Ask x."'
+            return more
+        end
+        local ngx = answered("forbidden", var { http_accept = "application/json" })
+        assert.equal(403, ngx.status)
+        assert.equal('{"error": "Forbidden", "message": "The role mcp-user is missing. Ask x."}', ngx.said[1])
+        ngx = answered("forbidden", var { http_accept = "text/html" })
+        assert.equal("/team-a/account/denied", ngx.redirected)
+        ngx = answered("forbidden", { http_accept = "text/html", gatehouse_challenge = 'Bearer error="insufficient_scope"' })
+        assert.equal(403, ngx.status)
+        assert.is_nil(ngx.redirected)
+    end)
+
     it("is a lost session only where its node cannot be reached", function()
         assert.equal(404, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "-" }).status)
         assert.equal(503, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "0.001" }).status)
