@@ -43,7 +43,7 @@ func (c *Call) late(now time.Time) bool {
 // more, so it happens once.
 func (c *Call) finish(m *rpc.Message) {
 	e := event.Event{Kind: rpc.Response, Failed: m.Failed, Final: true, Line: m.Line, ResultAt: m.ResultSpan()}
-	if c.key != string(c.id) {
+	if string(m.ID()) != string(c.id) {
 		e.Edit = rpc.Edit{At: m.IDSpan(), With: c.id}
 	}
 	status := "error"

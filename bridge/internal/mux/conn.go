@@ -206,16 +206,38 @@ func (c *Conn) take(line []byte) {
 func (c *Conn) hearOdd(line []byte) {
 	parts, batch, err := rpc.Split(line, c.o.Bounds.Batch)
 	if err != nil || !batch {
-		c.o.Stats.Garbage.Add(1)
-		c.o.Log.Warn().Int("bytes", len(line)).Msg("the server wrote a line that is no JSON-RPC message")
-		return
+		parts = [][]byte{line}
 	}
 	for _, part := range parts {
 		if m, err := rpc.Parse(part); err == nil {
 			c.route(&m)
+		} else {
+			c.hearUnusable(part, err)
 		}
 	}
 }
+
+// hearUnusable ends the call that a line without use would have answered: its
+// client need not wait for the time of the call.
+func (c *Conn) hearUnusable(line []byte, fault error) {
+	if n := c.o.Stats.Garbage.Add(1); seldom(n) {
+		c.o.Log.Warn().Int("bytes", len(line)).Int64("so_far", n).Err(fault).Msg("the server wrote a line that is no JSON-RPC message")
+	}
+	id := rpc.Named(line)
+	c.mu.Lock()
+	call, ok := rpc.Find(c.calls, id)
+	if ok {
+		c.forget(call)
+	}
+	c.mu.Unlock()
+	if ok {
+		call.fail("error", rpc.Errorf(rpc.CodeInternal, "the server's answer cannot be used: %v", fault))
+	}
+}
+
+// seldom picks 1, 2, 4, 8 and so on: what a child does without end is not
+// logged without end.
+func seldom(n int64) bool { return n&(n-1) == 0 }
 
 // ended answers every call in flight in the place of the child that is gone.
 func (c *Conn) ended(cause error) {
@@ -293,10 +315,7 @@ func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) (withdraw func() bool, e
 func (c *Conn) freshKey() string {
 	for {
 		c.next++
-		key := strconv.FormatUint(c.next, 10)
-		if !c.o.Shared {
-			key = `"gh-` + key + `"`
-		}
+		key := strconv.FormatUint(c.next, 10) // an integer, which is what every server expects
 		if !c.taken(key) {
 			return key
 		}

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -153,7 +152,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
 	for _, other := range l.calls {
-		if bytes.Equal(other.id, call.id) {
+		if rpc.Same(other.id, call.id) {
 			return false, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
 		}
 	}
@@ -244,7 +243,7 @@ func (l *Link) cancel(m *rpc.Message) error {
 	c.mu.Lock()
 	var call *Call
 	for _, each := range l.calls {
-		if bytes.Equal(each.id, m.Cancels()) {
+		if rpc.Key(each.id) == rpc.Key(m.Cancels()) {
 			call = each
 			break
 		}
@@ -266,14 +265,13 @@ func (l *Link) cancel(m *rpc.Message) error {
 func (l *Link) Respond(m *rpc.Message) error {
 	c := l.conn
 	c.mu.Lock()
-	key := string(m.ID())
-	q, ok := c.asked[key]
+	q, ok := rpc.Find(c.asked, m.ID())
 	if !ok || q.link != l {
 		c.mu.Unlock()
 		c.o.Stats.Dropped.Add(1)
 		return nil
 	}
-	delete(c.asked, key)
+	delete(c.asked, rpc.Key(m.ID()))
 	c.mu.Unlock()
 	_, err := c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
 	return err

@@ -11,7 +11,7 @@ import (
 
 // alone is a Conn whose child is a paper that takes what it is told.
 func alone(shared bool) *Conn {
-	c := bare(Options{Shared: shared, Bounds: DefaultBounds(), Stats: &Stats{}})
+	c := bare(Options{Shared: shared, Bounds: DefaultBounds(), Stats: &Stats{}, Spoke: func() {}})
 	c.proc = &paper{}
 	return c
 }

@@ -23,10 +23,14 @@ func (c *Conn) route(m *rpc.Message) {
 
 func (c *Conn) routeResponse(m *rpc.Message) {
 	c.mu.Lock()
-	call := c.calls[string(m.ID())]
-	if call == nil {
-		delete(c.stale, string(m.ID()))
+	call, ok := rpc.Find(c.calls, m.ID())
+	if !ok {
+		_, expected := rpc.Find(c.stale, m.ID())
+		delete(c.stale, rpc.Key(m.ID()))
 		c.mu.Unlock()
+		if !expected {
+			c.unasked(m)
+		}
 		return
 	}
 	c.forget(call)
@@ -36,6 +40,13 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 	call.link.note(call, m.Failed)
 	c.mu.Unlock()
 	call.finish(m)
+}
+
+// unasked counts an answer that belongs to no call.
+func (c *Conn) unasked(m *rpc.Message) {
+	if n := c.o.Stats.Dropped.Add(1); seldom(n) {
+		c.o.Log.Warn().Str("id", rpc.Clip(string(m.ID()), 64)).Int64("so_far", n).Msg("the server answered what nobody asked")
+	}
 }
 
 // mayCause tells whether a server may ask its client something in order to
@@ -142,9 +153,9 @@ func (c *Conn) routeNotification(m *rpc.Message) {
 // names (2026-07-28). The name is the id that the child knows.
 func (c *Conn) routeSubscribed(m *rpc.Message, e event.Event) {
 	c.mu.Lock()
-	call := c.calls[string(m.Subscription())]
+	call, ok := rpc.Find(c.calls, m.Subscription())
 	c.mu.Unlock()
-	if call == nil || !call.sink.Push(e) {
+	if !ok || !call.sink.Push(e) {
 		c.o.Stats.Dropped.Add(1)
 	}
 }
@@ -160,9 +171,9 @@ func (c *Conn) routeCaused(e event.Event) {
 
 func (c *Conn) routeProgress(m *rpc.Message, e event.Event) {
 	c.mu.Lock()
-	call := c.tokens[string(m.Token())]
+	call, ok := rpc.Find(c.tokens, m.Token())
 	c.mu.Unlock()
-	if call == nil {
+	if !ok {
 		if c.o.Shared {
 			c.o.Stats.Dropped.Add(1)
 			return
@@ -171,7 +182,7 @@ func (c *Conn) routeProgress(m *rpc.Message, e event.Event) {
 		return
 	}
 	call.touch(time.Now())
-	if call.tokenKey != string(call.token) {
+	if string(m.Token()) != string(call.token) {
 		e.Edit = rpc.Edit{At: m.TokenSpan(), With: call.token}
 	}
 	call.sink.Push(e)
@@ -180,16 +191,17 @@ func (c *Conn) routeProgress(m *rpc.Message, e event.Event) {
 // routeCancelled tells the client that was asked that the child wants no
 // answer any more.
 func (c *Conn) routeCancelled(m *rpc.Message, e event.Event) {
+	cancelled := rpc.Key(m.Cancels())
 	c.mu.Lock()
 	var to event.Sink
 	for key, q := range c.asked {
-		if string(q.childID) == string(m.Cancels()) {
+		if rpc.Key(q.childID) == cancelled {
 			delete(c.asked, key)
 			to = q.link.standing
 			if n := len(q.link.calls); n > 0 {
 				to = q.link.calls[n-1].sink
 			}
-			if key != string(q.childID) {
+			if key != string(m.Cancels()) {
 				e.Edit = rpc.Edit{At: m.CancelSpan(), With: []byte(key)}
 			}
 			break

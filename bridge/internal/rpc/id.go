@@ -27,10 +27,19 @@ func Key(raw []byte) string {
 	if !ok {
 		return string(raw)
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(n, 10) == text {
+	if isInteger(text) {
 		return text
 	}
 	return `"` + text + `"`
+}
+
+// Find is the entry of m for an id or a token in any of its forms. m has such
+// as Plain takes for keys, or what Key makes of others.
+func Find[T any](m map[string]T, raw []byte) (entry T, ok bool) {
+	if entry, ok = m[string(raw)]; !ok && len(raw) > 0 {
+		entry, ok = m[Key(raw)]
+	}
+	return entry, ok
 }
 
 // Same reports whether two ids are of one type and value (JSON-RPC 2.0,
@@ -39,10 +48,19 @@ func Same(a, b []byte) bool {
 	if string(a) == string(b) {
 		return true
 	}
-	if len(a) == 0 || len(b) == 0 || (a[0] == '"') != (b[0] == '"') {
+	if len(a) == 0 || len(b) == 0 || (a[0] == '"') != (b[0] == '"') || Plain(a) && Plain(b) {
 		return false
 	}
 	return Key(a) == Key(b)
+}
+
+// isInteger reports whether text is an integer as JSON writes it.
+func isInteger(text string) bool {
+	digits := strings.TrimPrefix(text, "-")
+	if digits == "" || digits[0] == '0' && text != "0" {
+		return false
+	}
+	return strings.Trim(digits, "0123456789") == ""
 }
 
 // number is one text for a number that may be written in several ways. One
@@ -90,6 +108,9 @@ func Plain(raw []byte) bool {
 
 func plainString(raw []byte) bool {
 	if len(raw) > 128 {
+		return false
+	}
+	if isInteger(string(raw[1 : len(raw)-1])) { // "1" may come back as 1
 		return false
 	}
 	for _, c := range raw[1 : len(raw)-1] {
