@@ -95,18 +95,40 @@ func start(t *testing.T, bridge, child string) string {
 	}
 }
 
+// TestClient: the other end passes every scenario that a client must, with a
+// desktop client on its stdio.
+func TestClient(t *testing.T) {
+	dir := t.TempDir()
+	bridge, client := filepath.Join(dir, "bridge"), filepath.Join(dir, "client")
+	build(t, "-o", bridge, "./bridge")
+	build(t, "-o", client, "./test/conformance/client")
+	t.Setenv("GATEHOUSE_BRIDGE", bridge)
+	for version, scored := range map[string]int{"2025-11-25": 18, "2026-07-28": 32} {
+		t.Run(version, func(t *testing.T) {
+			results := suite(t, scored, "client", "--command", client, "--requirements", version)
+			compare(t, "client", version, results, nil)
+		})
+	}
+}
+
 func run(t *testing.T, endpoint, version string) map[string]bool {
+	t.Helper()
+	return suite(t, required[version], "server", "--url", endpoint, "--requirements", version)
+}
+
+// suite runs the official suite, which scores so many scenarios.
+func suite(t *testing.T, scored int, args ...string) map[string]bool {
 	t.Helper()
 	modules := filepath.Join(root, ".cache/conformance/node_modules")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(modules, "node/bin/node"),
-		filepath.Join(modules, ".bin/conformance"), "server", "--url", endpoint, "--requirements", version)
+		append([]string{filepath.Join(modules, ".bin/conformance")}, args...)...)
 	out, err := cmd.CombinedOutput()
 	results, readErr := conformance.Results(bytes.NewReader(out))
 	if readErr != nil {
 		t.Fatal(readErr)
 	}
-	if len(results) != required[version] {
-		t.Fatalf("%d scenarios were scored, want %d (%v)\n%s", len(results), required[version], err, out)
+	if len(results) != scored {
+		t.Fatalf("%d scenarios were scored, want %d (%v)\n%s", len(results), scored, err, out)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -24,7 +24,7 @@ func list(t *testing.T, args ...string) []string {
 // or Redis client is then no flaw of the bridge.
 func TestWhatAProgramLinks(t *testing.T) {
 	never := map[string][]string{
-		"./bridge":  {"github.com/redis/go-redis", "github.com/coreos/go-oidc", "golang.org/x/oauth2", "github.com/modelcontextprotocol/go-sdk", "google.golang.org/grpc", module + "authsvc", module + "test"},
+		"./bridge":  {"github.com/redis/go-redis", "github.com/coreos/go-oidc", "github.com/modelcontextprotocol/go-sdk", "google.golang.org/grpc", module + "authsvc", module + "test"},
 		"./authsvc": {"github.com/modelcontextprotocol/go-sdk", "cel.dev/cel-go", "google.golang.org/grpc", module + "bridge", module + "test"},
 	}
 	for program, bad := range never {

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"gatehouse/bridge/internal/connect"
+	"gatehouse/bridge/internal/connect/outbound"
+	"gatehouse/bridge/internal/connect/signin"
+)
+
+// connectFlags are the face of `bridge connect` and `bridge logout`.
+type connectFlags struct {
+	URL string `arg:"" optional:"" help:"The server's /mcp or /sse; also BRIDGE_CONNECT_URL."`
+
+	CA        string   `help:"File with further certificate authorities, in PEM." placeholder:"FILE"`
+	Header    []string `sep:"none" help:"Header sent to the server; repeat for more." placeholder:"NAME=VALUE"`
+	TokenFile string   `help:"File with a token that somebody else renews, in place of a sign-in." placeholder:"FILE"`
+
+	Device           bool     `help:"Sign in by a code on another device."`
+	NoBrowser        bool     `help:"Print the address to sign in at, and open no browser."`
+	NoSignIn         bool     `help:"Fail where the server wants a sign-in."`
+	ClientID         string   `name:"client-id" help:"Client registered ahead, or the https URL of a client id metadata document." placeholder:"ID"`
+	ClientSecretFile string   `help:"File with the secret of --client-id." placeholder:"FILE"`
+	Scope            []string `help:"Scope to ask for beside what the server wants; repeat for more."`
+	CallbackPort     int      `help:"Port of this machine that the browser comes back to; 0 takes a free one."`
+	Tokens           string   `help:"Folder for tokens; gatehouse in the user's configuration folder by default." placeholder:"DIR"`
+	LogLevel         string   `default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+}
+
+// What a bridge tells a child that is the other end: a command line can be read
+// by everybody, an environment by its user alone.
+const (
+	envConnectURL     = "BRIDGE_CONNECT_URL"
+	envConnectHeaders = "BRIDGE_CONNECT_HEADERS" // a JSON object
+)
+
+func connectTo(ctx context.Context, args []string, s streams) error {
+	f, done, err := parseConnect("connect", args, s)
+	if err != nil || done {
+		return err
+	}
+	header, err := f.headers(os.Getenv(envConnectHeaders))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	transport, err := outbound.Transport(f.CA)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // one of four
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+	creds, err := f.credentials(header, transport, s)
+	if err != nil {
+		return err
+	}
+	c, err := connect.New(connect.Options{URL: f.URL, Header: header, Transport: transport, Credentials: creds, Log: log})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return c.Run(ctx, os.Stdin, s.out)
+}
+
+func logoutOf(ctx context.Context, args []string, s streams) error {
+	f, done, err := parseConnect("logout", args, s)
+	if err != nil || done {
+		return err
+	}
+	transport, err := outbound.Transport(f.CA)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	source, err := f.source(transport, s)
+	if err != nil {
+		return err
+	}
+	err = source.Logout(ctx)
+	if errors.Is(err, signin.ErrSignedOut) {
+		_, _ = fmt.Fprintln(s.out, "nothing is kept for this server")
+		return nil
+	}
+	return err
+}
+
+func parseConnect(name string, args []string, s streams) (f connectFlags, done bool, err error) {
+	parser, err := kong.New(&f, kong.Name("bridge "+name), kong.DefaultEnvars("BRIDGE_CONNECT"),
+		kong.Description("bridge connect URL speaks MCP on stdin and stdout, for programs that only start programs, and "+
+			"HTTP to the server. It signs in where the server wants it. bridge logout URL signs out."),
+		kong.Writers(s.out, s.out), kong.Exit(func(int) { done = true }))
+	if err != nil {
+		return f, false, err
+	}
+	if _, err := parser.Parse(args); err != nil && !done {
+		return f, false, fmt.Errorf("%w: %w (bridge %s --help lists the flags)", errUsage, err, name)
+	}
+	if f.URL == "" {
+		f.URL = os.Getenv(envConnectURL)
+	}
+	switch {
+	case done:
+		return f, true, nil
+	case f.URL == "":
+		return f, false, fmt.Errorf("%w: bridge %s URL: the address of the server is missing", errUsage, name)
+	case f.TokenFile != "" && (f.Device || f.ClientID != ""):
+		return f, false, fmt.Errorf("%w: --token-file takes the place of a sign-in; leave out --device and --client-id", errUsage)
+	case f.ClientSecretFile != "" && f.ClientID == "":
+		return f, false, fmt.Errorf("%w: --client-secret-file needs --client-id", errUsage)
+	}
+	return f, false, nil
+}
+
+// headers are those of the flags and of more, a JSON object.
+func (f *connectFlags) headers(more string) (http.Header, error) {
+	h := http.Header{}
+	if more != "" {
+		var all map[string]string
+		if json.Unmarshal([]byte(more), &all) != nil {
+			return nil, errors.New(envConnectHeaders + " is not a JSON object of strings")
+		}
+		for name, value := range all {
+			h.Set(name, value)
+		}
+	}
+	for _, pair := range f.Header {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, errors.New("--header: write NAME=VALUE") // the value may be a secret
+		}
+		h.Set(name, value)
+	}
+	for name, values := range h {
+		if strings.ContainsAny(name, " \t\r\n:") || strings.ContainsAny(values[0], "\r\n\x00") {
+			return nil, fmt.Errorf("--header %q: name or value cannot be sent", name)
+		}
+	}
+	return h, nil
+}
+
+func (f *connectFlags) credentials(header http.Header, t http.RoundTripper, s streams) (connect.Credentials, error) {
+	switch {
+	case f.TokenFile != "":
+		return connect.TokenFile(f.TokenFile), nil
+	case f.NoSignIn || header.Get("Authorization") != "":
+		return connect.Fixed{}, nil
+	}
+	return f.source(t, s)
+}
+
+func (f *connectFlags) source(t http.RoundTripper, s streams) (*signin.Source, error) {
+	o := signin.Options{
+		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Scopes: f.Scope, Port: f.CallbackPort,
+		Device: f.Device, Tell: func(text string) { _, _ = fmt.Fprintln(s.err, text) },
+	}
+	if !f.NoBrowser {
+		o.Browse = signin.Browse
+	}
+	if f.ClientSecretFile != "" {
+		raw, err := os.ReadFile(f.ClientSecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --client-secret-file: %w", errUsage, err)
+		}
+		o.ClientSecret = strings.TrimSpace(string(raw))
+	}
+	if o.Dir == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("%w: no folder for tokens: %w; give --tokens", errUsage, err)
+		}
+		o.Dir = filepath.Join(dir, "gatehouse")
+	}
+	source, err := signin.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return source, nil
+}

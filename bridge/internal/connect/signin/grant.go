@@ -1,0 +1,232 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"gatehouse/bridge/internal/connect/outbound"
+)
+
+// signIn gets a token for the resource, from the authorization server that the
+// record has a token of, where the resource still names it. have are scopes
+// that must not be lost.
+func (s *Source) signIn(ctx context.Context, r *record, doc *resource, c challenge, have []string) error {
+	name := doc.Servers[0]
+	if r.Issuer != nil && slices.Contains(doc.Servers, r.Issuer.Issuer) {
+		name = r.Issuer.Issuer
+	} else {
+		have = nil // another's
+	}
+	meta, err := s.findIssuer(ctx, name)
+	if err != nil {
+		return err
+	}
+	r.Issuer, r.Resource, r.Scopes = meta, doc.Resource, s.scopes(doc, c, have)
+	flow := s.byCode
+	if s.opts.Device {
+		flow = s.byDevice
+	}
+	token, err := flow(ctx, r)
+	r.forgetUnknown(err)
+	if err != nil {
+		return fmt.Errorf("sign-in: %w", plainly(err))
+	}
+	if r.Token, err = s.given(token); err != nil {
+		return err
+	}
+	s.signed = r.Token.Access
+	return nil
+}
+
+// scopes are those of the challenge, else those that the resource names
+// (2025-11-25, basic/authorization, "Scope Selection Strategy"), with what one
+// has and what the user wants.
+func (s *Source) scopes(doc *resource, c challenge, have []string) []string {
+	wanted := c.scopes
+	if len(wanted) == 0 {
+		wanted = doc.Scopes
+	}
+	all := slices.Clone(have)
+	for _, one := range slices.Concat(wanted, s.opts.Scopes) {
+		if !slices.Contains(all, one) {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// byCode is the code flow with PKCE (RFC 7636) and a loopback redirect (RFC
+// 8252, section 7.3).
+func (s *Source) byCode(ctx context.Context, r *record) (*oauth2.Token, error) {
+	if r.Issuer.Authorize == "" {
+		return nil, errors.New("the authorization server has no authorization_endpoint; --device may do")
+	}
+	back, err := s.listen(ctx, r.Clients[r.Issuer.Issuer].Redirect, r.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	defer back.close()
+	c, err := s.client(ctx, r, back.url)
+	if err != nil {
+		return nil, err
+	}
+	conf := s.config(r, c)
+	conf.RedirectURL = back.url
+	verifier := oauth2.GenerateVerifier()
+	link := conf.AuthCodeURL(back.state, oauth2.S256ChallengeOption(verifier), resourceParam(r))
+	s.opts.Tell("to sign in, visit: " + link)
+	if s.opts.Browse != nil {
+		if err := s.opts.Browse(link); err != nil {
+			s.opts.Tell("no browser could be opened: visit the address yourself")
+		}
+	}
+	code, err := back.code(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conf.Exchange(s.rigid(ctx), code, oauth2.VerifierOption(verifier), resourceParam(r))
+}
+
+// byDevice is the device grant (RFC 8628).
+func (s *Source) byDevice(ctx context.Context, r *record) (*oauth2.Token, error) {
+	if r.Issuer.Device == "" {
+		return nil, errors.New("the authorization server has no device_authorization_endpoint")
+	}
+	c, err := s.client(ctx, r, "")
+	if err != nil {
+		return nil, err
+	}
+	conf := s.config(r, c)
+	verifier := oauth2.GenerateVerifier()
+	ctx = s.rigid(ctx)
+	asked, err := conf.DeviceAuth(ctx, resourceParam(r), oauth2.S256ChallengeOption(verifier))
+	if err != nil {
+		return nil, err
+	}
+	link := asked.VerificationURIComplete
+	if link == "" {
+		link = asked.VerificationURI
+	}
+	if _, err := outbound.Check(link, s.url); err != nil {
+		return nil, fmt.Errorf("the address to visit: %w", err)
+	}
+	s.opts.Tell("to sign in, visit: " + link + "\nand see that the code there is " + printable(asked.UserCode))
+	return conf.DeviceAccessToken(ctx, asked, resourceParam(r), oauth2.VerifierOption(verifier))
+}
+
+// printable keeps what a terminal shows as it is.
+func printable(text string) string {
+	clean := []byte(text)[:min(len(text), 64)]
+	for i, c := range clean {
+		if c < ' ' || c > '~' {
+			clean[i] = '?'
+		}
+	}
+	return string(clean)
+}
+
+// resourceParam names what the token is for (RFC 8707).
+func resourceParam(r *record) oauth2.AuthCodeOption {
+	return oauth2.SetAuthURLParam("resource", r.Resource)
+}
+
+func (s *Source) config(r *record, c client) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: c.ID, ClientSecret: c.Secret, Scopes: r.Scopes,
+		Endpoint: oauth2.Endpoint{
+			AuthURL: r.Issuer.Authorize, TokenURL: r.Issuer.Token, DeviceAuthURL: r.Issuer.Device, AuthStyle: c.style(),
+		},
+	}
+}
+
+// style is how the client says who it is at the token endpoint.
+func (c client) style() oauth2.AuthStyle {
+	if c.Secret != "" && c.Method != "client_secret_post" {
+		return oauth2.AuthStyleInHeader
+	}
+	return oauth2.AuthStyleInParams // a public client names itself there
+}
+
+// exchange asks the token endpoint with a grant that oauth2.Config has no call
+// for with parameters.
+func (s *Source) exchange(ctx context.Context, r *record, c client, params url.Values) (*oauth2.Token, error) {
+	params.Set("resource", r.Resource)
+	conf := clientcredentials.Config{
+		ClientID: c.ID, ClientSecret: c.Secret, TokenURL: r.Issuer.Token, AuthStyle: c.style(), EndpointParams: params,
+	}
+	return conf.Token(s.rigid(ctx))
+}
+
+// rigid makes oauth2 use the client that follows no redirect.
+func (s *Source) rigid(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, outbound.Rigid(s.opts.Transport))
+}
+
+// forgetUnknown forgets a registration that its issuer does not know any more.
+func (r *record) forgetUnknown(err error) {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && (refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client") {
+		delete(r.Clients, r.Issuer.Issuer)
+		r.registered = true
+	}
+}
+
+// plainly is an error of the token endpoint without the endpoint's body, in
+// which a secret may be.
+func plainly(err error) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	status := "an answer that cannot be read"
+	if refused.Response != nil {
+		status = refused.Response.Status
+	}
+	return fmt.Errorf("the authorization server answered %s %s", status, printable(refused.ErrorCode))
+}
+
+// Logout revokes the tokens (RFC 7009) and forgets all that is kept for the
+// server. What could not be revoked is forgotten too, and said.
+func (s *Source) Logout(ctx context.Context) error {
+	return s.store.locked(ctx, func() error {
+		r, err := s.store.load()
+		if err != nil {
+			return err
+		}
+		if r.Token == nil && len(r.Clients) == 0 {
+			return ErrSignedOut
+		}
+		return errors.Join(s.revoke(ctx, r), s.store.remove())
+	})
+}
+
+func (s *Source) revoke(ctx context.Context, r *record) error {
+	if r.Token == nil {
+		return nil
+	}
+	if r.Issuer.Revoke == "" {
+		return errors.New("forgotten here, but the authorization server revokes nothing: the token lives to its end")
+	}
+	c := r.Clients[r.Issuer.Issuer]
+	for hint, token := range map[string]string{"refresh_token": r.Token.Refresh, "access_token": r.Token.Access} {
+		if token == "" {
+			continue
+		}
+		form := url.Values{"token": {token}, "token_type_hint": {hint}}
+		status, err := s.post(ctx, r.Issuer.Revoke, c, form)
+		if err != nil {
+			return fmt.Errorf("forgotten here, but not revoked: %w", err)
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("forgotten here, but not revoked: the authorization server answered %d", status)
+		}
+	}
+	return nil
+}

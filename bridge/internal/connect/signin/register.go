@@ -1,0 +1,165 @@
+package signin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"gatehouse/bridge/internal/connect/outbound"
+)
+
+const clientName = "gatehouse bridge connect"
+
+// client is who we are at the issuer: by a client id metadata document where
+// the issuer takes one, as the user says, as registered before, or by a new
+// registration (2025-11-25, basic/authorization, "Client Registration
+// Approaches"). redirect is "" for the device grant.
+func (s *Source) client(ctx context.Context, r *record, redirect string) (client, error) {
+	document := strings.HasPrefix(s.opts.ClientID, "https://")
+	c := client{ID: s.opts.ClientID, Secret: s.opts.ClientSecret, Redirect: redirect}
+	switch known, ok := r.Clients[r.Issuer.Issuer]; {
+	case document && r.Issuer.TakesDocument:
+		c.Method = "none"
+	case c.ID != "" && !document:
+		c.Method = method(r.Issuer.Methods, c.Secret != "")
+	case ok && s.fits(known, redirect):
+		return known, nil
+	case r.Issuer.Register == "":
+		return c, errors.New("the authorization server registers no clients: give --client-id")
+	default:
+		var err error
+		if c, err = s.register(ctx, r.Issuer, redirect); err != nil {
+			return c, err
+		}
+	}
+	if r.Clients == nil {
+		r.Clients = map[string]client{}
+	}
+	r.Clients[r.Issuer.Issuer], r.registered = c, true
+	return c, nil
+}
+
+// fits reports whether a registration serves this sign-in.
+func (s *Source) fits(c client, redirect string) bool {
+	alive := c.Expires.IsZero() || s.opts.Now().Before(c.Expires)
+	if redirect == "" {
+		return alive && c.Device
+	}
+	return alive && c.Redirect == redirect
+}
+
+// method is how the client says who it is: with its secret where it has one.
+func method(supported []string, secret bool) string {
+	if !secret {
+		return "none"
+	}
+	if len(supported) > 0 && !slices.Contains(supported, "client_secret_basic") {
+		return "client_secret_post"
+	}
+	return "client_secret_basic" // the default (RFC 8414, section 2)
+}
+
+type registration struct {
+	Name      string   `json:"client_name"`
+	Redirects []string `json:"redirect_uris,omitempty"`
+	Grants    []string `json:"grant_types"`
+	Responses []string `json:"response_types,omitempty"`
+	Method    string   `json:"token_endpoint_auth_method"`
+	Kind      string   `json:"application_type"`
+}
+
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+func (s *Source) register(ctx context.Context, at *issuer, redirect string) (client, error) {
+	ask := registration{
+		Name: clientName, Redirects: []string{redirect}, Grants: []string{"authorization_code", "refresh_token"},
+		Responses: []string{"code"}, Method: "none", Kind: "native",
+	}
+	if redirect == "" {
+		ask.Redirects, ask.Responses, ask.Grants = nil, nil, []string{deviceGrant, "refresh_token"}
+	}
+	if len(at.Methods) > 0 && !slices.Contains(at.Methods, "none") {
+		ask.Method = method(at.Methods, true)
+	}
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return client{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.Register, bytes.NewReader(body))
+	if err != nil {
+		return client{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	res, err := outbound.Rigid(s.opts.Transport).Do(req)
+	if err != nil {
+		return client{}, fmt.Errorf("registration: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	return registered(res, ask.Method, redirect)
+}
+
+func registered(res *http.Response, method, redirect string) (client, error) {
+	var doc struct {
+		ID      string `json:"client_id"`
+		Secret  string `json:"client_secret"`
+		Method  string `json:"token_endpoint_auth_method"`
+		Expires int64  `json:"client_secret_expires_at"`
+		Failure string `json:"error"`
+	}
+	err := decode(res.Body, &doc)
+	switch {
+	case res.StatusCode != http.StatusCreated && res.StatusCode != http.StatusOK:
+		return client{}, fmt.Errorf("registration: the authorization server answered %d %s", res.StatusCode, printable(doc.Failure))
+	case err != nil:
+		return client{}, fmt.Errorf("registration: %w", err)
+	case doc.ID == "":
+		return client{}, errors.New("registration: the authorization server gave no client_id")
+	}
+	c := client{ID: doc.ID, Secret: doc.Secret, Method: doc.Method, Redirect: redirect, Device: redirect == ""}
+	if c.Method == "" {
+		c.Method = method
+	}
+	if c.Method == "none" {
+		c.Secret = ""
+	}
+	if doc.Expires > 0 {
+		c.Expires = time.Unix(doc.Expires, 0)
+	}
+	return c, nil
+}
+
+// post sends a form as the client.
+func (s *Source) post(ctx context.Context, to string, c client, form url.Values) (int, error) {
+	if c.style() == oauth2.AuthStyleInParams {
+		form.Set("client_id", c.ID)
+		if c.Secret != "" {
+			form.Set("client_secret", c.Secret)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if c.style() == oauth2.AuthStyleInHeader {
+		req.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret)) // RFC 6749, section 2.3.1
+	}
+	res, err := outbound.Rigid(s.opts.Transport).Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, res.Body, maxDocument)
+	return res.StatusCode, nil
+}
