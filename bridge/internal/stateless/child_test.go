@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -21,6 +22,13 @@ func TestMain(m *testing.M) {
 		return
 	case "modern":
 		modern(bufio.NewReader(os.Stdin))
+		return
+	case "both": // and slow to start
+		time.Sleep(2500 * time.Millisecond) // more than a child may be silent
+		both(bufio.NewReader(os.Stdin))
+		return
+	case "picky":
+		picky(bufio.NewReader(os.Stdin))
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -132,6 +140,55 @@ func modern(in *bufio.Reader) {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","answer":%s}}`+"\n", m.ID, m.Params.Responses)
 		default:
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","requestState":"plain","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n", m.ID)
+		}
+	}
+}
+
+// both is a server of both eras, which belongs to the one in which it was spoken
+// to first.
+func both(in *bufio.Reader) {
+	era := ""
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var m wire
+		if json.Unmarshal(line, &m) != nil || m.ID == nil {
+			continue
+		}
+		if era == "" {
+			era = m.Method
+		}
+		switch {
+		case m.Method != era && (m.Method == "initialize" || m.Method == "server/discover"):
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32600,"message":"begun in the other era"}}`+"\n", m.ID)
+		case m.Method == "server/discover":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{}}}`+"\n", m.ID)
+		default:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"era":%q,"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"both","version":"1"}}}`+"\n", m.ID, era)
+		}
+	}
+}
+
+// picky refuses every version but the one that it names.
+func picky(in *bufio.Reader) {
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var m wire
+		if json.Unmarshal(line, &m) != nil || m.ID == nil {
+			continue
+		}
+		switch {
+		case m.Method == "initialize" && bytes.Contains(line, []byte(`"protocolVersion":"2025-06-18"`)):
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"picky","version":"1"}}}`+"\n", m.ID)
+		case m.Method == "initialize" || m.Method == "server/discover":
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32022,"message":"no","data":{"supported":["2025-06-18"],"requested":"x"}}}`+"\n", m.ID)
+		default:
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"era":"named"}}`+"\n", m.ID)
 		}
 	}
 }
