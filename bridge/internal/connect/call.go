@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/translate"
 )
 
 // call is a request without an answer yet.
@@ -25,7 +24,7 @@ type call struct {
 
 // opens reports whether nothing may be sent beside the call.
 func (c *call) opens() bool {
-	return c.method == "initialize" || c.method == translate.Discover
+	return c.method == "initialize" || c.method == rpc.Discover
 }
 
 func (r *run) begin(m *rpc.Message, own chan rpc.Message) (*call, *rpc.Error) {
@@ -170,7 +169,7 @@ func failure(c *call, err error) []byte {
 	e := &rpc.Error{Code: rpc.CodeInternal, Message: err.Error()}
 	if refused != nil {
 		e.Data, _ = json.Marshal(map[string]int{"httpStatus": refused.status}) // plain
-		if c.method == translate.Discover && refused.status < http.StatusInternalServerError {
+		if c.method == rpc.Discover && refused.status < http.StatusInternalServerError {
 			e.Code = rpc.CodeMethodNotFound // so that the client begins with initialize
 		}
 	}

@@ -35,9 +35,9 @@ func modernHeader(m *rpc.Message) http.Header {
 	h.Set(translate.HeaderVersion, m.Version())
 	h.Set(translate.HeaderMethod, m.Method)
 	switch m.Method {
-	case translate.CallTool, translate.GetPrompt:
+	case rpc.CallTool, rpc.GetPrompt:
 		h.Set(translate.HeaderName, headerValue(m.Name()))
-	case translate.ReadResource:
+	case rpc.ReadResource:
 		h.Set(translate.HeaderName, headerValue(m.URI()))
 	}
 	return h
@@ -57,7 +57,7 @@ func headerValue(text string) string {
 
 // mirror sets the headers of a tool call.
 func (t *toolHeaders) mirror(h http.Header, m *rpc.Message) {
-	if m.Method != translate.CallTool {
+	if m.Method != rpc.CallTool {
 		return
 	}
 	t.mu.Lock()
@@ -101,7 +101,7 @@ func (r *run) learn(c *call, m *rpc.Message) {
 		s := r.sess
 		r.mu.Unlock()
 		s.agree(m)
-	case c.method == translate.ListTools && c.modern:
+	case c.method == rpc.ListTools && c.modern:
 		if line := r.tools.learn(m, func(tool string) {
 			r.log.Warn("a tool was left out: its "+annotation+" is not valid", "tool", tool)
 		}); line != nil {
@@ -251,7 +251,7 @@ func isMismatch(err error) bool {
 	}
 	m, bad := rpc.Parse(refused.body)
 	var e rpc.Error
-	return bad == nil && json.Unmarshal(m.Result(), &e) == nil && e.Code == translate.CodeHeaderMismatch
+	return bad == nil && json.Unmarshal(m.Result(), &e) == nil && e.Code == rpc.CodeHeaderMismatch
 }
 
 // lookUp asks for the tools, to learn their headers. It says of the client what
@@ -269,7 +269,7 @@ func (r *run) lookUp(ctx context.Context, s *session, call *rpc.Message) {
 	var cursor json.RawMessage
 	for range maxPages {
 		ask, _ := translate.Parse([]byte("{}"))
-		line := translate.Message(json.RawMessage("0"), translate.ListTools, ask.With(
+		line := translate.Message(json.RawMessage("0"), rpc.ListTools, ask.With(
 			translate.Edit{Key: "cursor", Value: cursor}, translate.Edit{Key: "_meta", Value: about}))
 		answer, err := r.ask(ctx, s, line)
 		if err != nil || answer.Failed {

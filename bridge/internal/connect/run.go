@@ -88,7 +88,7 @@ func (r *run) drain() {
 		var open *call
 		r.mu.Lock()
 		for _, c := range r.calls {
-			if c.method == translate.Listen {
+			if c.method == rpc.Listen {
 				c.cancel()
 			} else {
 				open = c
@@ -115,7 +115,7 @@ func (r *run) take(line []byte) {
 		return
 	}
 	if err != nil {
-		r.say((&rpc.Error{Code: rpc.CodeOf(err), Message: err.Error()}).Body(nil))
+		r.say((&rpc.Error{Code: rpc.CodeOf(err), Message: err.Error()}).Body(m.ID()))
 		return
 	}
 	r.pass(&m)
@@ -132,7 +132,7 @@ func (r *run) takeBatch(line []byte) {
 	for _, part := range parts {
 		m, err := rpc.Parse(part)
 		if err != nil {
-			r.say((&rpc.Error{Code: rpc.CodeOf(err), Message: err.Error()}).Body(nil))
+			r.say((&rpc.Error{Code: rpc.CodeOf(err), Message: err.Error()}).Body(m.ID()))
 			continue
 		}
 		r.pass(&m)
@@ -179,7 +179,7 @@ func (r *run) dispatch(m *rpc.Message) {
 			return
 		}
 		r.wg.Go(func() { r.exchange(c, m) })
-	case m.Method == translate.Cancelled:
+	case m.Method == rpc.Cancelled:
 		r.cancelled(m)
 	case m.Kind == rpc.Notification:
 		r.tell(m)
@@ -212,6 +212,7 @@ func (r *run) hear(line []byte) {
 		return
 	} else if !errors.Is(err, rpc.ErrBatch) {
 		r.log.Warn("the server wrote what is no message", "bytes", len(line), "why", err.Error())
+		r.unread(rpc.Named(line))
 		return
 	}
 	parts, _, err := rpc.Split(line, maxOpen)
@@ -222,6 +223,17 @@ func (r *run) hear(line []byte) {
 		if m, err := rpc.Parse(part); err == nil {
 			r.heed(&m)
 		}
+	}
+}
+
+// unread answers the call that the line would have answered.
+func (r *run) unread(id []byte) {
+	if id == nil {
+		return
+	}
+	answer := (&rpc.Error{Code: rpc.CodeInternal, Message: "the server's answer cannot be read"}).Body(id)
+	if m, err := rpc.Parse(answer); err == nil {
+		r.heed(&m)
 	}
 }
 

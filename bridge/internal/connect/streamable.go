@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/bridge/internal/translate"
 )
 
 // postIn sends what has no answer.
@@ -70,11 +69,11 @@ func (r *run) callHTTP(s *session, c *call, m *rpc.Message) error {
 	for again := false; ; again = true {
 		err := r.callOnce(s, c, m)
 		switch {
-		case c.method == translate.Listen && c.ctx.Err() == nil && errors.Is(err, errLost):
+		case c.method == rpc.Listen && c.ctx.Err() == nil && errors.Is(err, errLost):
 			if !wait(c.ctx, firstWait) { // a subscription does nothing: it is made again
 				return err
 			}
-		case !again && c.modern && c.method == translate.CallTool && isMismatch(err):
+		case !again && c.modern && c.method == rpc.CallTool && isMismatch(err):
 			r.lookUp(c.ctx, s, m) // the tool has other headers than we know
 		default:
 			return err
