@@ -81,12 +81,35 @@ function _M.limited()
     return answer(429, "limited")
 end
 
--- A session lives in its node: where no connection to that can be made it is
--- gone, and a 503 would let its client wait for ever.
+-- Whether the name servers say that a host is gone. nginx answers 502 for that
+-- and for a name server that is away alike, and tells nobody which it was.
+local function nameless(address)
+    local host, port = match(address or "", "^([%w.-]+):(%d+)$")
+    if not host then
+        return false
+    end
+    local sock = ngx.socket.tcp()
+    sock:settimeout(2000)
+    local ok, err = sock:connect(host, tonumber(port))
+    if ok then
+        sock:close()
+        return false
+    end
+    return find(err or "", "Host not found", 1, true) ~= nil
+end
+
+-- A session lives in its node: where that takes no connection, or has no name
+-- any more, it is gone, and a 503 would let its client wait for ever.
 local function lost()
     local var = ngx.var
+    if (var.gatehouse_node or "") == "" then
+        return false
+    end
     local times = var.upstream_connect_time -- "-" for each address that took none
-    return (var.gatehouse_node or "") ~= "" and times ~= nil and not find(times, "%d")
+    if times then
+        return not find(times, "%d")
+    end
+    return nameless(var.gatehouse_bridge)
 end
 
 function _M.unavailable()

@@ -57,4 +57,21 @@ describe("a refusal", function()
         assert.equal(503, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "0.001" }).status)
         assert.equal(503, answered("unavailable", { gatehouse_node = "", upstream_connect_time = "-" }).status)
     end)
+
+    -- What the name server says: nothing is answered by it but the difference
+    -- between a name that is gone and a server that does not answer.
+    it("is a lost session where the name servers know no such node", function()
+        for said, want in pairs {
+            ["bridge-7.bridge could not be resolved (3: Host not found)"] = 404,
+            ["bridge-7.bridge could not be resolved (110: Operation timed out)"] = 503,
+            ["connection refused"] = 503,
+        } do
+            local ngx = support.ngx { gatehouse_node = "bridge-7", gatehouse_bridge = "bridge-7.bridge:3000" }
+            ngx.socket = { tcp = function()
+                return { settimeout = function() end, connect = function() return nil, said end }
+            end }
+            support.load("reject", ngx).unavailable()
+            assert.equal(want, ngx.status)
+        end
+    end)
 end)
