@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -90,13 +91,17 @@ func checkPolicy(_ context.Context, args []string, s streams) error {
 	return err
 }
 
+const lastLines = time.Second // for the last lines of the log
+
 // serve is what the program does without a command.
 func serve(ctx context.Context, args []string, s streams, guard func() (*child.Guardian, error)) error {
 	f, done, err := parse(args, s.out)
 	if err != nil || done {
 		return err
 	}
-	log, err := httpkit.NewLogger(s.err, "bridge", f.LogLevel)
+	lines := httpkit.NewLogWriter(s.err) // whoever reads a child must not wait for a reader of the log
+	defer lines.Flush(lastLines)
+	log, err := httpkit.NewLogger(lines, "bridge", f.LogLevel)
 	if err != nil {
 		return fmt.Errorf("%w: --log-level: %w", errUsage, err)
 	}

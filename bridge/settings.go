@@ -93,6 +93,9 @@ func (f *flags) limits() session.Limits {
 	l.Sessions, l.SessionsPerUser, l.Calls = f.MaxSessions, f.MaxUserSessions, f.MaxCalls
 	l.Body, l.Line, l.Queue, l.Replay = f.MaxBody, f.MaxLine, f.MaxQueue, f.MaxReplay
 	l.Waiting = f.MaxWaiting
+	if f.Identity == "none" {
+		l.SessionsPerUser = 0 // everybody is one user
+	}
 	l.CallTime, l.Start, l.Idle, l.Age = f.CallTime, f.StartTime, f.SessionIdle, f.SessionAge
 	return l
 }
@@ -101,6 +104,9 @@ func (f *flags) limits() session.Limits {
 func (f *flags) stateless() stateless.Options {
 	o := stateless.DefaultOptions()
 	o.Open = f.MaxCalls * f.MaxUserSessions
+	if f.Identity == "none" {
+		o.Open = f.MaxCalls * f.MaxSessions // everybody is one identity
+	}
 	return o
 }
 

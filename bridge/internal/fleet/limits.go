@@ -10,7 +10,7 @@ import (
 type Limits struct {
 	mux.Bounds
 	Sessions        int           // in all; so many children may be warm
-	SessionsPerUser int           // of one subject
+	SessionsPerUser int           // of one subject; 0 where callers are not told apart
 	Idle            time.Duration // of a child that nobody uses
 }
 

@@ -107,7 +107,7 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) 
 // for longest makes room. The lock is held.
 func (p *Pool) room(user string) error {
 	limits := p.server.limits
-	if p.server.Isolation == Shared || len(p.warm) < min(limits.Sessions, limits.SessionsPerUser) {
+	if p.server.Isolation == Shared {
 		return nil
 	}
 	mine := 0
@@ -116,7 +116,7 @@ func (p *Pool) room(user string) error {
 			mine++
 		}
 	}
-	full := mine >= limits.SessionsPerUser
+	full := limits.SessionsPerUser > 0 && mine >= limits.SessionsPerUser
 	if !full && len(p.warm) < limits.Sessions {
 		return nil
 	}

@@ -148,13 +148,13 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 	if _, ok := c.links[l]; !ok {
 		return false, &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()}
 	}
-	if len(l.calls) >= c.o.Bounds.Calls {
-		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
-	}
 	for _, other := range l.calls {
 		if rpc.Same(other.id, call.id) {
-			return false, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
+			return false, ErrDuplicate
 		}
+	}
+	if len(l.calls) >= c.o.Bounds.Calls {
+		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
 	if c.o.Shared {
 		if alone, err := l.subscription(call, m); alone || err != nil {

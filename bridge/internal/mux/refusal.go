@@ -7,6 +7,11 @@ import (
 	"gatehouse/bridge/internal/rpc"
 )
 
+// ErrDuplicate refuses a call whose id another call of the same client has in
+// flight. It is told on the request itself: on a stream that both calls share
+// it would be taken for the answer to the first.
+var ErrDuplicate error = &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
+
 // Refusal is a clear no: a bound is reached, or a server cannot be had now.
 // Full means that the caller has too much (429), else it is the bridge or the
 // server that cannot (503).

@@ -85,7 +85,7 @@ func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Messa
 		return nil, err
 	}
 	if m.Method == "initialize" {
-		s.remember(m.Line)
+		s.remember(keptInit(m))
 		if link.Conn().Shared() {
 			return nil, s.answerInitialize(link.Conn(), m, sink)
 		}

@@ -216,6 +216,29 @@ func TestNobodySpeaksToANewChildBeforeItIsInitialised(t *testing.T) {
 	}
 }
 
+// TestALargeInitializeIsKeptSmall, and a new child takes what is kept.
+func TestALargeInitializeIsKeptSmall(t *testing.T) {
+	s := newStrict(t, nil)
+	pad := strings.Repeat("x", 1<<20)
+	s.ask("initialize", `{"pad":"`+pad+`","protocolVersion":"2025-06-18","capabilities":{"roots":{}},`+
+		`"clientInfo":{"icons":["`+pad+`"],"name":"s","version":"1"}}`)
+	const want = `"params":{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},"clientInfo":{"name":"s","version":"1"}}}`
+	if got := string(s.init); cap(s.init) > maxInit || !strings.HasSuffix(got, want) {
+		t.Errorf("%d bytes are kept: %.300s", cap(s.init), got)
+	}
+	if err := s.Send(context.Background(), message(t, fleet.InitializedLine)); err != nil {
+		t.Fatal(err)
+	}
+	s.dies()
+	if got := s.told(); !strings.Contains(got, `"result"`) {
+		t.Errorf("on a new child: %s", got)
+	}
+	small := message(t, initializeLine)
+	if got := keptInit(small); string(got) != initializeLine || &got[0] == &small.Line[0] {
+		t.Errorf("a small one is kept as %s", got)
+	}
+}
+
 func TestAChildThatDoesNotInitialiseAgainIsGivenUp(t *testing.T) {
 	s := newStrict(t, nil)
 	s.initialize()

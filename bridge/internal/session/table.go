@@ -31,6 +31,7 @@ type Table struct {
 	Ended func(server, era string, took time.Duration)
 
 	node   string
+	newID  func(node string) ID
 	limits Limits
 
 	mu       sync.Mutex
@@ -47,7 +48,7 @@ type Table struct {
 // NewTable sweeps until Close.
 func NewTable(node string, limits Limits, servers ...*fleet.Server) *Table {
 	t := &Table{
-		node: node, limits: limits, servers: servers,
+		node: node, newID: NewID, limits: limits, servers: servers,
 		sessions: map[string]*Session{}, users: map[string]int{},
 		quit: make(chan struct{}), swept: make(chan struct{}),
 	}
@@ -65,7 +66,7 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 	}
 	now := time.Now()
 	s := &Session{
-		ID: NewID(t.node), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
+		ID: t.freeID(), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
 		Standing: event.NewQueue(t.limits.Queue), Streams: event.NewStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing, nil)
@@ -73,6 +74,17 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 	t.sessions[s.ID.Public] = s
 	t.users[owner.Subject]++
 	return s, nil
+}
+
+// freeID draws until no open session has the public part, by which sessions are
+// found. The lock is held.
+func (t *Table) freeID() ID {
+	for {
+		id := t.newID(t.node)
+		if _, taken := t.sessions[id.Public]; !taken {
+			return id
+		}
+	}
 }
 
 // refusal is nil where one more session of the user may be opened. The lock is
@@ -85,7 +97,7 @@ func (t *Table) refusal(user string) *mux.Refusal {
 		return t.closed
 	case len(t.sessions) >= t.limits.Sessions:
 		return &mux.Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
-	case t.users[user] >= t.limits.SessionsPerUser:
+	case t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
 		return &mux.Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
 	}
 	return nil

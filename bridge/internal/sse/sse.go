@@ -160,7 +160,7 @@ func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error 
 	}
 	_, err := s.Call(r.Context(), identity.From(r.Context()), m, s.Standing)
 	var refusal *mux.Refusal
-	if err == nil || errors.As(err, &refusal) {
+	if err == nil || errors.As(err, &refusal) || errors.Is(err, mux.ErrDuplicate) {
 		return err
 	}
 	// The client waits for an answer on its stream, not on this request.

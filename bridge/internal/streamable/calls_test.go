@@ -56,6 +56,19 @@ func TestAQuestionOfTheChildAndItsAnswer(t *testing.T) {
 	}
 }
 
+// TestASecondCallWithAnIdInFlightIsRefused, and the first has its own answer: a
+// client that forked its conversation counts its ids twice.
+func TestASecondCallWithAnIdInFlightIsRefused(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
+	s := c.stream(fronttest.Call("7", "ask", "first", 0))
+	s.Next()
+	c.post(fronttest.Call("7", "echo", "second", 0)).Refused(t, http.StatusOK, "a call with this id is in flight")
+	c.takes(`{"jsonrpc":"2.0","id":"question","result":{"action":"accept"}}`)
+	if rest := s.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, `"id":7,"result"`) || !strings.Contains(rest[0].Data, "accept") {
+		t.Errorf("the first call is answered %+v", rest)
+	}
+}
+
 func TestACallThatIsCancelledAnswers(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
 	const cancel = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`

@@ -1,6 +1,7 @@
 package streamable
 
 import (
+	"errors"
 	"math"
 	"net/http"
 
@@ -166,7 +167,11 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		finals++
 		call, err := s.Call(r.Context(), who, m, q)
 		if err != nil {
-			q.Push(event.Answer(mux.AsRPC(err).Body(m.ID())))
+			id := m.ID()
+			if errors.Is(err, mux.ErrDuplicate) {
+				id = nil // with it, this would be taken for the answer to the first
+			}
+			q.Push(event.Answer(mux.AsRPC(err).Body(id)))
 			continue
 		}
 		calls = append(calls, call)
