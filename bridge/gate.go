@@ -3,110 +3,95 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
-	"strings"
+	"os/signal"
 	"sync"
-	"time"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
-	"gatehouse/bridge/internal/config"
-	"gatehouse/bridge/internal/fleet"
-	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/session"
-	"gatehouse/bridge/internal/stateless"
-	"gatehouse/bridge/internal/translate"
 	"gatehouse/internal/httpkit"
 )
 
-// gate is the wired program.
+// gate is the wired program. A request passes it from the top to the bottom:
+//
+//	listen.go    the listeners
+//	routes.go    paths to handlers, health, the admin pages
+//	callers.go   who calls, and which pages may
+//	admit.go     what an entry asks of its callers
+//	  internal/{sse,streamable,stateless}, a front for each era
+//	watch.go     policy, audit log, metrics and traces around each call
+//	roster.go    the servers of the configuration, and that it is read again
+//	  internal/{session,fleet,mux,event,child}, down to the processes
 type gate struct {
 	flags   *flags
 	log     zerolog.Logger
 	starter *child.Starter
-	servers []*fleet.Server
-	fronts  []*stateless.Front
-	faults  []config.Server // entries that cannot be served
+	roster  roster
 	table   *session.Table
 	watch   *watch
+	who     httpkit.Middleware
 	checks  map[string]httpkit.Check
 	reg     *prometheus.Registry
-	workers sync.WaitGroup
+	workers *workers
 	streams sync.WaitGroup // that outlive their handlers
-	end     func()         // of the workers
+
+	childEnv []string                    // of every child
+	refusal  atomic.Pointer[mux.Refusal] // nil while callers are let in
 }
 
 // newGate wires the program; env is added to every child's environment.
 func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (*gate, error) {
-	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}}
-	entries, err := f.servers()
-	if err != nil {
-		return nil, err
-	}
+	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}, childEnv: env}
+	var err error
 	if g.watch, err = newWatch(f, g.reg, log); err != nil {
 		return nil, err
 	}
-	g.starter = child.NewStarter()
+	g.workers, g.starter = newWorkers(ctx), child.NewStarter()
 	if g.starter.Max = f.MaxChildren; f.MaxChildren == 0 {
 		g.starter.Max = child.Capacity()
 	}
-	for _, note := range entries.Notes {
-		log.Warn().Msg(note)
-	}
-	for _, e := range entries.Servers {
-		if e.Err != nil {
-			log.Error().Err(e.Err).Msg("a server is not served, the others are")
-			g.faults = append(g.faults, e)
-			continue
-		}
-		server := fleet.NewServer(fleet.ServerConfig{
-			Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate).Limits, Starter: g.starter,
-			Spec: child.Spec{
-				Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), env...), Dir: e.Dir,
-			},
-			Child: child.Options{StdinGrace: f.StopTime, TermGrace: f.KillTime},
-			Guard: g.watch.sessionGuard(), Log: log,
-			Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
-		})
-		g.servers = append(g.servers, server)
-		g.fronts = append(g.fronts, stateless.New(server.Pool(), f.stateless()))
-		g.checks["server:"+e.Name] = func(context.Context) error { return server.Health() }
-	}
-	g.table = session.NewTable(f.Node, f.limits(), g.servers...)
+	g.table = session.NewTable(f.Node, f.limits())
 	g.table.Ended = g.watch.sessionEnded()
-	g.watch.collect(g.reg, g.table, g.servers)
-	workers, end := context.WithCancel(context.WithoutCancel(ctx))
-	g.end = end
-	g.watch.run(workers, &g.workers)
+	if err := g.open(); err != nil {
+		g.workers.end()
+		g.starter.Close()
+		return nil, errors.Join(err, g.close())
+	}
+	g.checks["servers"] = func(context.Context) error { return g.roster.health() }
+	g.watch.collect(g.reg, g.table, g.roster.byName)
+	g.watch.run(g.workers)
 	return g, nil
 }
 
+// open lets callers be known and servers be found.
+func (g *gate) open() (err error) {
+	if g.who, err = g.callers(); err != nil {
+		return err
+	}
+	return g.openRoster()
+}
+
+// serve answers until ctx ends, and then leaves nothing behind.
 func (g *gate) serve(ctx context.Context, greet io.Writer) error {
 	defer g.watch.close()
 	defer g.starter.Close()
-	defer g.workers.Wait()
-	defer g.end()
-	who, err := g.identity()
-	if err != nil {
-		return errors.Join(err, g.close())
-	}
-	endpoints, err := g.endpoints(ctx, who)
+	defer g.workers.end()
+	endpoints, err := g.endpoints(ctx)
 	if err != nil {
 		return errors.Join(err, g.close())
 	}
 	g.log.Info().Str("listen", g.flags.Listen).Str("identity", g.flags.Identity).
-		Str("isolation", g.flags.Isolation).Int("servers", len(g.servers)).Msg("bridge is up")
+		Str("isolation", g.flags.Isolation).Int("servers", len(g.roster.all())).Msg("bridge is up")
 	g.greet(greet, endpoints[0].Listener.Addr())
-	for _, server := range g.servers {
-		server.Warm()
+	for _, s := range g.roster.every() {
+		s.server.Warm()
 	}
 	err = httpkit.Serve(ctx, g.flags.DrainTime, g.drain, endpoints...)
 	return errors.Join(err, g.close())
@@ -114,8 +99,8 @@ func (g *gate) serve(ctx context.Context, greet io.Writer) error {
 
 // drain ends what would never end by itself, then lets calls finish.
 func (g *gate) drain(ctx context.Context) {
-	for _, front := range g.fronts {
-		front.Drain()
+	for _, s := range g.roster.every() {
+		s.front.Drain()
 	}
 	g.table.Drain(ctx)
 	told := make(chan struct{})
@@ -130,104 +115,38 @@ func (g *gate) drain(ctx context.Context) {
 }
 
 func (g *gate) close() error {
-	for _, front := range g.fronts {
-		front.Close()
+	for _, s := range g.roster.every() {
+		s.front.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.flags.DrainTime)
 	defer cancel()
 	return g.table.Close(ctx)
 }
 
-func (g *gate) endpoints(ctx context.Context, who httpkit.Middleware) ([]httpkit.Endpoint, error) {
-	public, err := httpkit.Listen(ctx, g.flags.Listen)
-	if err != nil {
-		return nil, err
-	}
-	endpoints := []httpkit.Endpoint{{Listener: httpkit.Coarse(public), Server: g.httpServer(g.handler(who))}}
-	if g.flags.AdminListen == "" {
-		return endpoints, nil
-	}
-	admin, err := httpkit.Listen(ctx, g.flags.AdminListen)
-	if err != nil {
-		return nil, errors.Join(err, public.Close())
-	}
-	return append(endpoints, httpkit.Endpoint{Listener: admin, Server: g.httpServer(g.admin())}), nil
+// workers are what runs beside the requests, until end.
+type workers struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	all  sync.WaitGroup
 }
 
-func (g *gate) httpServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return g.log.WithContext(context.Background()) },
-	}
+func newWorkers(ctx context.Context) *workers {
+	w := &workers{}
+	w.ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	return w
 }
 
-// identity is the middleware that tells who calls, with what keeps it true
-// running beside it.
-func (g *gate) identity() (httpkit.Middleware, error) {
-	switch g.flags.Identity {
-	case "none":
-		return identity.Nobody, nil
-	case "token":
-		tokens, err := identity.OpenTokens(g.flags.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("%w: --token-file: %w", errUsage, err)
-		}
-		return tokens.Wrap, nil
-	}
-	client := &http.Client{Timeout: 10 * time.Second}
-	keys := &identity.Keys{URL: g.flags.IdentityKeys, Client: client, Log: g.log}
-	ended := &identity.Ended{
-		URL: g.flags.endedURL(), Client: client, Log: g.log,
-		SIDs: g.sids, End: g.endSIDs, Blind: g.blind,
-	}
-	g.checks["identity keys"], g.checks["ended sessions"] = keys.Check, ended.Check
-	g.watch.start(&g.workers, keys.Run)
-	g.watch.start(&g.workers, ended.Run)
-	return identity.NewVerifier(keys).Wrap, nil
+func (w *workers) start(work func(context.Context)) { w.all.Go(func() { work(w.ctx) }) }
+
+func (w *workers) end() {
+	w.stop()
+	w.all.Wait()
 }
 
-func (g *gate) sids() []string {
-	seen := map[string]bool{}
-	var all []string
-	lists := [][]string{g.table.SIDs()}
-	for _, front := range g.fronts {
-		lists = append(lists, front.SIDs())
-	}
-	for _, list := range lists {
-		for _, sid := range list {
-			if sid != "" && !seen[sid] {
-				seen[sid] = true
-				all = append(all, sid)
-			}
-		}
-	}
-	return all
-}
-
-func (g *gate) endSIDs(sids []string) {
-	g.table.EndSIDs(sids)
-	for _, front := range g.fronts {
-		for _, sid := range sids {
-			front.End(sid)
-		}
-	}
-}
-
-// blind is Contract 3: what is open stays, nothing new is let in.
-func (g *gate) blind(blind bool) {
-	var no *mux.Refusal
-	if blind {
-		no = &mux.Refusal{Reason: "authsvc does not tell which logins have ended", Retry: 10 * time.Second}
-	}
-	g.table.Refuse(no)
-	for _, front := range g.fronts {
-		front.Refuse(no)
-	}
-}
-
-func (g *gate) origins() httpkit.Middleware {
-	return answer.Origins{
-		Allowed: g.flags.Origin, Hosts: g.flags.Host, CORS: g.flags.Identity != "signed",
-		LocalOnly: g.flags.Identity == "none" && httpkit.IsLocal(g.flags.Listen) && !strings.HasPrefix(g.flags.Listen, "unix:"),
-	}.Wrap
+// hangups are the SIGHUPs from now on, until the workers end.
+func (w *workers) hangups() <-chan os.Signal {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	context.AfterFunc(w.ctx, func() { signal.Stop(hup) })
+	return hup
 }

@@ -12,8 +12,8 @@ func (g *gate) greet(w io.Writer, addr net.Addr) {
 	bases := []string{""}
 	if g.flags.Config != "" {
 		bases = nil
-		for _, server := range g.servers {
-			bases = append(bases, "/servers/"+server.Name)
+		for _, s := range g.roster.all() {
+			bases = append(bases, serversPath+s.entry.Name)
 		}
 	}
 	for _, root := range roots(addr) {

@@ -34,7 +34,7 @@ func TestReadinessIsWhatItSays(t *testing.T) {
 		failed string // the part that is not ready; "" is ready
 	}{
 		"all is well":            {},
-		"a server that ends":     {server: "/bin/false", tries: 3, failed: "server:"},
+		"a server that ends":     {server: "/bin/false", tries: 3, failed: "servers"},
 		"nobody knows the keys":  {args: []string{"--identity", "signed", "--identity-keys", "http://127.0.0.1:1/internal/keys"}, failed: "identity keys"},
 		"but not before a start": {server: "/bin/false"},
 	} {

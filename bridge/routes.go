@@ -3,13 +3,11 @@ package main
 import (
 	"net/http"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/answer"
-	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/sse"
@@ -19,46 +17,68 @@ import (
 )
 
 // handler is everything on the public listener.
-func (g *gate) handler(who httpkit.Middleware) http.Handler {
+func (g *gate) handler() http.Handler {
 	mux := http.NewServeMux()
-	for i, server := range g.servers {
-		base := ""
-		if server.Name != "" {
-			base = "/servers/" + server.Name
-		}
-		g.mount(mux, base, server, g.fronts[i], who)
-	}
-	if len(g.servers) == 1 && len(g.faults) == 0 && g.servers[0].Name != "" { // the only one is at /mcp too
-		g.mount(mux, "", g.servers[0], g.fronts[0], who)
-	}
-	for _, fault := range g.faults {
-		mux.HandleFunc("/servers/"+fault.Name+"/", func(w http.ResponseWriter, _ *http.Request) {
-			answer.Refuse(w, http.StatusServiceUnavailable, rpc.CodeInternal,
-				"the entry of "+fault.Name+" in the configuration cannot be used; the log of the bridge says why")
-		})
-	}
 	for _, path := range g.flags.HealthPath {
 		mux.HandleFunc(path, g.health)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
-	})
+	if g.flags.Config == "" {
+		mux.HandleFunc("/", g.nothing)
+		g.mount(mux, g.roster.only(), "")
+	} else {
+		mux.HandleFunc("/", g.toOnly)
+		mux.HandleFunc(serversPath+"{name}/", g.toServer)
+	}
 	extra, _ := g.flags.headers() // check has read them
-	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.AccessLog(g.log, zerolog.DebugLevel),
-		httpkit.Recover(), g.flags.body().Timed)
+	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log),
+		httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover(), g.flags.body().Timed)
 }
 
-func (g *gate) mount(mux *http.ServeMux, base string, server *fleet.Server, modern *stateless.Front, who httpkit.Middleware) {
+const serversPath = "/servers/"
+
+// toServer looks the server up at each request: the configuration is read
+// again while the bridge runs.
+func (g *gate) toServer(w http.ResponseWriter, r *http.Request) {
+	if s := g.roster.find(r.PathValue("name")); s != nil {
+		s.paths.ServeHTTP(w, r)
+		return
+	}
+	g.nothing(w, r)
+}
+
+// toOnly is the root's: where the file has one server, that is at /mcp too.
+func (g *gate) toOnly(w http.ResponseWriter, r *http.Request) {
+	if s := g.roster.only(); s != nil {
+		s.alone.ServeHTTP(w, r)
+		return
+	}
+	g.nothing(w, r)
+}
+
+func (g *gate) nothing(w http.ResponseWriter, _ *http.Request) {
+	answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
+}
+
+// pathsOf are those of one server of the file, below base.
+func (g *gate) pathsOf(s *served, base string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", g.nothing)
+	g.mount(mux, s, base)
+	return mux
+}
+
+func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 	wrap := func(h http.HandlerFunc) http.Handler {
-		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), who)
+		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who, admit(s.entry, g.flags.ResourceMetadata))
 	}
 	body := g.flags.body()
 	events := &sse.Front{
-		Table: g.table, Server: server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0], Open: &g.streams, Body: body,
+		Table: g.table, Server: s.server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0],
+		Open: &g.streams, Body: body,
 	}
 	mcp := &streamable.Front{
-		Table: g.table, Server: server, Open: &g.streams, Body: body, Grace: g.flags.GoneTime,
-		Modern: &stateless.Endpoint{Front: modern, Server: server.Name, Body: body, Who: identity.From},
+		Table: g.table, Server: s.server, Open: &g.streams, Body: body, Grace: g.flags.GoneTime,
+		Modern: &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: body, Who: identity.From},
 	}
 	for _, at := range []struct {
 		paths []string
@@ -77,31 +97,24 @@ func (g *gate) paths() string {
 	if g.flags.Config == "" {
 		return strings.Join(all, ", ")
 	}
-	return "/servers/NAME and then one of " + strings.Join(all, ", ")
+	if g.roster.only() != nil {
+		return strings.Join(all, ", ") + ", also below " + serversPath + "NAME"
+	}
+	return serversPath + "NAME and then one of " + strings.Join(all, ", ")
 }
 
 // health is 200 while at least one server can be started; with several it
 // names each that cannot, so that one fault does not hide.
 func (g *gate) health(w http.ResponseWriter, _ *http.Request) {
-	var down []string
-	for _, fault := range g.faults {
-		down = append(down, fault.Name)
-	}
-	for _, server := range g.servers {
-		if server.Health() != nil {
-			down = append(down, server.Name)
-		}
-	}
+	down, all := g.roster.down()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	text := "healthy\n"
-	all := len(g.servers) + len(g.faults)
 	if len(down) == all {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text = "unhealthy\n"
 	}
 	if len(down) > 0 && all > 1 {
-		sort.Strings(down)
 		text += "cannot start: " + strings.Join(down, ", ") + "\n"
 	}
 	_, _ = w.Write([]byte(text))

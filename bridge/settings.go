@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/internal/contract"
@@ -50,6 +51,9 @@ func (f *flags) cannot(s config.Server) error {
 	switch {
 	case s.URL != "":
 		return fmt.Errorf("mcpServers.%s: url: remote servers are not served yet; give a command", s.Key)
+	case len(s.Gate.Roles)+len(s.Gate.Scopes) > 0 && f.Identity != "signed":
+		return fmt.Errorf("mcpServers.%s: gatehouse: roles and scopes need --identity signed; with %s a caller has none",
+			s.Key, f.Identity)
 	case warm > 0 && (f.Identity != "none" || isolation != "session"):
 		return fmt.Errorf("mcpServers.%s: warm %d works only with isolation session and --identity none (here %s and %s)",
 			s.Key, warm, isolation, f.Identity)
@@ -76,8 +80,8 @@ func (f *flags) warm(g config.Gate) int {
 	return f.Warm
 }
 
-func (f *flags) serverLimits(g config.Gate) session.Limits {
-	l := f.limits()
+func (f *flags) serverLimits(g config.Gate) fleet.Limits {
+	l := f.limits().Limits
 	if g.CallTime > 0 {
 		l.CallTime = g.CallTime
 	}

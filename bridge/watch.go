@@ -5,9 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +30,6 @@ type watch struct {
 	metrics *telemetry.Metrics
 	tracer  *tracing.Tracer
 	log     zerolog.Logger
-	ctx     context.Context
 }
 
 const closeTime = 5 * time.Second // for the last spans
@@ -41,7 +37,8 @@ const closeTime = 5 * time.Second // for the last spans
 func newWatch(f *flags, reg *prometheus.Registry, log zerolog.Logger) (*watch, error) {
 	w := &watch{log: log}
 	var err error
-	if w.tracer, err = tracing.Open(context.Background(), "bridge", os.Getenv, func(err error) { log.Warn().Err(err).Msg("spans are lost") }); err != nil {
+	lost := func(err error) { log.Warn().Err(err).Msg("spans are lost") }
+	if w.tracer, err = tracing.Open(context.Background(), "bridge", os.Getenv, lost); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if f.Policy == "" && f.Audit == "" && f.AdminListen == "" && w.tracer == nil {
@@ -107,40 +104,33 @@ func (w *watch) sessionGuard() mux.Guard {
 }
 
 // collect registers what sessions, children and the audit log count.
-func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers []*fleet.Server) {
-	guard.Collect(reg, w.audit, table, servers...)
+func (w *watch) collect(reg *prometheus.Registry, table *session.Table, servers func() map[string]*fleet.Server) {
+	guard.Collect(reg, w.audit, table, servers)
 	sent, lost := w.tracer.Counts()
 	httpkit.CountSpans(reg, sent, lost)
 }
 
 // run keeps the policy as its file is, and reopens the audit log on SIGHUP.
-func (w *watch) run(ctx context.Context, workers *sync.WaitGroup) {
-	w.ctx = ctx
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	reload := make(chan os.Signal, 1)
-	w.start(workers, func(ctx context.Context) {
-		defer signal.Stop(hup)
+func (w *watch) run(workers *workers) {
+	hup := workers.hangups()
+	workers.start(func(ctx context.Context) {
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case s := <-hup:
+			case <-hup:
 				w.reopen()
-				select {
-				case reload <- s:
-				default:
-				}
 			}
 		}
 	})
 	if w.policy != nil {
-		w.start(workers, func(ctx context.Context) { w.watchPolicy(ctx, reload) })
+		again := workers.hangups()
+		workers.start(func(ctx context.Context) { w.watchPolicy(ctx, again) })
 	}
 }
 
-func (w *watch) watchPolicy(ctx context.Context, reload <-chan os.Signal) {
-	w.policy.Watch(ctx, reload, func(err error) {
+func (w *watch) watchPolicy(ctx context.Context, hup <-chan os.Signal) {
+	w.policy.Watch(ctx, hup, func(err error) {
 		if w.metrics != nil {
 			w.metrics.Reloaded(err == nil)
 		}
@@ -159,12 +149,6 @@ func (w *watch) reopen() {
 	if err := w.audit.Reopen(); err != nil {
 		w.log.Error().Err(err).Msg("audit log")
 	}
-}
-
-// start runs work until the program ends.
-func (w *watch) start(workers *sync.WaitGroup, work func(context.Context)) {
-	ctx := w.ctx
-	workers.Go(func() { work(ctx) })
 }
 
 func (w *watch) close() {

@@ -182,17 +182,17 @@ func refusal(id *contract.Identity, item policy.Item, d policy.Decision, wait ti
 		}
 	case policy.MissingScope:
 		e.Message = fmt.Sprintf("%s: rule %s asks for the scope %s", item.Kind, d.Rule, strings.Join(d.Scopes, " "))
-		return &mux.ScopeError{RPC: e, Challenge: challenge(id, d.Scopes, metadata)}
+		return &mux.ScopeError{RPC: e, Challenge: Challenge(id, d.Scopes, metadata)}
 	default:
 		e.Message = fmt.Sprintf("%s: not allowed by rule %s", item.Kind, d.Rule)
 	}
 	return e
 }
 
-// challenge names the scopes that the caller has and those that it needs, so
+// Challenge names the scopes that the caller has and those that it needs, so
 // that stepping up does not give up what was granted before (2025-11-25,
 // authorization, runtime insufficient scope errors).
-func challenge(id *contract.Identity, need []string, metadata string) string {
+func Challenge(id *contract.Identity, need []string, metadata string) string {
 	scopes := slices.Clone(need)
 	for _, s := range id.Scopes {
 		if !slices.Contains(scopes, s) && !strings.ContainsAny(s, `"\`) {

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ var (
 	ErrIdle      = errors.New("the session was idle for too long")
 	ErrDrain     = errors.New("the bridge is stopping")
 	ErrDeleted   = errors.New("the client ended the session")
+	ErrRetired   = errors.New("the configuration of the server has changed")
 )
 
 // Table holds all sessions.
@@ -60,7 +62,11 @@ func NewTable(node string, limits Limits, servers ...*fleet.Server) *Table {
 func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r := t.refusal(owner.Subject); r != nil {
+	r := t.refusal(owner.Subject)
+	if r == nil && !slices.Contains(t.servers, server) {
+		r = &mux.Refusal{Reason: ErrRetired.Error(), Retry: time.Second}
+	}
+	if r != nil {
 		t.refused.Add(1)
 		return nil, r
 	}
@@ -181,7 +187,7 @@ func (t *Table) SIDs() []string {
 			add(sid)
 		}
 	}
-	for _, server := range t.servers {
+	for _, server := range t.served() {
 		for _, sid := range server.Pool().SIDs() {
 			add(sid)
 		}
@@ -194,7 +200,7 @@ func (t *Table) EndSIDs(sids []string) {
 	over := make(map[string]bool, len(sids))
 	for _, sid := range sids {
 		over[sid] = true
-		for _, server := range t.servers {
+		for _, server := range t.served() {
 			server.Pool().EndSID(sid)
 		}
 	}
@@ -228,7 +234,7 @@ func (t *Table) sweep() {
 }
 
 func (t *Table) sweepOnce(now time.Time) {
-	for _, server := range t.servers {
+	for _, server := range t.served() {
 		server.Sweep(now)
 	}
 	for _, s := range t.all() {
@@ -245,28 +251,10 @@ func (t *Table) Drain(ctx context.Context) {
 	t.mu.Lock()
 	t.draining = true // not by Refuse, which others undo
 	t.mu.Unlock()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for t.busy() {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-			continue
-		}
-		break
-	}
+	quiet(ctx, t.served()...)
 	for _, s := range t.all() {
 		s.End(ErrDrain)
 	}
-}
-
-func (t *Table) busy() bool {
-	for _, server := range t.servers {
-		if server.Busy() {
-			return true
-		}
-	}
-	return false
 }
 
 // Close ends all sessions and children, and waits for them, until ctx.
@@ -277,7 +265,7 @@ func (t *Table) Close(ctx context.Context) error {
 	close(t.quit)
 	<-t.swept
 	var errs []error
-	for _, server := range t.servers {
+	for _, server := range t.served() {
 		errs = append(errs, server.Close(ctx))
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse/bridge/internal/answer"
+	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/guard"
+	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
+	"gatehouse/internal/httpkit"
+)
+
+// admit refuses who lacks what the server's entry asks of its callers: one of
+// its roles, and all of its scopes.
+func admit(e config.Server, metadata string) httpkit.Middleware {
+	return func(next http.Handler) http.Handler {
+		if len(e.Gate.Roles) == 0 && len(e.Gate.Scopes) == 0 {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := refused(e, identity.From(r.Context()), metadata); err != nil {
+				answer.Error(w, http.StatusForbidden, nil, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func refused(e config.Server, id *contract.Identity, metadata string) error {
+	if roles := e.Gate.Roles; len(roles) > 0 && !slices.ContainsFunc(roles, func(role string) bool {
+		return slices.Contains(id.Roles, role)
+	}) {
+		return &rpc.Error{Code: rpc.CodeInvalidRequest,
+			Message: fmt.Sprintf("%s is for callers with the role %s", e.Name, strings.Join(roles, " or "))}
+	}
+	for _, scope := range e.Gate.Scopes {
+		if !slices.Contains(id.Scopes, scope) {
+			no := &rpc.Error{Code: rpc.CodeInvalidRequest,
+				Message: fmt.Sprintf("%s asks for the scope %s", e.Name, strings.Join(e.Gate.Scopes, " "))}
+			return &mux.ScopeError{RPC: no, Challenge: guard.Challenge(id, e.Gate.Scopes, metadata)}
+		}
+	}
+	return nil
+}
