@@ -1,12 +1,14 @@
 package bridge_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -101,6 +103,59 @@ func TestTheOnlyServerAnswersAtMCPToo(t *testing.T) {
 	two := startArgs(t, "--config", writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `"a": {`+self()+`}, "b": {`+self()+`}`))
 	if a := newClient(t, two.base+"/mcp", nil).post(initialize); a.Status != http.StatusNotFound {
 		t.Errorf("of two servers /mcp answered %+v", a)
+	}
+}
+
+// TestTheFileIsReadAgain: what did not change keeps its sessions, the call in
+// flight on what went is still answered, and a file with a fault changes
+// nothing.
+func TestTheFileIsReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mcp.json")
+	stays, goes := `"stays": {`+self()+`}`, `"goes": {`+self()+`}`
+	b := startArgs(t, "--config", writeConfig(t, path, stays+","+goes+`,"changes": {`+self()+`, "env": {"WORD": "old"}}`))
+	kept, lost := openAt(t, b, "stays"), openAt(t, b, "goes")
+	pid := kept.says("pid", "", 0)
+	res, err := http.DefaultClient.Do(lost.request(t.Context(), http.MethodPost, callBody(9, "progress", "", 40)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer := bufio.NewReader(res.Body)
+	if first, err := nextEvent(answer); err != nil {
+		t.Fatalf("the call is not in flight: %+v, %v", first, err)
+	}
+
+	writeConfig(t, path, stays+`,"changes": {`+self()+`, "env": {"WORD": "new"}}, "comes": {`+self()+`}`)
+	eventually(t, "the new server is served", func() bool {
+		status, _ := get(t, b.base+"/servers/comes/mcp")
+		return status != http.StatusNotFound
+	})
+	openAt(t, b, "comes")
+	if got := kept.says("pid", "", 0); got != pid {
+		t.Errorf("the session of a server that did not change has another child: %s, it was %s", got, pid)
+	}
+	if words := openAt(t, b, "changes").says("environ", "", 0); !strings.Contains(words, "\nWORD=new") {
+		t.Errorf("the changed server has %s", words)
+	}
+	if status, _ := get(t, b.base+"/servers/goes/mcp"); status != http.StatusNotFound {
+		t.Errorf("a server that went answers %d", status)
+	}
+	if said := readEvents(answer); len(said) == 0 || !strings.Contains(said[len(said)-1].data, `"done"`) {
+		t.Errorf("the call in flight on a server that went ended with %+v", said)
+	}
+	eventually(t, "the child of the server that went has ended", func() bool {
+		return strings.Contains(b.log.String(), "a server whose entry changed or went has ended")
+	})
+
+	if err := os.WriteFile(path, []byte(`{"mcpServers": {`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.cmd.Process.Signal(syscall.SIGHUP)
+	eventually(t, "the fault is told", func() bool {
+		return strings.Contains(b.log.String(), "the configuration that was in force stays so")
+	})
+	if got := kept.says("pid", "", 0); got != pid {
+		t.Errorf("after a bad file the session has another child: %s, it was %s", got, pid)
 	}
 }
 
