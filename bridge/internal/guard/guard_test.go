@@ -196,3 +196,32 @@ func TestCheckExplains(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingUnknownReachesAServer where the default is to deny: neither a
+// method that MCP does not define nor a notification.
+func TestNothingUnknownReachesAServer(t *testing.T) {
+	g, _ := newGuard(t)
+	for line, allowed := range map[string]bool{
+		`{"jsonrpc":"2.0","id":1,"method":"vendor/shutdown","params":{"name":"get_x"}}`: false,
+		`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}`:         false,
+		`{"jsonrpc":"2.0","id":1,"method":"ping"}`:                                      true,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`:                                true,
+	} {
+		var refused *rpc.Error
+		if w, err := begin(t, g, "", line); (err == nil) != allowed || err != nil && (!errors.As(err, &refused) || refused.Code != guard.CodeRefused) {
+			t.Errorf("%s: %v", line, err)
+		} else if err == nil {
+			w.Release()
+		}
+	}
+	caller := &mux.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}}
+	for method, allowed := range map[string]bool{"notifications/vendor": false, "notifications/initialized": true, "notifications/cancelled": true} {
+		m, err := rpc.Parse([]byte(`{"jsonrpc":"2.0","method":"` + method + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Again(context.Background(), &mux.CallInfo{Caller: caller, Method: method, Message: &m}); (err == nil) != allowed {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}

@@ -22,7 +22,8 @@ type Call struct {
 	key      string // the child's, the same bytes where nothing was rewritten
 	token    []byte
 	tokenKey string
-	uri      string // of a subscribe or unsubscribe
+	uri      string  // of a subscribe or unsubscribe
+	user     *string // who asks; nil for the bridge itself
 	life     time.Duration
 	withdraw func() bool  // takes it back while it waits for the child to read; under conn.mu
 	untold   bool         // the child never heard of it; set when it was dropped
@@ -54,13 +55,17 @@ func (c *Call) finish(m *rpc.Message) {
 	c.deliver(e, status)
 }
 
-// filtered lets the guard leave out what the caller may not see.
+// filtered leaves out what the caller may not see.
 func (c *Call) filtered(m *rpc.Message, e event.Event) event.Event {
-	if c.watch == nil {
-		return e
-	}
 	raw := m.Result()
-	if changed := c.watch.Result(raw); len(changed) != len(raw) || string(changed) != string(raw) {
+	changed := raw
+	if c.watch != nil {
+		changed = c.watch.Result(raw)
+	}
+	if c.listsTasks() {
+		changed = c.link.conn.ownTasks(*c.user, changed)
+	}
+	if len(changed) != len(raw) || string(changed) != string(raw) {
 		e.Line, e.Edit, e.ResultAt = rpc.ResultBody(c.id, changed), rpc.Edit{}, rpc.Span{}
 	}
 	return e

@@ -69,6 +69,7 @@ type Conn struct {
 	late   map[owner]time.Time  // until when a shared child may still ask for a call that is over
 	asked  map[string]question  // by the id that the client knows
 	links  map[*Link]struct{}
+	tasks  tasks
 	next   uint64
 	called time.Time // first
 	dead   *rpc.Error

@@ -51,13 +51,13 @@ type Outcome struct {
 // the HTTP request.
 type Guard interface {
 	Begin(ctx context.Context, call *CallInfo) (Watch, error)
-	// Again is asked when a client goes on with a call that Begin let pass. It
-	// counts nothing.
+	// Again is asked when a client goes on with a call that Begin let pass, and
+	// about a notification. It counts nothing.
 	Again(ctx context.Context, call *CallInfo) error
 }
 
 // Again asks the guard whether the caller may go on with a call that waited
-// for it: what it may do can have changed.
+// for it, as what it may do can have changed, or may send a notification.
 func (c *Conn) Again(ctx context.Context, who *Caller, m *rpc.Message) error {
 	if c.o.Guard == nil {
 		return nil

@@ -112,6 +112,9 @@ func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink eve
 		call.life = l.conn.o.Bounds.Start
 		call.touch(time.Now().Add(time.Second)) // a front that waits itself answers first
 	}
+	if who != nil {
+		call.user = &who.Identity.Subject
+	}
 	var also rpc.Edit
 	if g := l.conn.o.Guard; g != nil && who != nil {
 		info := CallInfo{Caller: who, Method: m.Method, Name: call.Name, Message: m}
@@ -157,6 +160,9 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
 	if c.o.Shared {
+		if err := c.mayName(call, m); err != nil {
+			return false, err
+		}
 		if alone, err := l.subscription(call, m); alone || err != nil {
 			return alone, err
 		}
@@ -222,14 +228,18 @@ func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
 	return nil
 }
 
-// Notify passes a notification on. One that names a call names it as the child
-// knows it; one for a call that is over goes nowhere.
-func (l *Link) Notify(m *rpc.Message) error {
+// Notify passes a notification of the caller on, where the guard lets it. One
+// that names a call names it as the child knows it; one for a call that is over
+// goes nowhere.
+func (l *Link) Notify(ctx context.Context, who *Caller, m *rpc.Message) error {
 	if !strings.HasPrefix(m.Method, "notifications/") {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a notification must be named notifications/..."}
 	}
 	if m.Method == "notifications/cancelled" {
 		return l.cancel(m)
+	}
+	if err := l.conn.Again(ctx, who, m); err != nil {
+		return err
 	}
 	if l.conn.o.Shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
 		return nil // the bridge initialised this child, for more than one client

@@ -38,6 +38,7 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 		c.mayAskUntil(call.link, time.Now().Add(lateAnswered))
 	}
 	call.link.note(call, m.Failed)
+	c.noteTask(call, m)
 	c.mu.Unlock()
 	call.finish(m)
 }
@@ -142,6 +143,11 @@ func (c *Conn) routeNotification(m *rpc.Message) {
 		c.routeSubscribed(m, e)
 	case c.o.Shared && m.Method == "notifications/resources/updated":
 		c.broadcast(e, func(l *Link) bool { return l.subscribed(m.URI()) })
+	case c.o.Shared && m.Method == methodTaskTold:
+		c.mu.Lock()
+		to := c.ofTask(m)
+		c.mu.Unlock()
+		c.broadcast(e, to)
 	case c.o.Shared && strings.HasSuffix(m.Method, "/list_changed"):
 		c.broadcast(e, func(*Link) bool { return true })
 	default:

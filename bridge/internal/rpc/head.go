@@ -105,6 +105,19 @@ func (m *Message) Name() string { return Text(m.at(m.fields.name)) }
 // URI is params.uri, decoded; "" where it is missing or not a string.
 func (m *Message) URI() string { return Text(m.at(m.fields.uri)) }
 
+// Param is the raw value of a member of params, nil where there is none. A name
+// that is there twice, in other case or with escapes is an error.
+func (m *Message) Param(name string) ([]byte, error) {
+	if raw := m.Params(); len(raw) == 0 || raw[0] != '{' {
+		return nil, nil
+	}
+	var at Span
+	if err := m.object(m.params, member{name, &at}); err != nil {
+		return nil, err
+	}
+	return m.at(at), nil
+}
+
 // Version is the protocol version in params._meta (2026-07-28 and later).
 func (m *Message) Version() string { return Text(m.at(m.fields.version)) }
 

@@ -63,7 +63,7 @@ func TestTheNextCallLearnsHowTheLastChildEnded(t *testing.T) {
 	for n := range 12 {
 		s.ask("tools/call", `{"name":"bye"}`)
 		time.Sleep(time.Duration(n) * 3 * time.Millisecond) // before, while and after it ends
-		if err := s.Send(t.Context(), message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
+		if err := s.Send(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
 			t.Errorf("a notification after %d ms: %v", 3*n, err)
 		}
 		got := s.told()

@@ -117,7 +117,7 @@ func (w *world) cancel(t *rapid.T) {
 		return
 	}
 	if rapid.Bool().Draw(t, "by the client") {
-		_ = m.s.Send(context.Background(), parse(t, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`))
+		_ = m.s.Send(context.Background(), &m.s.Owner, parse(t, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`))
 	} else {
 		p.call.Cancel("gone")
 	}
@@ -160,7 +160,7 @@ func (w *world) hear(t *rapid.T, m *member) {
 			}
 			if e.Kind == rpc.Request {
 				asked, _ := rpc.Parse(e.Bytes())
-				_ = m.s.Send(context.Background(), parse(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"mark":%q}}`, asked.ID(), m.mark)))
+				_ = m.s.Send(context.Background(), &m.s.Owner, parse(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"mark":%q}}`, asked.ID(), m.mark)))
 			}
 		}
 	}

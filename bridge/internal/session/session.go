@@ -151,8 +151,9 @@ func (s *Session) remember(line []byte) {
 	s.init = line
 }
 
-// Send passes on a notification or a response of the client.
-func (s *Session) Send(ctx context.Context, m *rpc.Message) error {
+// Send passes on a notification or a response of the client; who is the caller
+// as Call has it.
+func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Message) error {
 	if m.Kind == rpc.Response {
 		return s.respond(m)
 	}
@@ -160,7 +161,7 @@ func (s *Session) Send(ctx context.Context, m *rpc.Message) error {
 	if err != nil {
 		return err
 	}
-	return link.Notify(m)
+	return link.Notify(ctx, s.as(who), m)
 }
 
 // respond waits for no child and starts none: the one that asked may need the

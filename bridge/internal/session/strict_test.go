@@ -165,7 +165,7 @@ func (s *strict) ask(method, params string) string {
 func (s *strict) initialize() {
 	s.t.Helper()
 	s.ask("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"s","version":"1"}}`)
-	if err := s.Send(context.Background(), message(s.t, fleet.InitializedLine)); err != nil {
+	if err := s.Send(context.Background(), &s.Owner, message(s.t, fleet.InitializedLine)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -207,7 +207,7 @@ func TestNobodySpeaksToANewChildBeforeItIsInitialised(t *testing.T) {
 	if _, err := s.Call(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`), event.NewQueue(1)); err == nil {
 		t.Error("a call went to a child that is not initialised")
 	}
-	if err := s.Send(gone, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
+	if err := s.Send(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
 		t.Errorf("an answer, for which the child may be waiting, has to wait: %v", err)
 	}
 	free()
@@ -258,7 +258,7 @@ func TestAnAnswerStartsNoChild(t *testing.T) {
 	s := newStrict(t, nil)
 	s.initialize()
 	s.dies()
-	if err := s.Send(context.Background(), message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
+	if err := s.Send(context.Background(), &s.Owner, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
 		t.Error(err)
 	}
 	if n := s.server.Stats.Started.Load(); n != 1 {

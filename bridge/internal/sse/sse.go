@@ -156,7 +156,7 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 
 func (f *Front) pass(r *http.Request, s *session.Session, m *rpc.Message) error {
 	if m.Kind != rpc.Request {
-		return s.Send(r.Context(), m)
+		return s.Send(r.Context(), identity.From(r.Context()), m)
 	}
 	_, err := s.Call(r.Context(), identity.From(r.Context()), m, s.Standing)
 	var refusal *mux.Refusal

@@ -35,7 +35,7 @@ func (e *elder) say(line string) {
 	if m.Kind == rpc.Request {
 		_, err = e.session.Call(e.t.Context(), &e.session.Owner, &m, e.queue)
 	} else {
-		err = e.session.Send(e.t.Context(), &m)
+		err = e.session.Send(e.t.Context(), &e.session.Owner, &m)
 	}
 	if err != nil {
 		e.t.Fatal(err)

@@ -161,7 +161,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	for i := range messages {
 		m := &messages[i]
 		if m.Kind != rpc.Request {
-			_ = s.Send(r.Context(), m)
+			_ = s.Send(r.Context(), who, m)
 			continue
 		}
 		finals++

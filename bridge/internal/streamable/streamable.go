@@ -219,7 +219,7 @@ func (f *Front) named(w http.ResponseWriter, r *http.Request) *session.Session {
 }
 
 func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
-	if err := s.Send(r.Context(), m); err != nil {
+	if err := s.Send(r.Context(), identity.From(r.Context()), m); err != nil {
 		answer.Error(w, http.StatusBadRequest, nil, err)
 		return
 	}
