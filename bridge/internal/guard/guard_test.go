@@ -201,6 +201,7 @@ func TestCheckExplains(t *testing.T) {
 // method that MCP does not define nor a notification.
 func TestNothingUnknownReachesAServer(t *testing.T) {
 	g, _ := newGuard(t)
+	defer g.Audit.Close()
 	for line, allowed := range map[string]bool{
 		`{"jsonrpc":"2.0","id":1,"method":"vendor/shutdown","params":{"name":"get_x"}}`: false,
 		`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}`:         false,

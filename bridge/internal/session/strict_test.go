@@ -226,7 +226,7 @@ func TestALargeInitializeIsKeptSmall(t *testing.T) {
 	if got := string(s.init); cap(s.init) > maxInit || !strings.HasSuffix(got, want) {
 		t.Errorf("%d bytes are kept: %.300s", cap(s.init), got)
 	}
-	if err := s.Send(context.Background(), message(t, fleet.InitializedLine)); err != nil {
+	if err := s.Send(context.Background(), &s.Owner, message(t, fleet.InitializedLine)); err != nil {
 		t.Fatal(err)
 	}
 	s.dies()
