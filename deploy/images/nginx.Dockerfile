@@ -12,5 +12,7 @@ COPY lua /etc/gatehouse/lua
 COPY nginx /etc/gatehouse/nginx
 # nginx/site, with the values that differ in a container over it.
 COPY deploy/images/site /etc/gatehouse/nginx/site
+COPY deploy/package/http2.sh /tmp/http2.sh
+RUN sh /tmp/http2.sh /etc/gatehouse/nginx/site && rm /tmp/http2.sh
 USER 65532:65532
 CMD ["nginx", "-e", "stderr", "-c", "/etc/gatehouse/nginx/nginx.conf", "-g", "daemon off;"]

@@ -105,7 +105,7 @@ func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
 	requests := map[string]int{
 		"garbage\r\n":                              http.StatusBadRequest,
 		"OPTIONS *" + host:                         http.StatusBadRequest,
-		"CONNECT localhost:1" + host:               http.StatusBadRequest,
+		"CONNECT localhost:1" + host:               byVersion(t, http.StatusBadRequest, since{1, 30, 0, http.StatusMethodNotAllowed}),
 		"GET /../mcp" + host:                       http.StatusBadRequest,
 		"GET /mcp%00" + host:                       http.StatusBadRequest,
 		"GET /callback?code=" + long + host:        http.StatusRequestURITooLong,

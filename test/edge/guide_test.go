@@ -16,7 +16,8 @@ const (
 auth_request_set $gate_user $upstream_http_x_user_id;
 auth_request_set $gate_challenge $upstream_http_www_authenticate;
 `
-	naiveServer = `location = /_auth { internal; proxy_pass http://authsvc/auth; }
+	// 1.0 is what nginx spoke by itself until 1.29.6; with 1.1 every POST hangs.
+	naiveServer = `location = /_auth { internal; proxy_http_version 1.0; proxy_pass http://authsvc/auth; }
 `
 	naiveHTTP = "upstream authsvc { server {{auth}}; }\n"
 )

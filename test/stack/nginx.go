@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 )
 
 // NginxValues is what differs between machines: the content of nginx/site.
@@ -27,6 +30,10 @@ type NginxValues struct {
 	ModulesPath string            // folder of dynamic modules, "" is Debian's
 }
 
+// envTree names a Debian tree whose nginx comes first on the PATH: its modules and
+// its Lua libraries are that nginx's, and not this machine's.
+const envTree = "GATEHOUSE_NGINX_TREE"
+
 // RenderNginx copies the repository's nginx/ and lua/ into dir and writes only
 // the values of site/. The configuration is dir/nginx.conf.
 func RenderNginx(root, dir string, v NginxValues) error {
@@ -36,16 +43,23 @@ func RenderNginx(root, dir string, v NginxValues) error {
 	if err := os.CopyFS(filepath.Join(dir, "lua"), os.DirFS(filepath.Join(root, "lua"))); err != nil {
 		return err
 	}
+	tree := os.Getenv(envTree)
 	if v.ServerNames == "" {
 		v.ServerNames = "localhost 127.0.0.1"
 	}
 	if v.ModulesPath == "" {
-		v.ModulesPath = "/usr/lib/nginx/modules"
+		v.ModulesPath = tree + "/usr/lib/nginx/modules"
+	}
+	if err := modulesOf(tree, dir); err != nil {
+		return err
 	}
 	if v.Port == "" {
 		v.Port = fmt.Sprintf(":%d", v.HTTPS)
 	}
-	files := v.site(dir)
+	files, err := v.site(dir)
+	if err != nil {
+		return err
+	}
 	for name, text := range files {
 		if text == "" {
 			continue
@@ -66,28 +80,69 @@ func RenderNginx(root, dir string, v NginxValues) error {
 	return nil
 }
 
+// modulesOf lets the main file take the modules that a tree has switched on.
+func modulesOf(tree, dir string) error {
+	if tree == "" {
+		return nil
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const enabled = "/etc/nginx/modules-enabled/"
+	return os.WriteFile(file, []byte(strings.Replace(string(text), enabled, tree+enabled, 1)), 0o600)
+}
+
+var nginxVersion = sync.OnceValues(func() (version [3]int, err error) {
+	out, err := exec.Command("nginx", "-v").CombinedOutput()
+	if err != nil {
+		return version, fmt.Errorf("nginx -v: %w", err)
+	}
+	_, text, _ := strings.Cut(string(out), "/")
+	_, err = fmt.Sscanf(text, "%d.%d.%d", &version[0], &version[1], &version[2])
+	return version, err
+})
+
+// NginxAtLeast tells whether the nginx on the PATH is of this version or later.
+func NginxAtLeast(major, minor, patch int) (bool, error) {
+	version, err := nginxVersion()
+	return slices.Compare(version[:], []int{major, minor, patch}) >= 0, err
+}
+
 // site is the text of each file of nginx/site, "" where the file stays.
-func (v NginxValues) site(dir string) map[string]string {
+func (v NginxValues) site(dir string) (map[string]string, error) {
+	http2, http2On := " http2", ""
+	switch since, err := NginxAtLeast(1, 25, 1); { // deploy/package/http2.sh does the same
+	case err != nil:
+		return nil, err
+	case since:
+		http2, http2On = "", "http2 on;\n"
+	}
 	listen := func(port int, flags string) string {
 		return fmt.Sprintf("listen 127.0.0.1:%d %s %s;\n", port, flags, v.Listen)
+	}
+	lua := ""
+	if tree := os.Getenv(envTree); tree != "" {
+		lua = tree + "/usr/share/lua/5.1/?.lua;"
 	}
 	return map[string]string{
 		"process.conf":              user() + fmt.Sprintf("pid %s/nginx.pid;\nerror_log %s/error.log warn;\n", dir, dir),
 		"listen_http.conf":          listen(v.HTTP, ""),
 		"listen_http_default.conf":  listen(v.HTTP, "default_server"),
-		"listen_https.conf":         listen(v.HTTPS, "ssl http2"),
-		"listen_https_default.conf": listen(v.HTTPS, "ssl http2 default_server"),
+		"listen_https.conf":         listen(v.HTTPS, "ssl"+http2) + http2On,
+		"listen_https_default.conf": listen(v.HTTPS, "ssl default_server"+http2) + http2On,
 		"names.conf":                fmt.Sprintf("server_name %s;\n", v.ServerNames),
 		"certificate.conf":          fmt.Sprintf("ssl_certificate %s;\nssl_certificate_key %s;\n", v.Cert, v.Key),
 		"public.conf":               fmt.Sprintf("map \"\" $gatehouse_port { default \"%s\"; }\nmap \"\" $gatehouse_prefix { default \"%s\"; }\n", v.Port, v.Prefix),
 		"acme.conf":                 fmt.Sprintf("root %s/acme;\n", dir),
-		"paths.conf":                fmt.Sprintf("lua_package_path \"%s/lua/?.lua;/usr/share/lua/5.1/?.lua;;\";\n", dir) + tempPaths(dir) + v.resolver(),
+		"paths.conf":                fmt.Sprintf("lua_package_path \"%s/lua/?.lua;%s;\";\n", dir, lua) + tempPaths(dir) + v.resolver(),
 		"server.conf":               fmt.Sprintf("access_log %s/access.log mcp_json buffer=32k flush=1s;\nclient_max_body_size 4m;\n", dir),
 		"upstreams.conf":            v.upstreams(),
 		"limits.conf":               v.Limits,
 		"trusted_proxies.conf":      v.Proxies,
 		"origins.conf":              v.Origins,
-	}
+	}, nil
 }
 
 // user lets the workers into the run directory where root starts nginx; for
