@@ -45,7 +45,7 @@ func BenchmarkVerdict(b *testing.B) {
 		b.Fatal(err)
 	}
 	h := check.New(&check.Handler{
-		Sessions: svc.sessions, Tokens: tokens{svc.provider}, Signer: svc.keys, Endings: svc.endings, Once: svc.once,
+		Sessions: svc.sessions, Tokens: svc.tokens, Signer: svc.keys, Endings: svc.endings, Once: svc.once,
 		Rules: resource.Rules{PublicURL: issuertest.Public, Scopes: []string{"mcp.access"}}, Now: time.Now, Log: svc.log,
 	}, 1000, httpkit.NewRegistry())
 	secret, _, err := svc.sessions.Create(b.Context(), session.Grant{Identity: contract.Identity{

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/httpkit"
 )
@@ -27,6 +29,8 @@ type config struct {
 
 	Identity identityFlags `embed:""`
 
+	TrustIssuer  []string      `help:"Further issuers of access tokens, separated by semicolons: URL,provider=NAME,audience=TEXT." sep:";"`
+	APIKeys      string        `name:"api-keys" help:"JSON file of the keys of machines; authsvc key new makes one."`
 	Audience     string        `help:"Audience that opens the gate, beside the public URL and its paths."`
 	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
 	ServerScope  string        `help:"Scope of a token for one server alone, such as mcp.access.{server}; announced under /servers/NAME (default: --scopes)."`
@@ -76,7 +80,15 @@ func (c *config) complete() error {
 	}
 	_, mappingErr := c.Identity.mapping(c.ClientID)
 	_, sourceErr := c.Identity.source()
-	return errors.Join(secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+	_, trustErr := newTokens(*c, nil, zerolog.Nop())
+	return errors.Join(trustErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+}
+
+// rules is what a caller must show, and for what.
+func (c *config) rules() resource.Rules {
+	return resource.Rules{
+		PublicURL: c.PublicURL, Audience: c.Audience, Scopes: c.Scopes, Server: c.ServerScope, Role: c.RequireRole,
+	}
 }
 
 func (c *config) check() error {

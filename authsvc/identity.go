@@ -27,6 +27,9 @@ type identityFlags struct {
 	EmailVerifiedClaim string `help:"Claim that says whether the e-mail address is the user's."`
 	EmailUnverified    bool   `help:"Believe an e-mail address that nobody has verified."`
 
+	GroupsURL   string `name:"groups-url" help:"Where the groups of a {user} are that a token has no room for (Microsoft Graph with --provider entra)."`
+	GroupsScope string `help:"Scope of this program's own token for it."`
+
 	Roles   []string `help:"Roles that travel on, as globs such as mcp-*; all by default."`
 	RoleMap string   `help:"JSON file of the roles that follow from a role or group: {\"/Engineering\": [\"mcp-user\"]}."`
 }
@@ -71,6 +74,15 @@ func (f *identityFlags) source() (provider.Source, error) {
 		return "", fmt.Errorf("--login-identity %q: want one of %s", f.LoginIdentity, strings.Join(provider.Sources(), ", "))
 	}
 	return provider.Source(f.LoginIdentity), nil
+}
+
+// groups is where to ask for groups, and the scope of the question.
+func (f *identityFlags) groups() (address, scope string) {
+	const graph = "https://graph.microsoft.com/"
+	if f.GroupsURL != "" || f.Provider != "entra" {
+		return f.GroupsURL, f.GroupsScope
+	}
+	return graph + "v1.0/users/" + provider.UserName + "/transitiveMemberOf/microsoft.graph.group?$select=id&$top=999", graph + ".default"
 }
 
 func readRoleMap(file string) (map[string][]string, error) {

@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 2 && args[0] == "health" {
 		return health(ctx, args[1], stderr)
 	}
+	if len(args) >= 2 && args[0] == "key" && args[1] == "new" {
+		return keyNew(args[2:], stdout, stderr)
+	}
 	cfg, done, err := parse(args, stdout, stderr)
 	if done {
 		return exitOK
@@ -83,7 +86,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // parse reads flags and environment. done says that --help was answered.
 func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err error) {
 	parser, err := kong.New(&cfg, kong.Name("authsvc"), kong.DefaultEnvars("AUTHSVC"),
-		kong.Description("Answers nginx's auth_request for gatehouse.\nauthsvc health URL asks a health page."),
+		kong.Description("Answers nginx's auth_request for gatehouse.\nauthsvc health URL asks a health page; authsvc key new makes a machine's key."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return cfg, false, err

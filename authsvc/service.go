@@ -23,7 +23,6 @@ import (
 	"gatehouse/authsvc/internal/metadata"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
-	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/authsvc/internal/session/memstore"
 	"gatehouse/authsvc/internal/session/redisstore"
@@ -40,6 +39,7 @@ type service struct {
 	ping     httpkit.Check
 	close    func() error
 	provider *provider.Provider
+	tokens   tokens
 	keys     *assertion.Keys
 	once     session.Once
 	endings  *session.Endings
@@ -71,6 +71,9 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if s.provider, err = newProvider(cfg, log); err != nil {
 		return nil, err
 	}
+	if s.tokens, err = newTokens(cfg, s.provider, log); err != nil {
+		return nil, err
+	}
 	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.once = session.NewOnce(s.store, secret)
@@ -92,7 +95,9 @@ func newProvider(cfg config, log zerolog.Logger) (*provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	groupsURL, groupsScope := cfg.Identity.groups()
 	return provider.New(provider.Config{
+		GroupsURL: groupsURL, GroupsScope: groupsScope,
 		Issuer: cfg.Issuer, IssuerInternal: cfg.IssuerInternal, ClientID: cfg.ClientID,
 		ClientSecret: (&clientSecret{cfg: cfg, log: log, last: cfg.ClientSecret}).now,
 		RedirectURL:  cfg.PublicURL + "/callback", LoginScopes: cfg.LoginScopes, LogoutClients: cfg.LogoutClient,
@@ -131,25 +136,12 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 	return session.Grant(g), refusal(err)
 }
 
-// tokens joins the two halves of what check needs.
-type tokens struct{ *provider.Provider }
-
-func (t tokens) Generation() uint64 { return t.Keys().Generation() }
-
-// rules is what a caller must show, and for what.
-func (s *service) rules() resource.Rules {
-	return resource.Rules{
-		PublicURL: s.cfg.PublicURL, Audience: s.cfg.Audience, Scopes: s.cfg.Scopes, Server: s.cfg.ServerScope,
-		Role: s.cfg.RequireRole,
-	}
-}
-
 // serve runs everything until ctx ends, then drains and waits for what runs
 // beside the requests.
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
-		Sessions: s.sessions, Tokens: tokens{s.provider}, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: s.rules(), Contact: s.cfg.Contact, Pages: s.pages, Leeway: s.cfg.Leeway, Now: time.Now, Log: s.log,
+		Sessions: s.sessions, Tokens: s.tokens, Signer: s.keys, Endings: s.endings, Once: s.once,
+		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Leeway: s.cfg.Leeway, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -165,7 +157,7 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, loop := range []func(context.Context){s.provider.Run, s.keys.Run, s.endings.Run} {
+	for _, loop := range append(s.tokens.loops(), s.keys.Run, s.endings.Run) {
 		running.Go(func() { loop(background) })
 	}
 	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
@@ -206,7 +198,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL,
 		},
 		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
-		&metadata.Handler{Rules: s.rules(), Issuer: s.cfg.Issuer},
+		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)
 	}

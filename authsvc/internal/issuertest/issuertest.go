@@ -51,6 +51,7 @@ type Issuer struct {
 	secrets []string // of the client, newest first
 	shown   string   // the secret of the last call
 	hand    Claims   // of the access tokens that are handed out, nil for Access
+	shape   Shape
 }
 
 // Claims of one token.
@@ -70,6 +71,8 @@ func Start(t testing.TB) *Issuer {
 	mux.HandleFunc("GET /authorize", i.authorize)
 	mux.HandleFunc("GET /link", link)
 	mux.HandleFunc("POST /token", i.token)
+	mux.HandleFunc("GET /userinfo", i.userinfo)
+	mux.HandleFunc("GET /groups/{user}", i.groups)
 	return i
 }
 
@@ -99,7 +102,7 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
-		"jwks_uri": i.URL + "/keys", "end_session_endpoint": i.URL + "/logout",
+		"jwks_uri": i.URL + "/keys", "end_session_endpoint": i.URL + "/logout", "userinfo_endpoint": i.URL + "/userinfo",
 		"authorization_response_iss_parameter_supported": true,
 	})
 }
@@ -209,19 +212,30 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant"})
 		return
 	}
+	if r.PostForm.Get("grant_type") == "client_credentials" {
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": ownToken, "token_type": "Bearer", "expires_in": 3599})
+		return
+	}
 	i.mu.Lock()
 	i.refresh = rand.Text()
-	refresh, nonce, access := i.refresh, i.nonce, i.hand
+	refresh, nonce, access, shape := i.refresh, i.nonce, i.hand, i.shape
 	i.mu.Unlock()
 	if access == nil {
 		access = i.Access()
 	}
+	answer := map[string]any{
+		"access_token": i.Sign(access), "token_type": "Bearer", "expires_in": i.TokenLife.Load(), "refresh_token": refresh,
+	}
+	if shape.Opaque != "" {
+		answer["access_token"] = shape.Opaque
+	}
+	if shape.Scope != "" {
+		answer["scope"] = shape.Scope
+	}
 	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": SID,
 		"exp": time.Now().Unix() + 300, "iat": time.Now().Unix(), "nonce": nonce}
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token": i.Sign(access), "token_type": "Bearer", "expires_in": i.TokenLife.Load(),
-		"refresh_token": refresh, "id_token": i.Sign(id),
-	})
+	answer["id_token"] = i.Sign(id.With(shape.ID))
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // Accept sets the client's secrets: two while one is being rotated.
@@ -252,7 +266,10 @@ func (i *Issuer) knows(r *http.Request) bool {
 
 // allowed takes any code, and each refresh token once.
 func (i *Issuer) allowed(r *http.Request) bool {
-	if r.PostForm.Get("grant_type") == "authorization_code" {
+	switch r.PostForm.Get("grant_type") {
+	case "client_credentials":
+		return r.PostForm.Get("scope") != ""
+	case "authorization_code":
 		return r.PostForm.Get("code") == "good" && r.PostForm.Get("code_verifier") != ""
 	}
 	i.Refreshes.Add(1)

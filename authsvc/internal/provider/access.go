@@ -89,14 +89,15 @@ func (p *Provider) access(ctx context.Context, token string) (Access, error) {
 	return a, p.fits(a.Identity)
 }
 
-// person reads the claims by this provider's mapping.
-func (p *Provider) person(_ context.Context, all claims.Payload) (claims.Person, error) {
+// person reads the claims by this provider's mapping, and asks for what they
+// leave out.
+func (p *Provider) person(ctx context.Context, all claims.Payload) (claims.Person, error) {
 	who, err := p.cfg.Mapping.Person(all)
 	if err != nil {
 		return who, fmt.Errorf("%w: %w", contract.ErrIdentity, err)
 	}
 	if who.Overage {
-		return who, fmt.Errorf("%w: the user has more groups than a token holds, and nobody was asked for them", contract.ErrIdentity)
+		return p.overage(ctx, who)
 	}
 	return who, nil
 }

@@ -35,6 +35,8 @@ type Config struct {
 	LoginScopes    []string
 	Mapping        claims.Mapping // what its tokens mean
 	Source         Source         // what a sign-in takes the identity from; "" for FromAccess
+	GroupsURL      string         // where the groups of a user are that a token has no room for; "" for nowhere
+	GroupsScope    string         // of this client's own token for it
 	LogoutClients  []string       // whose logout tokens are believed, beside ClientID's
 	Leeway         time.Duration  // between the two clocks
 	Now            func() time.Time
@@ -47,6 +49,7 @@ type Provider struct {
 	client *http.Client
 	keys   *KeySet
 	found  atomic.Pointer[metadata]
+	groups groups
 }
 
 type metadata struct {
@@ -71,6 +74,7 @@ func New(cfg Config) *Provider {
 		Timeout:       callLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	p.groups.url, p.groups.scope = cfg.GroupsURL, cfg.GroupsScope
 	p.keys = newKeySet(func() string {
 		if d := p.found.Load(); d != nil {
 			return d.JWKS

@@ -66,6 +66,9 @@ func (ru Rules) scopesOf(r Resource) []string {
 	return []string{strings.ReplaceAll(ru.Server, ServerName, r.Server)}
 }
 
+// ServerScopes is what a token that was made for a server must have.
+func (ru Rules) ServerScopes(server string) []string { return ru.scopesOf(Resource{Server: server}) }
+
 // ScopesOK reports whether a caller whose token opens the resource has the
 // scopes for it: those of the gate, or those of the server, by what the token
 // was made for.
