@@ -10,15 +10,20 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/resource"
+	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/httpkit"
 )
 
 // config is authsvc's face: each field is a flag, an environment variable
 // (AUTHSVC_ and the flag's name) and a line in --help.
 type config struct {
-	Listen         string `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
-	InternalListen string `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
-	PublicURL      string `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
+	Listen            string `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
+	InternalListen    string `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
+	InternalTokenFile string `help:"File with NAME TOKEN in each line, or NAME TOKEN ask for who may end nothing: who may ask under /internal/ (default: whoever reaches it)." placeholder:"FILE"`
+	InternalTLSCert   string `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
+	InternalTLSKey    string `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
+	InternalClientCA  string `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
+	PublicURL         string `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
 
 	Issuer           string   `help:"Issuer as it stands in tokens." required:""`
 	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`
@@ -43,8 +48,8 @@ type config struct {
 
 	RedisURL     string `name:"redis-url" help:"redis://, rediss:// or unix://, with +sentinel or +cluster; or memory." default:"memory"`
 	RedisURLFile string `name:"redis-url-file" help:"File that holds the Redis URL, when it has a password."`
-	StoreKey     string `name:"store-key" help:"Seals what lies in the store beside the sessions (default: the client secret). Prefer the file."`
-	StoreKeyFile string `name:"store-key-file" help:"File that holds it; of its own, so that the client secret can change while sessions go on."`
+	StoreKey     string `name:"store-key" help:"Seals what lies in Redis beside the sessions; 32 bytes at least. Prefer the file."`
+	StoreKeyFile string `name:"store-key-file" help:"File that holds it: one for all replicas."`
 	RedisCA      string `name:"redis-ca" help:"File with the authority that signed Redis's certificate, if the system does not know it."`
 
 	SessionAge      time.Duration `help:"A session ends so long after sign-in." default:"12h"`
@@ -58,7 +63,10 @@ type config struct {
 	LogLevel string        `help:"debug, info, warn or error." default:"info"`
 }
 
-const inMemory = "memory" // in place of a Redis URL
+const (
+	inMemory    = "memory" // in place of a Redis URL
+	minStoreKey = 32       // bytes
+)
 
 // complete fills in what follows from other fields and reports every problem
 // at once.
@@ -69,11 +77,9 @@ func (c *config) complete() error {
 	if secretErr == nil && c.ClientSecret == "" {
 		secretErr = errors.New("--client-secret-file: no client secret; name the file that holds it")
 	}
-	if c.StoreKey, keyErr = httpkit.Secret("AUTHSVC_STORE_KEY", c.StoreKey, c.StoreKeyFile); c.StoreKey == "" {
-		c.StoreKey = c.ClientSecret
-	}
+	c.StoreKey, keyErr = httpkit.Secret("AUTHSVC_STORE_KEY", c.StoreKey, c.StoreKeyFile)
 	if c.RedisURLFile != "" {
-		if c.RedisURL == inMemory { // the default is nobody's wish
+		if c.RedisURL == inMemory { // what stands there without a flag
 			c.RedisURL = ""
 		}
 		c.RedisURL, redisErr = httpkit.Secret("AUTHSVC_REDIS_URL", c.RedisURL, c.RedisURLFile)
@@ -81,7 +87,11 @@ func (c *config) complete() error {
 	_, mappingErr := c.Identity.mapping(c.ClientID)
 	_, sourceErr := c.Identity.source()
 	_, trustErr := newTokens(*c, nil, zerolog.Nop())
-	return errors.Join(trustErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+	err := errors.Join(trustErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+	if c.StoreKey == "" { // in memory nobody shares it
+		c.StoreKey = session.NewSecret().Encode()
+	}
+	return err
 }
 
 // rules is what a caller must show, and for what.
@@ -112,6 +122,12 @@ func (c *config) check() error {
 		{c.RefreshGrace < 0, "--refresh-grace: want 0 or more"},
 		{c.Remember < 2, "--remember: want at least 2"},
 		{c.Leeway < 0 || c.Leeway > 5*time.Minute, "--leeway: want 0 to 5m"},
+		{(c.InternalTLSCert == "") != (c.InternalTLSKey == ""), "--internal-tls-cert and --internal-tls-key: give both or neither"},
+		{c.InternalClientCA != "" && c.InternalTLSCert == "", "--internal-client-ca: needs --internal-tls-cert and --internal-tls-key"},
+		{c.RedisURL != inMemory && len(c.StoreKey) < minStoreKey, fmt.Sprintf("--store-key-file: with --redis-url the store "+
+			"needs a key of its own, of %d bytes at least (openssl rand -hex 32)", minStoreKey)},
+		{c.RedisURL == inMemory && c.StoreKey != "" && len(c.StoreKey) < minStoreKey,
+			fmt.Sprintf("--store-key-file: %d bytes, want %d at least (openssl rand -hex 32)", len(c.StoreKey), minStoreKey)},
 		{c.Listen == c.InternalListen, "--listen and --internal-listen: want two addresses"},
 	}
 	var errs []error

@@ -13,6 +13,9 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 	file, empty := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "empty")
 	write(t, file, secret)
 	write(t, empty, "\n")
+	key, short := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "short")
+	write(t, key, testStoreKey)
+	write(t, short, "too short")
 	good := []string{"--listen=unix:/x", "--public-url=https://gate.example.com", "--issuer=https://sso.example.com", "--client-id=c", "--allow-any-user"}
 	for names, args := range map[string][]string{
 		"--nothing":                           {"--client-secret-file=" + file, "--nothing"},
@@ -20,11 +23,11 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 		"AUTHSVC_CLIENT_SECRET_FILE both":     {"--client-secret=" + secret, "--client-secret-file=" + file},
 		"AUTHSVC_CLIENT_SECRET_FILE empty":    {"--client-secret-file=" + empty},
 		"AUTHSVC_STORE_KEY_FILE empty":        {"--client-secret-file=" + file, "--store-key-file=" + empty},
-		"AUTHSVC_REDIS_URL_FILE both":         {"--client-secret-file=" + file, "--redis-url-file=" + file, "--redis-url=redis://:" + secret + "@x"},
-		"redis URL":                           {"--client-secret-file=" + file, "--redis-url=redis://:" + secret + "@x:port"},
-		"redis URL ://":                       {"--client-secret-file=" + file, "--redis-url-file=" + file}, // the password alone
-		"redis URL :// +":                     {"--client-secret-file=" + file, "--redis-url=redis:x+" + secret + "@x"},
-		"--redis-ca":                          {"--client-secret-file=" + file, "--redis-url=rediss://x", "--redis-ca=" + filepath.Join(t.TempDir(), "none")},
+		"AUTHSVC_REDIS_URL_FILE both":         {"--client-secret-file=" + file, "--store-key-file=" + key, "--redis-url-file=" + file, "--redis-url=redis://:" + secret + "@x"},
+		"redis URL":                           {"--client-secret-file=" + file, "--store-key-file=" + key, "--redis-url=redis://:" + secret + "@x:port"},
+		"redis URL ://":                       {"--client-secret-file=" + file, "--store-key-file=" + key, "--redis-url-file=" + file}, // the password alone
+		"redis URL :// +":                     {"--client-secret-file=" + file, "--store-key-file=" + key, "--redis-url=redis:x+" + secret + "@x"},
+		"--redis-ca":                          {"--client-secret-file=" + file, "--store-key-file=" + key, "--redis-url=rediss://x", "--redis-ca=" + filepath.Join(t.TempDir(), "none")},
 		"--session-idle":                      {"--client-secret-file=" + file, "--session-age=1h", "--session-idle=2h"},
 		"--public-url":                        {"--client-secret-file=" + file, "--public-url=http://gate.example.com"},
 		"--listen and --internal-listen":      {"--client-secret-file=" + file, "--internal-listen=unix:/x"},
@@ -33,6 +36,11 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 		"--token-type":                        {"--client-secret-file=" + file, "--token-type=x"},
 		"--login-identity":                    {"--client-secret-file=" + file, "--login-identity=x"},
 		"--role-map":                          {"--client-secret-file=" + file, "--role-map=" + file},
+		"--store-key-file 32":                 {"--client-secret-file=" + file, "--redis-url=redis://x"},
+		"--store-key-file 9 32":               {"--client-secret-file=" + file, "--store-key-file=" + short},
+		"--internal-tls-key":                  {"--client-secret-file=" + file, "--internal-tls-cert=" + file},
+		"--internal-client-ca":                {"--client-secret-file=" + file, "--internal-client-ca=" + file},
+		"--internal-token-file 32":            {"--client-secret-file=" + file, "--internal-token-file=" + short},
 		"--log-level":                         {"--client-secret-file=" + file, "--log-level=loud"},
 	} {
 		t.Run(names, func(t *testing.T) {

@@ -233,7 +233,7 @@ func TestParallelLoginsOfOneUser(t *testing.T) {
 // authsvc still finds the sessions, and can still end them.
 func TestClientSecretChanges(t *testing.T) {
 	issuer, redis := issuertest.Start(t), redistest.Start(t)
-	key := func(c *config) { c.StoreKey = "of the store alone" }
+	key := func(c *config) { c.StoreKey = testStoreKey }
 	cookie := start(t, issuer, redis.URL, key).ready().login(issuer)
 	after := start(t, issuer, redis.URL, key, func(c *config) { c.ClientSecret = "another secret" }).ready()
 	after.identity(after.wantVerdict("200", "Cookie", cookie))

@@ -31,19 +31,43 @@ func TestMain(m *testing.M) {
 
 const patience = 10 * time.Second
 
+const testStoreKey = "of the store alone, and longer than 32 bytes"
+
 // gate is one running authsvc and a client for each of its listeners.
 type gate struct {
 	t        *testing.T
 	svc      *service
 	public   *http.Client
 	internal *http.Client
+	log      *lines
 	stop     func() // as SIGTERM would; also at the test's end
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // start runs the whole program on two sockets until the test ends.
 func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...func(*config)) *gate {
 	t.Helper()
-	return startWith(t, zerolog.Nop(), issuer, redisURL, change...)
+	log := &lines{}
+	g := startWith(t, zerolog.New(log), issuer, redisURL, change...)
+	g.log = log
+	return g
 }
 
 func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redisURL string, change ...func(*config)) *gate {
@@ -55,7 +79,7 @@ func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redi
 	cfg := config{
 		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
 		Listen: "unix:" + filepath.Join(dir, "p"), InternalListen: "unix:" + filepath.Join(dir, "i"),
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
 		LoginScopes: []string{"openid"}, Scopes: []string{"mcp.access"}, Leeway: time.Second, RedisURL: redisURL,
 		SessionAge: time.Hour, SessionIdle: time.Hour, RefreshGrace: time.Minute, Remember: 1000, Drain: time.Second,
 	}

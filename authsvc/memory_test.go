@@ -71,13 +71,14 @@ func startProcess(t *testing.T, issuer *issuertest.Issuer, redisURL string) proc
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(program, "--listen", public, "--internal-listen", internal, "--public-url", issuertest.Public,
-		"--issuer", issuer.URL, "--client-id", issuertest.Client, "--client-secret", issuertest.Secret, "--redis-url", redisURL, "--allow-any-user")
+		"--issuer", issuer.URL, "--client-id", issuertest.Client, "--client-secret", issuertest.Secret, "--redis-url", redisURL, "--allow-any-user",
+		"--store-key", testStoreKey)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	svc, err := newService(config{
 		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
 		RedisURL: redisURL, SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {

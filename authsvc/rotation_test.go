@@ -14,7 +14,7 @@ import (
 // secretFile starts a replica whose client secret lies in a file.
 func secretFile(path string) func(*config) {
 	return func(c *config) {
-		c.ClientSecret, c.ClientSecretFile, c.StoreKey = "", path, "of the store alone"
+		c.ClientSecret, c.ClientSecretFile, c.StoreKey = "", path, testStoreKey
 		c.Leeway = 0
 	}
 }

@@ -32,9 +32,6 @@ func (c *clientSecret) now() string {
 	case next != c.last:
 		c.last = next
 		c.log.Info().Msg("the client's secret has changed")
-		if c.cfg.StoreKey == c.cfg.ClientSecret {
-			c.log.Warn().Msg("the old secret seals the store's index until the next start, which will not find it: give a --store-key-file")
-		}
 	}
 	return c.last
 }

@@ -39,7 +39,7 @@ func startProgram(t *testing.T, issuer *issuertest.Issuer, redisURL, ca string) 
 	listen, internal := "unix:"+filepath.Join(dir, "p"), "unix:"+filepath.Join(dir, "i")
 	cmd := exec.Command(os.Args[0], "--listen="+listen, "--internal-listen="+internal, "--public-url="+issuertest.Public,
 		"--issuer="+issuer.URL, "--client-id="+issuertest.Client, "--client-secret-file="+filepath.Join(dir, "secret"),
-		"--redis-url-file="+filepath.Join(dir, "redis"), "--allow-any-user", "--log-level=error")
+		"--redis-url-file="+filepath.Join(dir, "redis"), "--allow-any-user", "--log-level=error", "--store-key="+testStoreKey)
 	cmd.Env = append(os.Environ(), programMode+"=1", "SSL_CERT_FILE="+ca)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +23,7 @@ import (
 	"gatehouse/authsvc/internal/login"
 	"gatehouse/authsvc/internal/logout"
 	"gatehouse/authsvc/internal/metadata"
+	"gatehouse/authsvc/internal/outage"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
@@ -40,6 +43,7 @@ type service struct {
 	close    func() error
 	provider *provider.Provider
 	tokens   tokens
+	client   *clientCheck
 	keys     *assertion.Keys
 	once     session.Once
 	endings  *session.Endings
@@ -49,11 +53,17 @@ type service struct {
 	open     admin.Open
 	reg      *prometheus.Registry
 	metrics  *telemetry.Metrics
+
+	internalTLS *tls.Config // of the internal listener, nil for none
 }
 
 func newService(cfg config, log zerolog.Logger) (*service, error) {
+	log = log.Hook(outage.Hook(time.Now))
 	s := &service{cfg: cfg, log: log, reg: httpkit.NewRegistry()}
 	s.metrics = telemetry.New(s.reg)
+	if err := s.openInternal(); err != nil {
+		return nil, err
+	}
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
@@ -74,6 +84,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if s.tokens, err = newTokens(cfg, s.provider, log); err != nil {
 		return nil, err
 	}
+	s.client = &clientCheck{provider: s.provider, id: cfg.ClientID, file: cfg.ClientSecretFile, log: log}
 	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.once = session.NewOnce(s.store, secret)
@@ -103,6 +114,21 @@ func newProvider(cfg config, log zerolog.Logger) (*provider.Provider, error) {
 		RedirectURL:  cfg.PublicURL + "/callback", LoginScopes: cfg.LoginScopes, LogoutClients: cfg.LogoutClient,
 		Mapping: mapping, Source: source, Leeway: cfg.Leeway, Now: time.Now, Log: log,
 	}), nil
+}
+
+// openInternal reads what the internal listener demands and shows.
+func (s *service) openInternal() (err error) {
+	if err := (admin.Callers{TokenFile: s.cfg.InternalTokenFile}).Check(); err != nil {
+		return fmt.Errorf("--internal-token-file: %w", err)
+	}
+	if s.cfg.InternalTLSCert == "" {
+		return nil
+	}
+	s.internalTLS, err = admin.TLS(s.cfg.InternalTLSCert, s.cfg.InternalTLSKey, s.cfg.InternalClientCA)
+	if err != nil {
+		return fmt.Errorf("--internal-tls-cert, --internal-tls-key, --internal-client-ca: %w", err)
+	}
+	return nil
 }
 
 func (s *service) openStore() error {
@@ -155,9 +181,12 @@ func (s *service) serve(ctx context.Context) error {
 		_ = public.Close()
 		return err
 	}
+	if s.internalTLS != nil {
+		internal = tls.NewListener(internal, s.internalTLS)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, loop := range append(s.tokens.loops(), s.keys.Run, s.endings.Run) {
+	for _, loop := range append(s.tokens.loops(), s.keys.Run, s.endings.Run, s.client.run) {
 		running.Go(func() { loop(background) })
 	}
 	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
@@ -228,12 +257,17 @@ func (s *service) adminPart(verdicts *check.Handler) account.Admin {
 
 func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	r := chi.NewRouter()
-	(&admin.Handler{Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions, Open: &s.open, Now: time.Now}).Mount(r)
+	(&admin.Handler{
+		Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions, Open: &s.open,
+		Callers: admin.Callers{TokenFile: s.cfg.InternalTokenFile, Cert: s.cfg.InternalClientCA != ""}, Now: time.Now, Log: s.log,
+	}).Mount(r)
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Method(http.MethodGet, "/health/live", httpkit.Live())
-	r.Method(http.MethodGet, "/health/ready", httpkit.Ready(map[string]httpkit.Check{
-		"keys": s.keys.Ready, "provider": s.provider.Ready, "store": s.ping,
-	}))
+	tokens := map[string]httpkit.Check{"keys": s.keys.Ready, "provider": s.provider.Ready}
+	browsers := map[string]httpkit.Check{"store": s.ping, "client": s.client.ready}
+	r.Method(http.MethodGet, "/health/ready", httpkit.Ready(tokens, browsers))
+	maps.Copy(browsers, tokens)
+	r.Method(http.MethodGet, "/health/ready/browsers", httpkit.Ready(browsers))
 	return httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.DebugLevel), httpkit.Recover())
 }
 

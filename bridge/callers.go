@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -23,7 +22,13 @@ func (g *gate) callers() (httpkit.Middleware, error) {
 	case "token":
 		return g.tokens()
 	}
-	client := &http.Client{Timeout: 10 * time.Second}
+	asks := identity.Asks{
+		TokenFile: g.flags.AuthsvcTokenFile, CA: g.flags.AuthsvcCA, Cert: g.flags.AuthsvcCert, Key: g.flags.AuthsvcKey,
+	}
+	client, err := asks.Client()
+	if err != nil {
+		return nil, fmt.Errorf("%w: --authsvc-token-file, --authsvc-ca, --authsvc-cert: %w", errUsage, err)
+	}
 	keys := &identity.Keys{URL: g.flags.IdentityKeys, Client: client, Log: g.log}
 	ended := &identity.Ended{
 		URL: g.flags.endedURL(), Client: client, Log: g.log,

@@ -97,6 +97,16 @@ func (f *flags) checkIdentity(l *faults) {
 			l.add("--identity signed needs --identity-keys URL, such as http://127.0.0.1:4181%s", contract.PathKeys)
 		}
 	}
+	for name, value := range map[string]string{
+		"--authsvc-ca": f.AuthsvcCA, "--authsvc-cert": f.AuthsvcCert, "--authsvc-key": f.AuthsvcKey,
+	} {
+		if value != "" && f.Identity != "signed" {
+			l.add("%s %s is for --identity signed, here it is %s", name, value, f.Identity)
+		}
+	}
+	if (f.AuthsvcCert == "") != (f.AuthsvcKey == "") {
+		l.add("--authsvc-cert and --authsvc-key: give both or neither")
+	}
 	if f.TokenFile != "" && f.Identity != "token" {
 		l.add("--token-file %s is for --identity token, here it is %s", f.TokenFile, f.Identity)
 	}

@@ -36,6 +36,11 @@ type flags struct {
 	IdentityKeys  string `help:"URL of authsvc's key set, for --identity signed." placeholder:"URL"`
 	SessionsEnded string `help:"URL that tells which logins have ended; by default beside --identity-keys." placeholder:"URL"`
 
+	AuthsvcTokenFile string `help:"File with the token that authsvc's --internal-token-file knows, alone or as NAME TOKEN." placeholder:"FILE"`
+	AuthsvcCA        string `help:"Authority of authsvc's certificate, for --identity-keys https://..." placeholder:"FILE"`
+	AuthsvcCert      string `help:"Certificate that authsvc's --internal-client-ca has signed." placeholder:"FILE"`
+	AuthsvcKey       string `help:"Its key." placeholder:"FILE"`
+
 	Policy           string `help:"Policy file (YAML): who may see and call what." placeholder:"FILE"`
 	Audit            string `help:"File for one JSON line a call." placeholder:"FILE"`
 	AuditKeyFile     string `help:"File with the key of the hash of arguments in the audit file." placeholder:"FILE"`

@@ -24,8 +24,13 @@ secret() { # secret NAME: 256 random bits
 secret redis-password
 secret client-secret
 secret store-key
+secret internal-token
+secret operator-token
 secret keycloak-admin-password
 secret grafana-admin-password
+printf 'bridge %s ask\noperator %s\n' "$(cat internal-token)" "$(cat operator-token)" >internal-tokens
+# The bridge, and what it starts, sees this folder alone.
+install -o 65532 -m 400 internal-token /internal/authsvc-token
 printf 'redis://:%s@redis:6379/0\n' "$(cat redis-password)" >redis-url
 
 # Expires soon or is for another name: issue again.
@@ -47,7 +52,7 @@ printf 'map "" $gatehouse_port   { default "%s"; }\nmap "" $gatehouse_prefix { d
 # what is its own, and all the certificates.
 chmod 755 . site
 chmod 644 ca.crt tls.crt site/*
-chown 65532 tls.key client-secret store-key redis-url
+chown 65532 tls.key client-secret store-key redis-url internal-tokens
 chown 999 redis-password
 chown 1000 keycloak-admin-password
 chown 472 grafana-admin-password

@@ -81,4 +81,15 @@ keep 600 deploy/systemd/bridge.json /etc/gatehouse/bridge/main.json
 keep 644 deploy/logrotate/gatehouse /etc/logrotate.d/gatehouse
 mkdir -p "$DESTDIR/etc/gatehouse/credentials" "$DESTDIR/etc/gatehouse/policy"
 chmod 700 "$DESTDIR/etc/gatehouse" "$DESTDIR/etc/gatehouse/bridge" "$DESTDIR/etc/gatehouse/credentials"
+if [ -z "$DESTDIR" ]; then # a package makes its own where it is installed
+	# What a bridge shows authsvc, made once.
+	if [ ! -s /etc/gatehouse/credentials/internal-tokens ]; then
+		(
+			umask 077
+			token=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+			echo "$token" >/etc/gatehouse/credentials/authsvc-token
+			echo "bridge $token ask" >/etc/gatehouse/credentials/internal-tokens
+		)
+	fi
+fi
 mv "$manifest.new" "$manifest"

@@ -2,6 +2,7 @@ package httpkit
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -20,19 +21,26 @@ func Live() http.Handler {
 }
 
 // Ready answers 200 when every check passes, else 503 with the names of those
-// that do not. Why one failed stands in the log, not in the answer.
-func Ready(checks map[string]Check) http.Handler {
+// that do not. Why one failed stands in the log, not in the answer. The parts of
+// beside are named as well, and decide nothing.
+func Ready(checks map[string]Check, beside ...map[string]Check) http.Handler {
+	all := maps.Clone(checks)
+	for _, more := range beside {
+		maps.Copy(all, more)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
-		answer := readyAnswer{Status: "ready", Parts: make(map[string]string, len(checks))}
+		answer := readyAnswer{Status: "ready", Parts: make(map[string]string, len(all))}
 		code := http.StatusOK
-		for name, err := range runChecks(ctx, checks) {
+		for name, err := range runChecks(ctx, all) {
 			answer.Parts[name] = "ok"
 			if err != nil {
-				Log(r.Context()).Warn().Err(err).Str("part", name).Msg("not ready")
-				answer.Parts[name], answer.Status = "failed", "not ready"
-				code = http.StatusServiceUnavailable
+				answer.Parts[name] = "failed"
+				if _, decides := checks[name]; decides {
+					answer.Status, code = "not ready", http.StatusServiceUnavailable
+				}
+				Log(r.Context()).Warn().Err(err).Msg("a part is not ready: " + name)
 			}
 		}
 		WriteJSON(w, code, answer)

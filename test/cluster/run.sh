@@ -52,6 +52,8 @@ cd "$OLDPWD"
 	cd "$dir/secrets"
 	umask 077
 	for name in client-secret store-key redis-password internal-token keycloak-admin-password; do openssl rand -hex 32 | tr -d '\n' >$name; done
+	echo "bridge $(cat internal-token) ask" >internal-tokens
+	cp internal-token authsvc-token
 	printf 'redis://:%s@redis:6379/0' "$(cat redis-password)" >redis-url
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ca.key -out ca.crt -subj '/CN=test CA'
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.csr -subj /CN=gate
@@ -61,7 +63,8 @@ cd "$OLDPWD"
 secret() { kubectl -n gatehouse create secret "$@" --dry-run=client -o yaml | kubectl apply -f - >/dev/null; }
 kubectl apply -f deploy/kubernetes/base/namespace.yaml >/dev/null
 secret generic gatehouse-secrets --from-file="$dir/secrets/client-secret" --from-file="$dir/secrets/store-key" \
-	--from-file="$dir/secrets/redis-url" --from-file="$dir/secrets/redis-password" --from-file="$dir/secrets/internal-token"
+	--from-file="$dir/secrets/redis-url" --from-file="$dir/secrets/redis-password" --from-file="$dir/secrets/internal-tokens"
+secret generic gatehouse-bridge --from-file="$dir/secrets/authsvc-token"
 secret generic keycloak --from-file="$dir/secrets/client-secret" --from-file="$dir/secrets/keycloak-admin-password"
 secret tls gatehouse-tls --cert "$dir/secrets/tls.crt" --key "$dir/secrets/tls.key"
 

@@ -70,7 +70,8 @@ func secondReplica(t *testing.T) string {
 	public, internal := freeport.Addr(t), freeport.Addr(t)
 	cmd := exec.Command(filepath.Join(repository(t), "bin", "authsvc"), "--listen", public, "--internal-listen", internal,
 		"--public-url", gate.URL, "--issuer", gate.Issuer, "--client-id", "mcp-gateway", "--require-role", "mcp-user",
-		"--client-secret-file", filepath.Join(gate.Dir, "client-secret"), "--redis-url", fmt.Sprintf("redis://127.0.0.1:%d", gate.Ports.Redis))
+		"--client-secret-file", filepath.Join(gate.Dir, "client-secret"), "--store-key-file", filepath.Join(gate.Dir, "store-key"),
+		"--redis-url", fmt.Sprintf("redis://127.0.0.1:%d", gate.Ports.Redis))
 	cmd.Dir = dir
 	var said strings.Builder
 	cmd.Stderr = &said

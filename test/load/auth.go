@@ -88,7 +88,7 @@ func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.
 	}
 	start(&g.authsvc, "authsvc", filepath.Join(b.bin, "authsvc"), "--listen", "%ADDR%", "--internal-listen", g.internal, "--public-url", g.url,
 		"--issuer", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret, "--redis-url", "redis://"+g.redis.Addr,
-		"--allow-any-user", "--log-level", "warn")
+		"--allow-any-user", "--log-level", "warn", "--store-key", strings.Repeat("k", 32))
 	start(&g.foreign, "oauth2-proxy", filepath.Join(b.tools, "oauth2-proxy"), "--http-address", "%ADDR%", "--provider", "oidc",
 		"--oidc-issuer-url", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret,
 		"--cookie-secret", strings.Repeat("x", 32), "--session-store-type", "redis", "--redis-connection-url", "redis://"+g.redis.Addr,

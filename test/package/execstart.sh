@@ -10,7 +10,8 @@ export CREDENTIALS_DIRECTORY
 trap 'rm -rf "$CREDENTIALS_DIRECTORY"' EXIT
 echo secret >"$CREDENTIALS_DIRECTORY/client-secret"
 echo memory >"$CREDENTIALS_DIRECTORY/redis-url"
-echo key >"$CREDENTIALS_DIRECTORY/store-key"
+echo "a store key of thirty-two bytes and more" >"$CREDENTIALS_DIRECTORY/store-key"
+cp /etc/gatehouse/credentials/internal-tokens /etc/gatehouse/credentials/authsvc-token "$CREDENTIALS_DIRECTORY"
 cp /etc/gatehouse/bridge/main.json "$CREDENTIALS_DIRECTORY/servers.json"
 
 start() { # start UNIT ENVIRONMENT HEALTH-URL

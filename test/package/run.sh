@@ -35,6 +35,9 @@ in_tree bridge --help >/dev/null || fail "the packaged bridge does not start"
 in_tree authsvc --help >/dev/null || fail "the packaged authsvc does not start"
 [ "$(stat -c %a "$work/tree/etc/gatehouse/authsvc.env")" = 600 ] || fail "authsvc.env is not mode 600"
 [ "$(stat -c %a "$work/tree/etc/gatehouse/credentials")" = 700 ] || fail "credentials/ is not mode 700"
+for token in internal-tokens authsvc-token; do
+	[ "$(stat -c %a "$work/tree/etc/gatehouse/credentials/$token")" = 600 ] || fail "credentials/$token was not made with mode 600"
+done
 # A network of its own: the units' ports are fixed.
 unshare --net --mount sh -c 'ip link set lo up && mount -t proc proc "$0/proc" && chroot "$0" /bin/sh /tmp/execstart.sh' "$work/tree" >"$work/exec.log" 2>&1 ||
 	{ cat "$work/exec.log" >&2; fail "an ExecStart line does not run"; }

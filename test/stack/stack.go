@@ -47,6 +47,7 @@ type Options struct {
 const (
 	Realm        = "gatehouse"
 	clientSecret = "local-gate-secret"
+	storeKey     = "local-gate-store-key-of-32-bytes"
 	// keycloakFeatures are those that Keycloak does not have on by itself.
 	keycloakFeatures = "client-secret-rotation"
 	Alice            = "alice"
@@ -156,8 +157,10 @@ func (s *Stack) prepare(ctx context.Context, root string, o Options, realm []byt
 	if err := os.CopyFS(home, os.DirFS(seed)); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(o.Dir, "client-secret"), []byte(clientSecret), 0o600); err != nil {
-		return err
+	for name, text := range map[string]string{"client-secret": clientSecret, "store-key": storeKey} {
+		if err := os.WriteFile(filepath.Join(o.Dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
 	}
 	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	return RenderNginx(root, nginx, NginxValues{
@@ -185,6 +188,7 @@ func (s *Stack) programs(o Options) []*Part {
 			argv: []string{
 				filepath.Join(o.Bin, "authsvc"), at("--listen=127.0.0.1:%d", p.Authsvc), at("--internal-listen=127.0.0.1:%d", p.AuthsvcInternal),
 				"--public-url=" + s.URL, "--issuer=" + s.Issuer, "--client-id=mcp-gateway", "--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
+				"--store-key-file=" + filepath.Join(o.Dir, "store-key"),
 				at("--redis-url=redis://127.0.0.1:%d", p.Redis), "--logout-client=mcp-cli", "--require-role=mcp-user",
 			},
 		},

@@ -1,6 +1,6 @@
 // Package admin answers on the internal listener: the keys that verify
 // assertions, which sessions have ended (Contract 3), and an administrator's
-// revocation. Whoever reaches that listener is trusted.
+// revocation. Callers says who may ask.
 //
 // It must never know a cookie or a token.
 package admin
@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-jose/go-jose/v4"
+	"github.com/rs/zerolog"
 
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -33,11 +34,14 @@ type Handler struct {
 	Ended    func(ctx context.Context, ids ...string) (map[string]time.Time, error)
 	Sessions Sessions
 	Open     *Open // told what the bridges ask about
+	Callers  Callers
 	Now      func() time.Time
+	Log      zerolog.Logger
 }
 
 // Mount adds the handler's routes.
 func (h *Handler) Mount(r chi.Router) {
+	r = r.With(h.Callers.Wrap)
 	r.Method(http.MethodGet, contract.PathKeys, httpkit.Handle(h.keys))
 	r.Method(http.MethodPost, contract.PathSessionsEnded, httpkit.Handle(h.ended))
 	r.Method(http.MethodPost, PathRevoke, httpkit.Handle(h.revoke))
@@ -85,6 +89,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		err = h.Sessions.EndProvider(r.Context(), m.SID, "")
 	}
+	h.Log.Info().Err(err).Str("by", callerOf(r)).Str("ended_user", m.Sub).Str("sid", m.SID).Msg("revoked")
 	if err != nil {
 		return unavailable(err)
 	}

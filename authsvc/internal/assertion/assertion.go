@@ -36,8 +36,15 @@ const (
 // Life is how long one assertion is good: reuse, and a little for its way.
 const Life = contract.AssertionReuse + 30*time.Second
 
-// ErrNotReady says that no key is known yet.
-var ErrNotReady = errors.New("no assertion key yet: the store has not been reached")
+var (
+	// ErrNotReady says that no key is known yet.
+	ErrNotReady = errors.New("no assertion key yet: the store has not been reached")
+	// ErrForeign says that the shared keys were sealed with another store key.
+	// To make new ones in their place would take them from the replicas that
+	// sign with them.
+	ErrForeign = errors.New("the shared assertion keys were sealed with another store key: give this replica the --store-key-file " +
+		"that the others have; where all have a new one, delete the key gatehouse:" + storeKey + " in Redis once")
+)
 
 type storedKey struct {
 	Key     jose.JSONWebKey `json:"key"`
@@ -115,7 +122,10 @@ func (k *Keys) Reload(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keys := k.open(values[0])
+		keys, err := k.open(values[0])
+		if err != nil {
+			return err
+		}
 		if !k.due(keys) {
 			return k.adopt(keys)
 		}
@@ -139,9 +149,9 @@ func (k *Keys) Reload(ctx context.Context) error {
 	return fmt.Errorf("%w: other replicas keep changing the assertion keys", session.ErrUnavailable)
 }
 
-func (k *Keys) open(sealed []byte) []storedKey {
+func (k *Keys) open(sealed []byte) ([]storedKey, error) {
 	if sealed == nil {
-		return nil
+		return nil, nil
 	}
 	var keys []storedKey
 	plain, err := k.box.Open(storeKey, sealed)
@@ -149,10 +159,9 @@ func (k *Keys) open(sealed []byte) []storedKey {
 		err = json.Unmarshal(plain, &keys)
 	}
 	if err != nil {
-		k.log.Warn().Err(err).Msg("the shared assertion keys do not open (was the store key changed?); new ones are made")
-		return nil
+		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
 	}
-	return keys
+	return keys, nil
 }
 
 // due also renews the stored set long before it lapses: rotate < setLife.

@@ -1,6 +1,7 @@
 package assertion_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -67,19 +68,37 @@ func kid(t *testing.T, token string) string {
 	return parsed.Signatures[0].Header.KeyID
 }
 
-func TestAnotherSecretMakesNewKeys(t *testing.T) {
+// A replica that was started with another store key signs nothing and leaves the
+// keys of the others alone.
+func TestAnotherStoreKeyReplacesNothing(t *testing.T) {
 	c := &clock{time.Now()}
 	store := memstore.New(c.now, 0)
-	for _, secret := range []string{"old", "new"} {
-		k := assertion.New(store, session.NewBox([]byte(secret), "keys"), c.now, zerolog.Nop())
-		if k.Ready(t.Context()) == nil {
-			t.Error("ready without a key")
-		}
-		if err := k.Reload(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := k.Sign(contract.Identity{Subject: "alice", Expires: c.at.Add(time.Hour)}); err != nil {
-			t.Error(err)
-		}
+	replica := func(secret string) *assertion.Keys {
+		return assertion.New(store, session.NewBox([]byte(secret), "keys"), c.now, zerolog.Nop())
+	}
+	right, wrong := replica("right"), replica("wrong")
+	if right.Ready(t.Context()) == nil {
+		t.Error("ready without a key")
+	}
+	if err := right.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := wrong.Reload(t.Context()); !errors.Is(err, assertion.ErrForeign) {
+		t.Errorf("Reload with another store key = %v, want ErrForeign", err)
+	}
+	if wrong.Ready(t.Context()) == nil {
+		t.Error("the wrong one is ready")
+	}
+	token, _, err := right.Sign(contract.Identity{Subject: "alice", Expires: c.at.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := replica("right")
+	if err := third.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	known, _ := third.Public()
+	if _, _, err := contract.VerifyAssertion(token, known, c.at, 0); err != nil {
+		t.Errorf("the keys of the others were replaced: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/outage"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/contract"
@@ -103,7 +104,7 @@ func (h *Handler) tell(r *http.Request, why denial, user string, err error) {
 	case denyNothing:
 		level = zerolog.DebugLevel
 	case denyUnavailable:
-		level, text = zerolog.WarnLevel, "no verdict: the store, the keys or the provider is out of reach"
+		level, text = zerolog.WarnLevel, "no verdict: "+outage.Cause(err)
 	}
 	line := h.Log.WithLevel(level)
 	if user != "" {

@@ -272,6 +272,9 @@ func (i *Issuer) allowed(r *http.Request) bool {
 	case "authorization_code":
 		return r.PostForm.Get("code") == "good" && r.PostForm.Get("code_verifier") != ""
 	}
+	if r.PostForm.Get("refresh_token") == "none" { // who only asks whether it is known
+		return false
+	}
 	i.Refreshes.Add(1)
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/rs/zerolog"
+
 	"gatehouse/internal/httpkit"
 )
 
@@ -81,7 +83,11 @@ type Problem struct {
 // Problem writes an error page. why goes to the log with the same request id.
 func (p *Pages) Problem(w http.ResponseWriter, r *http.Request, code int, problem Problem, why error) error {
 	problem.RequestID = httpkit.RequestID(r.Context())
-	httpkit.Log(r.Context()).Warn().Err(why).Int("status", code).Msg(problem.Title)
+	level := zerolog.InfoLevel
+	if code >= http.StatusInternalServerError {
+		level = zerolog.WarnLevel
+	}
+	httpkit.Log(r.Context()).WithLevel(level).Err(why).Int("status", code).Msg(problem.Title)
 	if code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "2")
 	}

@@ -81,11 +81,25 @@ func (p *Provider) Refresh(ctx context.Context, refreshToken string) (Grant, err
 	return p.grant(ctx, tok, "")
 }
 
+// CheckClient asks whether the provider takes this client's id and secret, with a
+// refresh token that nobody has: it looks at the client first.
+func (p *Provider) CheckClient(ctx context.Context) error {
+	_, err := p.Refresh(ctx, "none")
+	if errors.Is(err, ErrRefused) {
+		return nil
+	}
+	return err
+}
+
 // answered tells a refusal (RFC 6749, 5.2) from a provider in trouble.
 func answered(err error) error {
 	var re *oauth2.RetrieveError
 	if errors.As(err, &re) && re.ErrorCode == "invalid_grant" {
 		return fmt.Errorf("%w: %s", ErrRefused, re.ErrorCode)
+	}
+	// RFC 6749, 5.2 names the first; Keycloak answers with the second.
+	if errors.As(err, &re) && (re.ErrorCode == "invalid_client" || re.ErrorCode == "unauthorized_client") {
+		return fmt.Errorf("%w: %s", ErrClient, re.ErrorCode)
 	}
 	if errors.As(err, &re) { // the body may hold what must not be logged
 		return fmt.Errorf("the provider's token endpoint answered %d %q", re.Response.StatusCode, re.ErrorCode)

@@ -195,6 +195,9 @@ func askJSON(client *http.Client, req *http.Request, v any) error {
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
+	if res.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%w: GET %s: status 404", ErrNotThere, req.URL.Redacted())
+	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: status %d", req.URL.Redacted(), res.StatusCode)
 	}

@@ -22,8 +22,15 @@ const (
 	callLimit     = 8 * time.Second
 )
 
-// ErrNotReady says that the provider has not been reached since the start.
-var ErrNotReady = errors.New("the provider has not been reached yet")
+var (
+	// ErrNotReady says that the provider has not been reached since the start.
+	ErrNotReady = errors.New("the provider has not been reached yet")
+	// ErrNotThere says that something answers where the provider should be, and
+	// knows no such realm: waiting will not mend it.
+	ErrNotThere = errors.New("there is no such realm or issuer")
+	// ErrClient says that the provider does not take this client's id and secret.
+	ErrClient = errors.New("the provider refused the client's id or secret")
+)
 
 // Config names the provider and this client of it.
 type Config struct {
@@ -132,6 +139,8 @@ func (p *Provider) tell(err error) {
 	switch {
 	case err == nil:
 		log.Info().Msg("the provider is ready")
+	case errors.Is(err, ErrNotThere):
+		log.Error().Err(err).Msg("the provider answers, and has no such realm: check --issuer and --issuer-internal")
 	case p.Ready(context.Background()) == nil:
 		log.Warn().Err(err).Msg("the provider's keys were not read again; the last ones stay in use")
 	default:

@@ -79,6 +79,11 @@ func (s *Store) do(ctx context.Context, op func(context.Context) error) error {
 	if redis.HasErrorPrefix(err, "OOM") { // maxmemory is reached, and the policy is noeviction
 		return fmt.Errorf("%w: %w", session.ErrFull, err)
 	}
+	for _, refusal := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if redis.HasErrorPrefix(err, refusal) {
+			return fmt.Errorf("%w: %w", session.ErrPassword, err)
+		}
+	}
 	return fmt.Errorf("%w: %w", session.ErrUnavailable, err)
 }
 

@@ -105,6 +105,15 @@ func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 // Drain.
 func (s *Server) Fill() { s.order("config", "set", "maxmemory", "1") }
 
+// Lock demands a password from now on, of those that are connected as well.
+func (s *Server) Lock() {
+	s.order("config", "set", "requirepass", "another")
+	s.t.Helper()
+	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "-a", "another", "client", "kill", "type", "normal").CombinedOutput(); err != nil {
+		s.t.Fatalf("redis-cli: %v\n%s", err, out)
+	}
+}
+
 // Limit leaves the server this many bytes more than it holds now.
 func (s *Server) Limit(more int) {
 	s.t.Helper()
