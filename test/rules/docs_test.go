@@ -78,3 +78,14 @@ func TestDependenciesAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// NOTICE names every module that the programs link, since its licence asks for it.
+func TestNoticeNamesWhatIsLinked(t *testing.T) {
+	notice := text(t, "../../NOTICE")
+	programs := []string{"./bridge", "./authsvc", "./deploy/demo", "./deploy/check", "./test/doctor"}
+	for _, path := range list(t, append([]string{"-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}, programs...)...) {
+		if !strings.Contains(notice, "\n"+path+" ") {
+			t.Errorf("NOTICE does not name %s; add it with its licence", path)
+		}
+	}
+}
