@@ -24,7 +24,7 @@ func readChallenge(h http.Header) challenge {
 			if found.metadata == "" {
 				found.metadata = c.params["resource_metadata"]
 			}
-			if found.scopes == nil {
+			if len(found.scopes) == 0 {
 				found.scopes = strings.Fields(c.params["scope"])
 			}
 			if found.failure == "" {
@@ -45,7 +45,7 @@ type scheme struct {
 func challenges(s string) []scheme {
 	var list []scheme
 	for {
-		s = strings.TrimLeft(s, " \t,")
+		s = strings.TrimLeft(s, " \t,=\"") // a stray = is the padding of a token68
 		name, rest := token(s)
 		if name == "" {
 			return list
