@@ -39,9 +39,14 @@ func TestBoundOfSessions(t *testing.T) {
 }
 
 func TestBoundOfAUsersSessions(t *testing.T) {
-	b := start(t, "--max-user-sessions", "1")
-	open(t, b)
-	refused(t, newClient(t, b.base+"/mcp", nil).post(initialize), http.StatusTooManyRequests, "for this user")
+	b, a := startSigned(t, "--max-user-sessions", "1")
+	alice := a.header(t, "alice", "s1", time.Hour)
+	enter(t, b, alice)
+	refused(t, newClient(t, b.base+"/mcp", alice).post(initialize), http.StatusTooManyRequests, "for this user")
+	enter(t, b, a.header(t, "bob", "s2", time.Hour))
+	all := start(t, "--max-user-sessions", "1") // --identity none: everybody is one user
+	open(t, all)
+	open(t, all)
 }
 
 func TestBoundOfCalls(t *testing.T) {

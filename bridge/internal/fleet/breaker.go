@@ -14,6 +14,7 @@ type Breaker struct {
 	mu    sync.Mutex
 	fails int
 	until time.Time
+	last  time.Time
 	why   string
 }
 
@@ -35,10 +36,43 @@ func (b *Breaker) Bad(now time.Time, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fails++
-	b.why = why
+	b.why, b.last = why, now
 	if b.fails > FreeFails {
 		b.until = now.Add(backoff(b.fails - FreeFails))
 	}
+}
+
+// Trip is Bad for what needs no second try to be believed.
+func (b *Breaker) Trip(now time.Time, why string) {
+	b.mu.Lock()
+	b.fails = max(b.fails, FreeFails)
+	b.mu.Unlock()
+	b.Bad(now, why)
+}
+
+// Open is nil until too much has failed, and then why, until something is Good.
+func (b *Breaker) Open(now time.Time) *mux.Refusal {
+	b.mu.Lock()
+	open := b.fails > FreeFails
+	b.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return b.down(now)
+}
+
+// due reports whether it is open and the time for another try has come.
+func (b *Breaker) due(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fails > FreeFails && !now.Before(b.until)
+}
+
+// stale reports whether what failed is so long ago that it counts no more.
+func (b *Breaker) stale(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return now.Sub(b.last) > BreakerLast && now.After(b.until)
 }
 
 // backoff doubles from the first wait to the last.

@@ -168,6 +168,7 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	if w.err == nil {
 		if w.err = p.server.prepare(context.Background(), w.conn, modern); w.err != nil {
 			w.conn.Stop()
+			p.server.Check()
 		}
 	}
 	if w.err != nil {

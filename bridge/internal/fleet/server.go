@@ -2,9 +2,6 @@ package fleet
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,9 +44,13 @@ type Server struct {
 
 	cfg     ServerConfig
 	limits  Limits
-	breaker Breaker
+	breaker Breaker // of the server itself: what fails for everybody
+	callers callers
 	pool    *Pool
 	Stats   Stats
+
+	checking atomic.Bool
+	warming  atomic.Int32
 
 	mu     sync.Mutex
 	conns  map[*mux.Conn]struct{}
@@ -70,7 +71,10 @@ type Stats struct {
 // NewServer starts nothing yet.
 func NewServer(cfg ServerConfig) *Server {
 	cfg.Child.MaxLine, cfg.Child.MaxWaiting = cfg.Limits.Line, cfg.Limits.Waiting
-	s := &Server{Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits, conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm)}
+	s := &Server{
+		Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits,
+		conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm),
+	}
 	s.pool = newPool(s)
 	return s
 }
@@ -81,29 +85,16 @@ func (s *Server) Limits() Limits { return s.limits }
 // Pool holds the children that the bridge initialised itself.
 func (s *Server) Pool() *Pool { return s.pool }
 
-// Health tells why no child can be started now, or nil. A command that is not
-// there is known before anybody has asked for a child.
-func (s *Server) Health() error {
-	if spec := s.cfg.Spec; len(spec.Argv) > 0 {
-		command := spec.Argv[0]
-		if spec.Dir != "" && strings.Contains(command, "/") && !filepath.IsAbs(command) {
-			command = filepath.Join(spec.Dir, command) // as os/exec takes it
-		}
-		if _, err := exec.LookPath(command); err != nil {
-			return err
-		}
-	}
-	if r := s.breaker.Refusal(time.Now()); r != nil {
-		return r
-	}
-	return nil
-}
-
-// start runs a child. label marks its lines in the log.
+// start runs a child for the owner, where it may be tried.
 func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
-	if r := s.breaker.Refusal(time.Now()); r != nil {
+	if r := s.refusal(owner); r != nil {
 		return nil, r
 	}
+	return s.launch(owner, label, shared)
+}
+
+// launch runs a child. label marks its lines in the log.
+func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
 	log := s.cfg.Log.With().Str("server", s.Name).Str("session", label).Logger()
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), identityEnv(owner)...)
@@ -121,12 +112,13 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 	}
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start the server")
-		s.failed(err.Error())
+		s.Stats.Failed.Add(1)
+		s.breaker.Bad(time.Now(), err.Error()) // whoever asked: the command cannot be run
 		return nil, s.breaker.down(time.Now())
 	}
 	o := mux.Options{
 		Shared: shared, Secret: owner == nil, Guard: s.cfg.Guard, Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
-		Spoke: s.breaker.Good, Failed: s.failed, Gone: s.gone,
+		Spoke: func() { s.spoke(owner) }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
 		o.Adapter = s.cfg.Adapt()
@@ -158,17 +150,23 @@ func (s *Server) gone(c *mux.Conn) {
 	s.alive.Done()
 }
 
-func (s *Server) failed(why string) {
-	s.Stats.Failed.Add(1)
-	s.breaker.Bad(time.Now(), why)
-}
-
 // Sweep ends what is over: calls, and children that nobody uses.
 func (s *Server) Sweep(now time.Time) {
 	for _, c := range s.all() {
 		c.Sweep(now)
 	}
 	s.pool.sweep(now)
+	s.callers.sweep(now)
+	if s.breaker.due(now) {
+		s.Check()
+	}
+	s.refill()
+}
+
+func (s *Server) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Busy reports whether a call is in flight on any child.

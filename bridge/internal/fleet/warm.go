@@ -9,17 +9,38 @@ import (
 // initialize alone. Such a child was started for nobody, so a server whose
 // children learn their user (Contract 4) has none.
 
-// Warm starts what --warm asks for. Call it once.
+// Warm finds out whether a child can be had, and starts what --warm asks for.
+// A child that does not start, or that ends while it waits, is followed by
+// another at a sweep.
 func (s *Server) Warm() {
-	for range cap(s.spare) {
-		s.warmOne()
+	s.Check()
+	s.refill()
+}
+
+// refill takes out what has ended and starts what is missing.
+func (s *Server) refill() {
+	for range len(s.spare) {
+		select {
+		case c := <-s.spare:
+			s.keep(c)
+		default:
+		}
+	}
+	for missing := cap(s.spare) - len(s.spare) - int(s.warming.Load()); missing > 0; missing-- {
+		s.warming.Add(1)
+		go func() {
+			defer s.warming.Add(-1)
+			if c, err := s.start(&contract.Identity{Subject: "local"}, "warm", false); err == nil {
+				s.keep(c)
+			}
+		}()
 	}
 }
 
-func (s *Server) warmOne() {
-	c, err := s.start(&contract.Identity{Subject: "local"}, "warm", false)
-	if err != nil {
-		return // the next session tells why
+// keep lets a child wait for a session while there is a place.
+func (s *Server) keep(c *mux.Conn) {
+	if c.Dead() != nil {
+		return
 	}
 	select {
 	case s.spare <- c:
@@ -34,7 +55,7 @@ func (s *Server) ForSession(owner *contract.Identity, label string) (*mux.Conn, 
 	for {
 		select {
 		case c := <-s.spare:
-			go s.warmOne()
+			s.refill()
 			if c.Dead() == nil {
 				s.cfg.Log.Debug().Str("session", label).Msg("the session takes a warm child")
 				return c, nil

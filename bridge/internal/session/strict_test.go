@@ -24,6 +24,7 @@ import (
 // What a file in the folder of a strict child makes it do.
 const (
 	holds   = "holds"   // be silent on initialize while the file is there
+	crashes = "crashes" // end at the first word
 	refuses = "refuses" // answer initialize with an error
 	asks    = "asks"    // ask for the roots before it answers a subscribe
 )
@@ -49,6 +50,8 @@ func strictChild(dir string) {
 		switch {
 		case r.Method == "notifications/initialized":
 			ready = true
+		case r.Params.Name == "crash" || is(crashes):
+			os.Exit(7)
 		case r.Method == "initialize" && is(refuses):
 			answer = `"error":{"code":-32602,"message":"not today"}`
 		case r.Method == "initialize":
