@@ -41,7 +41,8 @@ func (f *identityFlags) mapping(client string) (claims.Mapping, error) {
 		return m, fmt.Errorf("--provider %q: want one of %s", f.Provider, strings.Join(claims.Vendors(), ", "))
 	}
 	for to, from := range map[*[]string][]string{
-		&m.Subject: f.SubjectClaim, &m.Email: f.EmailClaim, &m.Name: f.NameClaim, &m.Roles: f.RolesClaim, &m.Scopes: f.ScopesClaim,
+		&m.Subject: f.SubjectClaim, &m.Email: f.EmailClaim, &m.Name: f.NameClaim,
+		&m.Roles: f.RolesClaim, &m.Scopes: f.ScopesClaim,
 	} {
 		if len(from) > 0 {
 			*to = from
@@ -82,7 +83,8 @@ func (f *identityFlags) groups() (address, scope string) {
 	if f.GroupsURL != "" || f.Provider != "entra" {
 		return f.GroupsURL, f.GroupsScope
 	}
-	return graph + "v1.0/users/" + provider.UserName + "/transitiveMemberOf/microsoft.graph.group?$select=id&$top=999", graph + ".default"
+	address = graph + "v1.0/users/" + provider.UserName + "/transitiveMemberOf/microsoft.graph.group?$select=id&$top=999"
+	return address, graph + ".default"
 }
 
 func readRoleMap(file string) (map[string][]string, error) {

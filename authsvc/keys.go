@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (t tokens) keyAccess(text string) (provider.Access, error) {
 	a := provider.Access{
 		Audience: []string{t.rules.PublicURL}, Party: key.Name, // issued before any revocation of it
 		Identity: contract.Identity{
-			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles, Scopes: t.rules.Scopes, Expires: key.Expires,
+			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles, Scopes: slices.Clone(t.rules.Scopes), Expires: key.Expires,
 		},
 	}
 	if len(key.Servers) > 0 {
@@ -66,7 +67,7 @@ func (t tokens) keyAccess(text string) (provider.Access, error) {
 	}
 	for _, server := range key.Servers {
 		a.Audience = append(a.Audience, t.rules.PublicURL+"/servers/"+server+"/mcp")
-		a.Identity.Scopes = append(a.Identity.Scopes[:len(a.Identity.Scopes):len(a.Identity.Scopes)], t.rules.ServerScopes(server)...)
+		a.Identity.Scopes = append(a.Identity.Scopes, t.rules.ServerScopes(server)...)
 	}
 	return a, a.Identity.Fits()
 }

@@ -180,3 +180,15 @@ func TestUnverifiedEmail(t *testing.T) {
 		t.Errorf("who signed in has the address %q", got)
 	}
 }
+
+// Roles of a session are never older than --session-refresh, however long its
+// token lives.
+func TestRolesAreRenewed(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory", needsRole, func(c *config) { c.SessionRefresh = time.Second }).ready()
+	cookie := g.login(issuer)
+	g.wantVerdict("200", "Cookie", cookie)
+	issuer.Hand(issuer.Access().With(realmRoles("other")))
+	took := eventually(t, "the role is gone", func() bool { return verdict(g.auth("Cookie", cookie)) == "403" })
+	t.Logf("a role taken away was gone after %s, with tokens of %d s", took, issuer.TokenLife.Load())
+}

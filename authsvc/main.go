@@ -86,7 +86,8 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // parse reads flags and environment. done says that --help was answered.
 func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err error) {
 	parser, err := kong.New(&cfg, kong.Name("authsvc"), kong.DefaultEnvars("AUTHSVC"),
-		kong.Description("Answers nginx's auth_request for gatehouse.\nauthsvc health URL asks a health page; authsvc key new makes a machine's key."),
+		kong.Description("Answers nginx's auth_request for gatehouse.\n"+
+			"authsvc health URL asks a health page; authsvc key new makes a machine's key."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return cfg, false, err

@@ -90,9 +90,12 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	s.once = session.NewOnce(s.store, secret)
 	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
 	s.sessions = &session.Sessions{
-		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings, Refresher: s.metrics.Refresher(refresher{s.provider}),
-		Ages: session.Ages{Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser, Refresh: cfg.SessionRefresh},
-		Now:  time.Now, Log: log,
+		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings,
+		Refresher: s.metrics.Refresher(refresher{s.provider}),
+		Ages: session.Ages{
+			Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, Refresh: cfg.SessionRefresh, PerUser: cfg.SessionsPerUser,
+		},
+		Now: time.Now, Log: log,
 	}
 	return s, nil
 }

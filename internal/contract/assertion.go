@@ -115,14 +115,16 @@ func (id Identity) Fits() error {
 }
 
 func tooLong(id Identity, n int) error {
-	return fmt.Errorf("%w: an assertion with %d roles and %d scopes has %d bytes, at most %d fit: choose with --roles which of them travel",
-		ErrIdentity, len(id.Roles), len(id.Scopes), n, MaxAssertionBytes)
+	return fmt.Errorf("%w: an assertion with %d roles and %d scopes has %d bytes, at most %d fit: "+
+		"choose with --roles which of them travel", ErrIdentity, len(id.Roles), len(id.Scopes), n, MaxAssertionBytes)
 }
 
 // VerifyAssertion checks signature, type, parties and times against the key
 // set, and returns the identity and the time until which the assertion may be
 // remembered. now is the verifier's clock; leeway covers the two clocks.
-func VerifyAssertion(token string, keys jose.JSONWebKeySet, now time.Time, leeway time.Duration) (Identity, time.Time, error) {
+func VerifyAssertion(
+	token string, keys jose.JSONWebKeySet, now time.Time, leeway time.Duration,
+) (Identity, time.Time, error) {
 	if len(token) > MaxAssertionBytes {
 		return Identity{}, time.Time{}, fmt.Errorf("%w: too long", ErrAssertion)
 	}

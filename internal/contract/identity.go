@@ -56,8 +56,8 @@ func (id Identity) Validate() error {
 	}
 	roles, scopes := len(EncodeRoles(id.Roles)), len(strings.Join(id.Scopes, " "))
 	if roles+scopes > MaxPlainBytes {
-		return fmt.Errorf("%w: %d roles and %d scopes take %d bytes, at most %d fit: choose with --roles which of them travel",
-			ErrIdentity, len(id.Roles), len(id.Scopes), roles+scopes, MaxPlainBytes)
+		return fmt.Errorf("%w: %d roles and %d scopes take %d bytes, at most %d fit: "+
+			"choose with --roles which of them travel", ErrIdentity, len(id.Roles), len(id.Scopes), roles+scopes, MaxPlainBytes)
 	}
 	return nil
 }

@@ -73,7 +73,8 @@ func New(name string, roles, servers []string, expires time.Time) (Key, string) 
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails since Go 1.24
 	text := Prefix + base64.RawURLEncoding.EncodeToString(secret[:])
-	return Key{Name: name, Hash: hash(text), Roles: roles, Servers: servers, Expires: expires.UTC().Truncate(time.Second)}, text
+	end := expires.UTC().Truncate(time.Second)
+	return Key{Name: name, Hash: hash(text), Roles: roles, Servers: servers, Expires: end}, text
 }
 
 func hash(text string) string {
@@ -153,7 +154,7 @@ func (k *Keys) renew() {
 	}
 	k.looked = now
 	is, err := os.Stat(k.path)
-	if err == nil && k.was != nil && is.ModTime().Equal(k.was.ModTime()) && is.Size() == k.was.Size() && os.SameFile(is, k.was) {
+	if err == nil && os.SameFile(is, k.was) && is.ModTime().Equal(k.was.ModTime()) && is.Size() == k.was.Size() {
 		return
 	}
 	if err == nil {

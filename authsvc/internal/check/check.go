@@ -210,7 +210,8 @@ func reasonOf(err error, refused denial) denial {
 	switch {
 	case errors.Is(err, contract.ErrIdentity):
 		return denyIdentity
-	case errors.Is(err, session.ErrNoSession), errors.Is(err, provider.ErrToken), errors.Is(err, contract.ErrAssertionExpired):
+	case errors.Is(err, session.ErrNoSession), errors.Is(err, provider.ErrToken),
+		errors.Is(err, contract.ErrAssertionExpired):
 		return refused
 	}
 	return denyUnavailable

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -82,7 +83,8 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, why denial, user 
 		header.Set("Retry-After", retryAfter)
 	case denyRole, denyIdentity:
 		code = http.StatusForbidden
-		header.Set("WWW-Authenticate", schemeOf(r)+` error="`+errorCodes[why]+`", error_description="`+quotable(h.explain(why, err))+`"`)
+		header.Set("WWW-Authenticate", fmt.Sprintf(`%s error="%s", error_description="%s"`,
+			schemeOf(r), errorCodes[why], quotable(h.explain(why, err))))
 	default:
 		if why == denyScope {
 			code = http.StatusForbidden

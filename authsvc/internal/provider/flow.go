@@ -57,7 +57,8 @@ func (p *Provider) Exchange(ctx context.Context, code, nonce, verifier string) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	tok, err := p.secretFlow(d).Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.client), code, oauth2.VerifierOption(verifier))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.client)
+	tok, err := p.secretFlow(d).Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	if err != nil {
 		return Grant{}, answered(err)
 	}
@@ -73,7 +74,8 @@ func (p *Provider) Refresh(ctx context.Context, refreshToken string) (Grant, err
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	// A fresh source: it holds no access token, so it asks exactly once.
-	src := p.secretFlow(d).TokenSource(context.WithValue(ctx, oauth2.HTTPClient, p.client), &oauth2.Token{RefreshToken: refreshToken})
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.client)
+	src := p.secretFlow(d).TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken})
 	tok, err := src.Token()
 	if err != nil {
 		return Grant{}, answered(err)

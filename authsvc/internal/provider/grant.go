@@ -57,7 +57,9 @@ func (p *Provider) grant(ctx context.Context, tok *oauth2.Token, nonce string) (
 }
 
 // signedIn is who the answer speaks of, and how long that counts.
-func (p *Provider) signedIn(ctx context.Context, tok *oauth2.Token, id claims.Payload) (claims.Person, time.Time, error) {
+func (p *Provider) signedIn(
+	ctx context.Context, tok *oauth2.Token, id claims.Payload,
+) (claims.Person, time.Time, error) {
 	if p.cfg.Source == FromAccess {
 		return p.byAccess(ctx, tok, id)
 	}
@@ -93,7 +95,9 @@ const unknownLife = 5 * time.Minute
 
 // byAccess takes roles and scopes from the access token, where Keycloak keeps
 // them; the ID token says who signed in.
-func (p *Provider) byAccess(ctx context.Context, tok *oauth2.Token, id claims.Payload) (claims.Person, time.Time, error) {
+func (p *Provider) byAccess(
+	ctx context.Context, tok *oauth2.Token, id claims.Payload,
+) (claims.Person, time.Time, error) {
 	fail := func(err error) (claims.Person, time.Time, error) { return claims.Person{}, time.Time{}, err }
 	a, err := p.access(ctx, tok.AccessToken)
 	if err != nil {
@@ -118,7 +122,8 @@ func (p *Provider) byAccess(ctx context.Context, tok *oauth2.Token, id claims.Pa
 	if more.Subject != who.Subject {
 		return fail(fmt.Errorf("%w: id_token and access token are of two subjects", ErrToken))
 	}
-	who.Email, who.Name, who.Session = first(who.Email, more.Email), first(who.Name, more.Name), first(who.Session, more.Session)
+	who.Email, who.Name = first(who.Email, more.Email), first(who.Name, more.Name)
+	who.Session = first(who.Session, more.Session)
 	return who, a.Identity.Expires, nil
 }
 

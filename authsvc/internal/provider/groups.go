@@ -42,7 +42,8 @@ type page struct {
 // overage asks for the groups of a person whose token had no room for them.
 func (p *Provider) overage(ctx context.Context, who claims.Person) (claims.Person, error) {
 	if p.groups.url == "" {
-		return who, fmt.Errorf("%w: the user has more groups than a token holds, and --groups-url names nobody to ask", contract.ErrIdentity)
+		return who, fmt.Errorf("%w: the user has more groups than a token holds, and --groups-url names nobody to ask",
+			contract.ErrIdentity)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()

@@ -67,7 +67,8 @@ func (p *Provider) VerifyLogout(ctx context.Context, token string) (Logout, erro
 	case c.Expires != nil && p.expired(c.Expires.Time()), p.expired(c.IssuedAt.Time().Add(logoutMaxAge)):
 		return Logout{}, fmt.Errorf("%w: expired", ErrToken)
 	}
-	return Logout{SID: c.SID, Subject: c.Subject, ID: c.ID, Expires: c.IssuedAt.Time().Add(logoutMaxAge + p.cfg.Leeway)}, nil
+	forgotten := c.IssuedAt.Time().Add(logoutMaxAge + p.cfg.Leeway)
+	return Logout{SID: c.SID, Subject: c.Subject, ID: c.ID, Expires: forgotten}, nil
 }
 
 // logoutType accepts the registered type and Keycloak's plain JWT.

@@ -45,6 +45,7 @@ type Config struct {
 	GroupsURL      string         // where the groups of a user are that a token has no room for; "" for nowhere
 	GroupsScope    string         // of this client's own token for it
 	LogoutClients  []string       // whose logout tokens are believed, beside ClientID's
+	KeysEvery      time.Duration  // between two looks at the keys, 0 for 15 s
 	Leeway         time.Duration  // between the two clocks
 	Now            func() time.Time
 	Log            zerolog.Logger
@@ -73,6 +74,9 @@ type metadata struct {
 func New(cfg Config) *Provider {
 	if cfg.IssuerInternal == "" {
 		cfg.IssuerInternal = cfg.Issuer
+	}
+	if cfg.KeysEvery == 0 {
+		cfg.KeysEvery = keysEvery
 	}
 	if cfg.Source == "" {
 		cfg.Source = FromAccess
@@ -110,7 +114,7 @@ func (p *Provider) Run(ctx context.Context) {
 	var said string
 	read := time.Time{}
 	for {
-		wait := keysEvery
+		wait := p.cfg.KeysEvery
 		err := p.Find(ctx, p.cfg.Now().Sub(read) >= metadataEvery)
 		if ctx.Err() != nil {
 			return
