@@ -64,6 +64,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 		g.starter.Close()
 		return nil, errors.Join(err, g.close())
 	}
+	g.checks["draining"] = func(context.Context) error { return g.table.Draining() }
 	g.checks["servers"] = func(context.Context) error { return g.roster.health() }
 	g.watch.collect(g.reg, g.table, g.roster.byName)
 	g.watch.run(g.workers)

@@ -110,6 +110,11 @@ func (g *gate) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	text := "healthy\n"
+	if g.table.Draining() != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("stopping\n"))
+		return
+	}
 	if len(down) == all {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text = "unhealthy\n"

@@ -1,9 +1,13 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
@@ -18,5 +22,38 @@ func TestADrainIsNotUndone(t *testing.T) {
 	}
 	if err := table.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestABusyClientDoesNotUseUpTheTimeOfADrain: its call under way is answered, a
+// new one refused, and what its child asks because of the first is answered.
+func TestABusyClientDoesNotUseUpTheTimeOfADrain(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	idle := openOn(t, s.table, s.server)
+	free := s.make(waits)
+	defer free()
+	q := event.NewQueue(1 << 20)
+	if _, err := s.Call(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"told"}}`), q); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan struct{})
+	go func() { s.table.Drain(context.Background()); close(drained) }()
+	<-idle.Done()
+	if s.table.Draining() == nil {
+		t.Error("nobody is told that the bridge stops")
+	}
+	var refusal *mux.Refusal
+	_, err := s.Call(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"told"}}`), event.NewQueue(1<<20))
+	if !errors.As(err, &refusal) || s.Err() != nil {
+		t.Errorf("a new call: %v; the session: %v", err, s.Err())
+	}
+	if err := s.Send(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
+		t.Errorf("a notification: %v", err)
+	}
+	free()
+	<-drained
+	if e, ok, _ := q.Pop(); !ok || e.Failed || !errors.Is(s.Err(), ErrDrain) {
+		t.Errorf("the call under way is answered %s; the session: %v", e.Bytes(), s.Err())
 	}
 }

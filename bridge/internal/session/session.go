@@ -40,7 +40,8 @@ type Session struct {
 	visitors map[*visitor]struct{}
 	used     time.Time
 	ended    error
-	end      time.Time // of the right to it; zero for none
+	leaving  *mux.Refusal // of new calls, when the session is to end with those under way
+	end      time.Time    // of the right to it; zero for none
 }
 
 // Done is closed when the session has ended; Err tells why.
@@ -79,6 +80,13 @@ func (s *Session) listening() bool { return s.readers.Load() > 0 }
 // who is the caller as this request shows him: his roles and scopes may be
 // others than when the session was opened (he stepped up, or lost a role).
 func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink event.Sink) (*mux.Call, error) {
+	s.mu.Lock()
+	leaving := s.leaving
+	s.mu.Unlock()
+	if leaving != nil {
+		s.server.Stats.Refused.Add(1)
+		return nil, leaving
+	}
 	link, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		s.server.Stats.Refused.Add(1)
@@ -196,6 +204,9 @@ func (s *Session) live(ctx context.Context, first bool) (*mux.Link, error) {
 			link := s.link
 			s.mu.Unlock()
 			return link, nil
+		case s.leaving != nil:
+			s.mu.Unlock()
+			return nil, s.leaving
 		default:
 			s.starting = make(chan struct{})
 			s.mu.Unlock()

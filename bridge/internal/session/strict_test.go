@@ -25,6 +25,7 @@ import (
 const (
 	holds   = "holds"   // be silent on initialize while the file is there
 	crashes = "crashes" // end at the first word
+	waits   = "waits"   // answer a call only when the file is gone
 	refuses = "refuses" // answer initialize with an error
 	asks    = "asks"    // ask for the roots before it answers a subscribe
 )
@@ -50,6 +51,10 @@ func strictChild(dir string) {
 		switch {
 		case r.Method == "notifications/initialized":
 			ready = true
+		case r.Method == "tools/call" && is(waits):
+			for is(waits) {
+				time.Sleep(time.Millisecond) // the test takes the file away
+			}
 		case r.Params.Name == "crash" || is(crashes):
 			os.Exit(7)
 		case r.Method == "initialize" && is(refuses):

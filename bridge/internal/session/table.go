@@ -41,7 +41,7 @@ type Table struct {
 	users    map[string]int
 	servers  []*fleet.Server
 	closed   *mux.Refusal
-	draining bool
+	draining atomic.Bool
 	refused  atomic.Int64 // sessions
 	quit     chan struct{}
 	swept    chan struct{}
@@ -97,7 +97,7 @@ func (t *Table) freeID() ID {
 // held.
 func (t *Table) refusal(user string) *mux.Refusal {
 	switch {
-	case t.draining:
+	case t.draining.Load():
 		return &mux.Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
 	case t.closed != nil:
 		return t.closed
@@ -242,18 +242,6 @@ func (t *Table) sweepOnce(now time.Time) {
 			s.End(why)
 		}
 		s.endVisitors(func(v *visitor) bool { return !v.end.IsZero() && now.After(v.end) })
-	}
-}
-
-// Drain refuses new sessions and waits, until ctx, for the calls in flight.
-// Then it ends all sessions.
-func (t *Table) Drain(ctx context.Context) {
-	t.mu.Lock()
-	t.draining = true // not by Refuse, which others undo
-	t.mu.Unlock()
-	quiet(ctx, t.served()...)
-	for _, s := range t.all() {
-		s.End(ErrDrain)
 	}
 }
 

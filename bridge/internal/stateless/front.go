@@ -70,9 +70,19 @@ func New(pool Pool, opts Options) *Front {
 	}
 }
 
-// Drain ends the subscriptions gracefully: they have no end of their own that
-// a stopping bridge could wait for. Calls go on.
+// Drain refuses new calls and ends the subscriptions gracefully: they have no
+// end of their own that a stopping bridge could wait for. Calls under way go
+// on, those that wait for their client's input too.
 func (f *Front) Drain() { f.drain.Do(func() { close(f.stop) }) }
+
+func (f *Front) draining() bool {
+	select {
+	case <-f.stop:
+		return true
+	default:
+		return false
+	}
+}
 
 // Refuse makes Serve refuse with the reason; nil lets it serve again.
 func (f *Front) Refuse(r *mux.Refusal) { f.refuse.Store(r) }
@@ -123,6 +133,10 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 	}
 	if no := f.refuse.Load(); no != nil {
 		writeFailure(w, req.ID, no)
+		return
+	}
+	if f.draining() && !req.Params.Has("requestState") {
+		writeFailure(w, req.ID, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second})
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())

@@ -63,6 +63,8 @@ func relay(over <-chan struct{}, st *event.Stream, out *answer.Stream, taken <-c
 		case <-taken:
 			return
 		case <-over:
+			for e, ok, _ := st.Next(taken); ok && tell(out, e); e, ok, _ = st.Next(taken) {
+			} // what came before the end is told
 			return
 		case <-out.Gone():
 			return

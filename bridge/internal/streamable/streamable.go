@@ -298,7 +298,8 @@ func first(ctx context.Context, over <-chan struct{}, q *event.Queue) (event.Eve
 		case <-ctx.Done():
 			return e, false
 		case <-over:
-			return e, false
+			e, ok, _ = q.Pop() // what came before the end is told
+			return e, ok
 		}
 	}
 }
