@@ -4,11 +4,15 @@
 # nothing is deleted, no person is touched. Says what it changed. Needs curl, jq.
 #
 #   KEYCLOAK_URL                     https://auth.example.com (with its relative path, if any)
-#   KEYCLOAK_ADMIN                   admin (of the realm master)
+#   KEYCLOAK_ADMIN                   admin
+#   KEYCLOAK_ADMIN_REALM             where that is a user: master (default), or the realm itself, for an
+#                                    administrator of it alone (realm-management: realm-admin)
 #   KEYCLOAK_ADMIN_PASSWORD_FILE     file with the admin's password
 #   GATEHOUSE_PUBLIC_URL             https://mcp.example.com
 #   GATEHOUSE_BACKCHANNEL_URL        where Keycloak reaches authsvc (default PUBLIC_URL/backchannel-logout)
 #   GATEHOUSE_CLIENT_SECRET_FILE     file with mcp-gateway's secret
+#   GATEHOUSE_FRONTEND_URL           where the public reaches Keycloak, if that is not the server's own
+#                                    name: https://mcp.example.com/auth
 #   GATEHOUSE_REALM                  name of the realm (default gatehouse)
 set -eu
 umask 077
@@ -19,19 +23,19 @@ trap 'rm -rf "$work"' EXIT
 changed=0
 
 # The file with its values filled in; by jq, so that no value is read as code.
-jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_FILE" --arg realm "$realm" \
+jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_FILE" --arg realm "$realm" --arg front "${GATEHOUSE_FRONTEND_URL-}" \
 	--arg back "${GATEHOUSE_BACKCHANNEL_URL:-$GATEHOUSE_PUBLIC_URL/backchannel-logout}" '
 	walk(if type == "string" then
 		gsub("\\$\\{GATEHOUSE_PUBLIC_URL\\}"; $url) | gsub("\\$\\{GATEHOUSE_BACKCHANNEL_URL\\}"; $back)
 		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n"))
 		| if . == "${GATEHOUSE_LOCAL_PASSWORD_GRANT:false}" then false else . end else . end)
-	| .realm = $realm' "$(dirname "$0")/gatehouse-realm.json" >"$work/want"
+	| .realm = $realm | if $front != "" then .attributes.frontendUrl = $front else . end' "$(dirname "$0")/gatehouse-realm.json" >"$work/want"
 
 # Secrets go by file and header file: an argument would show them in ps.
 jq -rn --arg user "${KEYCLOAK_ADMIN:-admin}" --rawfile password "$KEYCLOAK_ADMIN_PASSWORD_FILE" \
 	'"grant_type=password&client_id=admin-cli&username=\($user | @uri)&password=\($password | rtrimstr("\n") | @uri)"' >"$work/login"
 login() {
-	curl -sS --fail-with-body "$KEYCLOAK_URL/realms/master/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
+	curl -sS --fail-with-body "$KEYCLOAK_URL/realms/${KEYCLOAK_ADMIN_REALM:-master}/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
 		{ echo "apply: no admin token from $KEYCLOAK_URL: check KEYCLOAK_ADMIN and its password" >&2; exit 1; }
 	jq -r '"Authorization: Bearer \(.access_token)"' "$work/token" >"$work/header"
 	until=$(($(date +%s) + 30)) # an admin's token lives for a minute

@@ -1,9 +1,9 @@
 #!/bin/bash
-# box.sh DIR TREE: boots a copy of TREE with systemd as process 1 in namespaces
-# of its own (processes, mounts, names, network, cgroups), and waits for its
-# end; what it writes lies in DIR/upper. The network has a loopback and nothing
-# else. DIR/pid is the number of its process 1 outside. Started a second time
-# with the same DIR it boots what the first boot left: a reboot.
+# box.sh DIR TREE: boots TREE with systemd as process 1 in namespaces of its own
+# (processes, mounts, names, cgroups) and in the network that it is started in,
+# and waits for its end. What it writes lies in DIR/upper, DIR/pid is the number
+# of its process 1 out here. Started a second time with the same DIR it boots
+# what the first boot left: a reboot.
 set -euo pipefail
 dir=$1 tree=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +23,7 @@ done
 
 # box-init is process 1 of the new namespaces until systemd takes its place.
 (echo 0 >$group/cgroup.procs
-exec unshare --fork --pid --mount --uts --ipc --net --cgroup --kill-child sh "$here/init.sh" "$dir" "$tree") &
+exec unshare --fork --pid --mount --uts --ipc --cgroup --kill-child sh "$here/init.sh" "$dir" "$tree") &
 unshare=$!
 trap 'kill $unshare 2>/dev/null || true' EXIT
 until child=$(cat /proc/$unshare/task/$unshare/children 2>/dev/null) && [ -n "$child" ]; do

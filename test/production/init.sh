@@ -1,6 +1,6 @@
 #!/bin/sh
-# init.sh DIR TREE: what comes before systemd in the box: file systems, a
-# loopback, a new root. Run by box.sh in the new namespaces.
+# init.sh DIR TREE: what comes before systemd in the box: file systems and a
+# new root. Run by box.sh in the new namespaces.
 set -eu
 dir=$1 tree=$2
 mount --make-rprivate /
@@ -24,7 +24,6 @@ ln -s /proc/self/fd/2 dev/stderr
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
-ip link set lo up
 hostname gate
 mkdir -p .old
 pivot_root . .old

@@ -19,7 +19,7 @@ if [ ! -e "$tree.$sum" ]; then
 	chmod 755 "$tree/usr/sbin/policy-rc.d"
 	{
 		in_tree apt-get update -q
-		in_tree apt-get install -y -q systemd systemd-sysv dbus iproute2 procps kmod cron less
+		in_tree apt-get install -y -q --no-install-recommends systemd systemd-sysv dbus iproute2 procps kmod cron
 		# shellcheck disable=SC2086
 		in_tree apt-get install -y -q --download-only $packages
 	} >"$tree.log" 2>&1 || { tail -5 "$tree.log" >&2; echo "tree: apt-get failed" >&2; exit 1; }
