@@ -8,6 +8,7 @@ RUN apt-get update && \
       $(command -v openresty >/dev/null || echo nginx-light libnginx-mod-http-lua libnginx-mod-http-ndk) && \
     rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled
 COPY deploy/images/init.sh /usr/local/bin/gate-init
+COPY deploy/images/run.sh /usr/local/bin/gate-run
 COPY lua /etc/gatehouse/lua
 COPY nginx /etc/gatehouse/nginx
 # nginx/site, with the values that differ in a container over it.
@@ -15,4 +16,4 @@ COPY deploy/images/site /etc/gatehouse/nginx/site
 COPY deploy/package/http2.sh /tmp/http2.sh
 RUN sh /tmp/http2.sh /etc/gatehouse/nginx/site && rm /tmp/http2.sh
 USER 65532:65532
-CMD ["nginx", "-e", "stderr", "-c", "/etc/gatehouse/nginx/nginx.conf", "-g", "daemon off;"]
+CMD ["/bin/sh", "/usr/local/bin/gate-run"]

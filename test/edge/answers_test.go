@@ -95,6 +95,39 @@ func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 	}
 }
 
+// Behind Docker's proxy all have one address: whoever calls too often there is
+// limited alone, and those without a credential together.
+func TestAnAddressOfManyLimitsEachCredential(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, options{limits: string(text), auth: refuse(401), edit: func(t *testing.T, dir string) {
+		write(t, filepath.Join(dir, "site", "one_address.conf"), "127.0.0.1 1;\n")
+	}})
+	flood := func(header ...string) (limited int) {
+		for range 60 {
+			if res, _ := g.do(t, "POST", "/mcp", "{}", header...); res.StatusCode == http.StatusTooManyRequests {
+				limited++
+			}
+		}
+		return limited
+	}
+	for name, header := range map[string][]string{
+		"a token": {"Authorization", "Bearer " + strings.Repeat("same.", 20) + "busy"}, "a cookie": {"Cookie", "s=" + strings.Repeat("b", 50)}, "nothing": nil,
+	} {
+		if flood(header...) == 0 {
+			t.Errorf("60 requests at once with %s: none limited", name)
+		}
+	}
+	for range 15 {
+		if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", "Bearer "+strings.Repeat("same.", 20)+"calm"); res.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("a calm colleague: %s", res.Status)
+		}
+	}
+}
+
 // Requests that nginx cannot read are refused for what they are, in JSON, and
 // leave nothing in the error log: their line may hold a secret.
 func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
