@@ -102,7 +102,7 @@ lay() { # lay whole|beside NAME
 	else
 		yield 80 listen_http_default.conf
 		yield 443 listen_https_default.conf
-		sed -Ei "0,/^http[[:space:]]*\{/s//&\n    $include/" "$nginx/nginx.conf"
+		sed -Ei "0,/^http[[:space:]]*\{/s||&\n    $include|" "$nginx/nginx.conf"
 	fi
 	cp "$shipped"/nginx/conf.d/*.conf "$nginx/conf.d"
 	logs

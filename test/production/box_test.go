@@ -75,7 +75,7 @@ func (b *box) end() {
 
 // command runs inside, with the environment of a login of root and no more.
 func (b *box) command(ctx context.Context, argv ...string) *exec.Cmd {
-	enter := []string{"-t", b.pid, "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd", "env", "-i",
+	enter := []string{"-t", b.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "env", "-i",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
 	return exec.CommandContext(ctx, "nsenter", append(enter, argv...)...)
 }
@@ -138,7 +138,9 @@ func (b *box) typed(t *testing.T, block string) string {
 	}
 	mark := fmt.Sprintf("== done %d", began.UnixNano())
 	ended := make(chan error, 1)
-	if _, err := io.WriteString(b.lines, block+"\necho '"+mark+"'\n"); err != nil {
+	// In a file, so that no program reads the lines that come after it.
+	b.write(t, "/run/typed", block+"\n")
+	if _, err := io.WriteString(b.lines, "source /run/typed </dev/null\necho '"+mark+"'\n"); err != nil {
 		t.Fatalf("the shell has ended: %v", err)
 	}
 	shell := b.shell

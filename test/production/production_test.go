@@ -102,8 +102,8 @@ func (s *story) prepare(t *testing.T, certs ...[]byte) {
 		s.write(t, fmt.Sprintf("/usr/local/share/ca-certificates/pebble-%d.crt", i), string(pem))
 	}
 	s.run(t, "update-ca-certificates")
-	s.run(t, "sh", "-c", "echo '127.0.0.1 "+name+"' >>/etc/hosts; rm /etc/resolv.conf; install -d /etc/letsencrypt; printf 'Acquire::Retries \"0\";' >/etc/apt/apt.conf.d/zz")
-	s.write(t, "/etc/letsencrypt/cli.ini", "server = https://localhost:14000/dir\n")
+	s.run(t, "sh", "-c", "echo '127.0.0.1 "+name+"' >>/etc/hosts; install -d /root/.config/letsencrypt; printf 'Acquire::Retries \"0\";' >/etc/apt/apt.conf.d/zz")
+	s.write(t, "/root/.config/letsencrypt/cli.ini", "server = https://localhost:14000/dir\n")
 	host(t, "cp", os.Getenv("GATEHOUSE_DEB"), s.file("/root/gatehouse.deb"))
 	host(t, "cp", os.Getenv("GATEHOUSE_KEYCLOAK_ZIP"), s.file("/root/keycloak-26.7.3.zip"))
 	s.run(t, "sh", "-c", `install -d /etc/nginx/sites-available /etc/nginx/sites-enabled /var/www/other

@@ -39,7 +39,8 @@ ip netns add $net
 ip -n $net link set lo up
 export GATEHOUSE_BOX=$dir/box GATEHOUSE_TREE=$tree GATEHOUSE_DEB=$dir/old.deb GATEHOUSE_DEB_NEXT=$dir/next.deb GATEHOUSE_KEYCLOAK_ZIP=$KEYCLOAK_ZIP
 cd test/production
-nsenter --net=/run/netns/$net "$dir/production.test" -test.v -test.timeout 25m >"$dir/log" 2>&1 9>&- & pid=$!
+: >"$dir/log"
+nsenter --net=/run/netns/$net "$dir/production.test" -test.v -test.timeout 25m >>"$dir/log" 2>&1 9>&- & pid=$!
 tail -f --pid=$pid -n +1 "$dir/log" | grep --line-buffered '^production: ' || true
 wait $pid || { grep -v '^=== ' "$dir/log" | tail -150 >&2; [ ! -f "$dir/box/typed" ] || tail -5 "$dir/box/typed" >&2; fail "the page does not do what it says"; }
 grep -h '_test.go:[0-9]*: systemctl restart\|_test.go:[0-9]*: ports' "$dir/log" | sed 's/.*_test.go:[0-9]*: /production:   /' || true

@@ -4,7 +4,7 @@
 # page installs lie in apt's own archive, not installed, so that apt-get works
 # in a box without a network. Nobody writes to it: the box lays its own on top.
 set -eu
-packages=$(sed -n 's/^apt-get install -y //p' docs/production.md | tr ' ' '\n' | grep -v '^\./' | sort -u | tr '\n' ' ')
+packages=$(sed -n 's/^apt-get install -y //p' docs/production.md | tr ' ' '\n' | grep -v -e '^\./' -e '^-' -e Dpkg | sort -u | tr '\n' ' ')
 base=$(sh test/debian.sh)
 tree=$CACHE/debian/bookworm-systemd
 sum=$(echo "$packages" | cat - "$0" | sha256sum | cut -c1-12)
@@ -24,6 +24,9 @@ if [ ! -e "$tree.$sum" ]; then
 		in_tree apt-get install -y -q --download-only $packages
 	} >"$tree.log" 2>&1 || { tail -5 "$tree.log" >&2; echo "tree: apt-get failed" >&2; exit 1; }
 	rm "$tree/usr/sbin/policy-rc.d"
+	echo gate >"$tree/etc/hostname"
+	printf '127.0.0.1 localhost\n127.0.1.1 gate\n::1 localhost ip6-localhost\n' >"$tree/etc/hosts"
+	rm -f "$tree/etc/resolv.conf" # nobody answers in a box
 	touch "$tree.$sum"
 fi
 echo "$tree"
