@@ -28,7 +28,7 @@ lint: $(GOLANGCI) ## gofmt, vet, golangci-lint
 	$(GOLANGCI) run ./...
 
 # Packages that a part of their own tests; unit leaves them to it.
-OWN_PART := /(test/(edge|doctor|load)|deploy/check)(/|$$)
+OWN_PART := /(test/(edge|doctor|load|cost)|deploy/check)(/|$$)
 
 unit: ## Unit tests with the race detector
 	go test -race -count=1 -timeout 8m $$(go list ./... | grep -Ev '$(OWN_PART)')

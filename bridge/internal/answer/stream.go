@@ -19,13 +19,13 @@ const (
 // event is flushed by itself: a client may drop what comes in one read with the
 // answer.
 type Stream struct {
-	out   outlet
-	w     http.ResponseWriter // until the stream has begun
-	gone  <-chan struct{}
-	begun bool
-	tick  *time.Ticker // nil until somebody asks for it
+	out  outlet
+	w    http.ResponseWriter // until the stream has begun
+	gone <-chan struct{}
+	tick *time.Ticker // nil until somebody asks for it
 
 	mu     sync.Mutex
+	begun  bool
 	cut    bool
 	closed bool // the connection may be another answer's now
 }
@@ -52,17 +52,24 @@ func NewStream(w http.ResponseWriter, r *http.Request) *Stream {
 // Begin makes the answer a stream and sends its headers at once: clients wait
 // for them.
 func (s *Stream) Begin() error {
-	if s.begun {
+	s.mu.Lock()
+	begun := s.begun
+	s.begun = true
+	s.mu.Unlock()
+	if begun {
 		return nil
 	}
-	s.begun = true
 	StreamHeader(s.w)
 	s.w.WriteHeader(http.StatusOK)
 	return s.out.Flush()
 }
 
 // Begun reports whether the answer is a stream already.
-func (s *Stream) Begun() bool { return s.begun }
+func (s *Stream) Begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
 
 // StreamHeader sets the headers of an event stream.
 func StreamHeader(w http.ResponseWriter) {
@@ -137,7 +144,7 @@ func (s *Stream) Send(message []byte) error {
 
 // Last writes the answer: on the stream, or alone with its status.
 func (s *Stream) Last(status int, message []byte) {
-	if s.begun {
+	if s.Begun() {
 		_ = s.Send(message) // the caller is gone: nobody is left to tell
 		return
 	}
@@ -168,11 +175,12 @@ func (s *Stream) ready() error {
 	return nil
 }
 
-// Break ends a write that the client does not take, and every one after it.
+// Break ends a write that the client does not take, and every one after it. An
+// answer that has not begun is in no write.
 func (s *Stream) Break() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
+	if s.begun && !s.closed {
 		s.cut = true
 		_ = s.out.SetWriteDeadline(past)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"gatehouse/bridge/internal/policy"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -40,6 +41,9 @@ func (c *Check) Run(w io.Writer) (allowed bool, err error) {
 	kind, name := c.item()
 	if name == "" || err != nil {
 		return true, err
+	}
+	if c.Args != "" && !rpc.Valid([]byte(c.Args)) {
+		return false, fmt.Errorf("--args %q is not JSON", rpc.Clip(c.Args, 100))
 	}
 	id := &contract.Identity{Subject: c.User, Email: c.Email, Roles: c.Roles, Scopes: c.Scopes}
 	d := p.Decide(id, c.Server, kind, name, []byte(c.Args))

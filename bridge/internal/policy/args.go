@@ -16,7 +16,8 @@ const (
 	maxNumber   = 1 << 10  // bytes
 )
 
-// decodeArgs reads the arguments of a call for an expression: integers as
+// decodeArgs reads the arguments of a call, which are valid JSON, for an
+// expression: integers as
 // int64, other numbers as float64. It is stricter than encoding/json: a name
 // twice (in whatever case: Go's own decoder takes one for the other), bytes that
 // are not UTF-8, more than maxArgDepth levels or maxArgs values are refused,
@@ -29,16 +30,13 @@ func decodeArgs(raw []byte) (map[string]any, error) {
 	if !utf8.Valid(raw) {
 		return nil, fmt.Errorf("%w: arguments are not UTF-8", errJSON)
 	}
-	if !rpc.Valid(raw) {
-		return nil, fmt.Errorf("%w: arguments are not one object", errJSON)
-	}
 	d := decoder{r: rpc.NewReader(raw)}
 	v, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
 	args, ok := v.(map[string]any)
-	if !ok {
+	if !ok || d.r.Kind() != 0 {
 		return nil, fmt.Errorf("%w: arguments are not one object", errJSON)
 	}
 	return args, nil

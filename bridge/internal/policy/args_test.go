@@ -17,6 +17,9 @@ func FuzzArgs(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !json.Valid(raw) {
+			return
+		}
 		args, err := decodeArgs(raw)
 		if err != nil || args == nil || len(raw) == 0 {
 			return

@@ -86,9 +86,9 @@ func completed(to []Item, params []byte) ([]Item, error) {
 	}
 	switch kind {
 	case "ref/prompt":
-		return named(to, Prompt, "name", found[0].value)
+		return item(to, Prompt, "name", ref[1], nil)
 	case "ref/resource":
-		return named(to, Resource, "uri", found[0].value)
+		return item(to, Resource, "uri", ref[2], nil)
 	}
 	return nil, fmt.Errorf("%w: ref.type is neither ref/prompt nor ref/resource", ErrRequest)
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"gatehouse/bridge/internal/rpc"
 )
@@ -24,37 +23,20 @@ const maxPicked = 3 // names that a pick may list: room that is not allocated
 // valid JSON: values are skipped, not checked.
 func pick(raw []byte, names ...string) (found [maxPicked]member, err error) {
 	err = rpc.EachMember(raw, func(key, value rpc.Span) error {
-		i, exact, err := match(raw[key.Start:key.End], names)
-		if i < 0 || err != nil {
-			return err
+		for i, name := range names {
+			like, exact := rpc.Like(raw[key.Start:key.End], name)
+			switch {
+			case !like:
+				continue
+			case !exact || found[i].value != nil:
+				return fmt.Errorf("%w: %q stands there twice or in other case", errJSON, name)
+			}
+			found[i] = member{value: raw[value.Start:value.End], start: value.Start}
+			break
 		}
-		if !exact || found[i].value != nil {
-			return fmt.Errorf("%w: %q stands there twice or in other case", errJSON, names[i])
-		}
-		found[i] = member{value: raw[value.Start:value.End], start: value.Start}
 		return nil
 	})
 	return found, err
-}
-
-// match finds the name that a key stands for, in whatever case, or -1. A plain
-// key, which most are, makes nothing.
-func match(key []byte, names []string) (i int, exact bool, err error) {
-	for i, name := range names {
-		if string(key[1:len(key)-1]) == name {
-			return i, true, nil
-		}
-	}
-	text, ok := rpc.Unquote(key)
-	if !ok {
-		return -1, false, errJSON
-	}
-	for i, name := range names {
-		if strings.EqualFold(text, name) {
-			return i, text == name, nil
-		}
-	}
-	return -1, false, nil
 }
 
 // eachItem calls visit with the start and end of every item of an array.

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 )
@@ -51,7 +50,9 @@ type paramFields struct {
 	name      Span // of a tool or a prompt
 	uri       Span // of a resource
 	metaToken Span // _meta.progressToken of a request
-	version   Span // _meta["io.modelcontextprotocol/protocolVersion"]
+	version   Span // _meta[MetaVersion]
+
+	subscription Span // _meta[MetaSubscription]
 }
 
 // ID is the raw id, nil for a notification.
@@ -87,17 +88,9 @@ func (m *Message) CancelSpan() Span { return m.fields.requestID }
 // Cancels is the raw id of the request that notifications/cancelled names.
 func (m *Message) Cancels() []byte { return m.at(m.fields.requestID) }
 
-const subscriptionKey = "io.modelcontextprotocol/subscriptionId"
-
 // Subscription is the raw id in _meta of the subscription that a notification
 // belongs to (2026-07-28), nil where there is none.
-func (m *Message) Subscription() []byte {
-	if m.Kind != Notification || !bytes.Contains(m.Params(), []byte(subscriptionKey)) {
-		return nil
-	}
-	meta := Member(m.Params(), "_meta")
-	return Member(meta, subscriptionKey)
-}
+func (m *Message) Subscription() []byte { return m.at(m.fields.subscription) }
 
 // Name is params.name, decoded; "" where it is missing or not a string.
 func (m *Message) Name() string { return Text(m.at(m.fields.name)) }

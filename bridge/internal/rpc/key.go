@@ -13,6 +13,41 @@ type member struct {
 	value *Span
 }
 
+// beginnings are the letters, in either case, with which the keys begin that are
+// looked for: by them most others are told apart.
+type beginnings uint64
+
+func letters(keys []member) (b beginnings) {
+	for _, k := range keys {
+		b |= 1 << (k.key[0] & 0x1f)
+	}
+	return b
+}
+
+// first reports whether a key, without its quotes, may be one of them.
+func (b beginnings) first(raw []byte) bool {
+	if len(raw) == 0 {
+		return false
+	}
+	c := firstRune(raw)
+	return c >= 0x80 || b&(1<<(c&0x1f)) != 0 // one past ASCII may be another case of a letter
+}
+
+// mayBegin reports whether a key, without its quotes, may begin with the letter
+// in either case.
+func mayBegin(raw []byte, letter byte) bool {
+	c := firstRune(raw)
+	return c >= 0x80 || c&0x1f == rune(letter&0x1f)
+}
+
+func firstRune(raw []byte) rune {
+	c := rune(raw[0])
+	if c == '\\' && escapeLen(raw) == 6 {
+		c, _ = hex4(raw[2:])
+	}
+	return c
+}
+
 // find notes the value of a key. A key that differs only in case, or that is
 // escaped, is refused: Go's own decoder, for one, would take it for the same.
 func find(keys []member, raw []byte, value Span) error {
@@ -55,6 +90,27 @@ func likeKey(text []byte, key string) bool {
 	return strings.EqualFold(string(text), key)
 }
 
+// Like reports whether a key, as it stands with its quotes, says name but for
+// case, and whether it says exactly that.
+func Like(key []byte, name string) (like, exact bool) {
+	inner := key[1 : len(key)-1]
+	if string(inner) == name {
+		return true, true
+	}
+	if len(inner) < len(name) || !mayBegin(inner, name[0]) {
+		return false, false
+	}
+	var room [keyRoom]byte
+	if bytes.IndexByte(inner, '\\') >= 0 {
+		text, fits := unescape(room[:0], inner)
+		if !fits {
+			return false, false
+		}
+		inner = text
+	}
+	return likeKey(inner, name), string(inner) == name
+}
+
 // keyRoom is more than any key that is looked for has in any case.
 const keyRoom = 128
 
@@ -73,7 +129,7 @@ func unescape(dst, raw []byte) (text []byte, fits bool) {
 		n := escapeLen(raw[i:])
 		switch n {
 		case 2:
-			dst = append(dst, escaped(raw[i+1]))
+			dst = append(dst, escaped[raw[i+1]])
 		case 6:
 			r, _ := hex4(raw[i+2:])
 			dst = utf8.AppendRune(dst, r) // half of a pair is no part of any key
@@ -85,25 +141,12 @@ func unescape(dst, raw []byte) (text []byte, fits bool) {
 	return dst, true
 }
 
-func escaped(c byte) byte {
-	switch c {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	}
-	return c
-}
-
 // keyIs reports whether a key, as it stands with its quotes, says name.
 func keyIs(key []byte, name string) bool {
 	inner := key[1 : len(key)-1]
+	if len(inner) < len(name) || !mayBegin(inner, name[0]) {
+		return false
+	}
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return string(inner) == name
 	}

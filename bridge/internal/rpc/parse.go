@@ -104,7 +104,7 @@ func (m *Message) checkLengths(method Span) error {
 		{"the id", m.id, maxID}, {"the method", method, maxMethod}, {"params.name", f.name, maxName},
 		{"params.uri", f.uri, maxName}, {"params.requestId", f.requestID, maxID},
 		{"params.progressToken", f.token, maxID}, {"params._meta.progressToken", f.metaToken, maxID},
-		{"the version in params._meta", f.version, maxID},
+		{"the version in params._meta", f.version, maxID}, {"the subscription in params._meta", f.subscription, maxID},
 	} {
 		if n := one.at.End - one.at.Start; n > one.most {
 			return fmt.Errorf("%w: %s has %d bytes, at most %d fit", ErrMessage, one.what, n, one.most)
@@ -208,7 +208,7 @@ func (m *Message) scanParams() error {
 		return nil
 	}
 	return m.object(meta, member{"progressToken", &f.metaToken},
-		member{"io.modelcontextprotocol/protocolVersion", &f.version})
+		member{MetaVersion, &f.version}, member{MetaSubscription, &f.subscription})
 }
 
 // methodName decodes a method; the frequent ones cost no allocation.

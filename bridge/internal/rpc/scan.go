@@ -20,31 +20,56 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
-		case ' ', '\t', '\n', '\r':
-			s.i++
-		default:
-			return
-		}
-	}
-}
+func (s *scanner) space() { s.i = spaces(s.b, s.i) }
 
 func (s *scanner) expect(c byte) error {
 	s.space()
 	if s.peek() != c {
-		return fmt.Errorf("%w: want %q at byte %d", ErrJSON, c, s.i)
+		return s.bad(string(rune(c)))
 	}
 	s.i++
 	return nil
 }
 
-// object walks one object and notes the values of the wanted members.
+// object walks one object and notes the values of the wanted members. It is the
+// walk that every message takes, and calls nothing for a member that is not
+// wanted.
 func (s *scanner) object(keys []member) error {
-	return s.members(func(key, value Span) error {
-		return find(keys, s.b[key.Start+1:key.End-1], value)
-	})
+	maybe := letters(keys)
+	if err := s.expect('{'); err != nil {
+		return err
+	}
+	if s.space(); s.peek() == '}' {
+		s.i++
+		return nil
+	}
+	for {
+		s.space()
+		start := s.i
+		if err := s.str(); err != nil {
+			return err
+		}
+		key := s.b[start+1 : s.i-1]
+		if s.peek() == ':' {
+			s.i++
+		} else if err := s.expect(':'); err != nil {
+			return err
+		}
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		if maybe.first(key) {
+			if err := find(keys, key, value); err != nil {
+				return err
+			}
+		}
+		if s.peek() == ',' {
+			s.i++
+		} else if more, err := s.more('}'); !more || err != nil {
+			return err
+		}
+	}
 }
 
 // members walks one object. key is the place of the name with its quotes.
@@ -165,7 +190,7 @@ func (s *scanner) strictValue() (Span, error) {
 	return Span{start, s.i}, err
 }
 
-// str skips a string. IndexByte makes long strings cheap.
+// str goes over a string.
 func (s *scanner) str() error {
 	if s.strict {
 		return s.strictStr()
@@ -173,41 +198,70 @@ func (s *scanner) str() error {
 	if s.peek() != '"' {
 		return s.bad("a string")
 	}
-	start := s.i
-	for at := start + 1; ; {
-		n := bytes.IndexByte(s.b[at:], '"')
-		if n < 0 {
-			return fmt.Errorf("%w: a string does not end", ErrJSON)
+	end := looseString(s.b, s.i)
+	if end < 0 {
+		return fmt.Errorf("%w: a string does not end", ErrJSON)
+	}
+	s.i = end
+	return nil
+}
+
+const shortString = 32 // bytes, up to which a loop is faster than bytes.IndexByte
+
+// looseString is the end of the string that begins at i, or less than 0.
+func looseString(b []byte, i int) int {
+	for i++; ; {
+		near := min(len(b), i+shortString)
+		for i < near && b[i] != '"' && b[i] != '\\' {
+			i++
 		}
-		end := at + n
-		escapes := 0
-		for j := end - 1; j >= at && s.b[j] == '\\'; j-- {
-			escapes++
+		if i == near {
+			n := bytes.IndexByte(b[i:], '"')
+			if n < 0 {
+				return -1
+			}
+			if slash := bytes.IndexByte(b[i:i+n], '\\'); slash >= 0 {
+				n = slash
+			}
+			i += n
 		}
-		if escapes%2 == 0 {
-			s.i = end + 1
-			return nil
+		for i < len(b) && b[i] == '\\' {
+			i += 2
 		}
-		at = end + 1
+		switch {
+		case i >= len(b):
+			return -1
+		case b[i] == '"':
+			return i + 1
+		}
 	}
 }
 
+// structural are the bytes that a value in which others lie is read by.
+var structural = [256]bool{'"': true, '{': true, '[': true, '}': true, ']': true}
+
 func (s *scanner) nested() error {
-	depth := 0
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
+	depth, b := 0, s.b
+	for i := s.i; i < len(b); {
+		c := b[i]
+		if !structural[c] {
+			i++
+			continue
+		}
+		switch c {
 		case '"':
-			if err := s.str(); err != nil {
-				return err
+			if i = looseString(b, i); i < 0 {
+				return fmt.Errorf("%w: a string does not end", ErrJSON)
 			}
 			continue
 		case '{', '[':
 			depth++
-		case '}', ']':
+		default:
 			depth--
 		}
-		s.i++
+		i++
 		if depth == 0 {
+			s.i = i
 			return nil
 		}
 	}

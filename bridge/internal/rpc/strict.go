@@ -15,121 +15,146 @@ type nesting struct {
 	depth int
 }
 
-func (n *nesting) push(object bool) error {
-	if n.depth == maxDepth {
-		return fmt.Errorf("%w: values lie more than %d deep in each other", ErrJSON, maxDepth)
-	}
+func (n *nesting) push(object bool) {
 	word, bit := n.depth/64, uint64(1)<<(n.depth%64)
 	if n.bits[word] &^= bit; object {
 		n.bits[word] |= bit
 	}
 	n.depth++
-	return nil
 }
 
 func (n *nesting) inObject() bool {
-	at := n.depth - 1
-	return n.bits[at/64]&(1<<(at%64)) != 0
+	top := n.depth - 1
+	return n.bits[top/64]&(1<<(top%64)) != 0
 }
 
 // strictNested goes over one object or array and holds it to RFC 8259.
 func (s *scanner) strictNested() error {
 	var open nesting
+	b, i, bad := s.b, s.i, ""
 	for {
-		done, err := s.strictOpen(&open)
-		if err != nil {
-			return err
+		i = spaces(b, i)
+		switch c := at(b, i); c {
+		case '{', '[':
+			if open.depth == maxDepth {
+				s.i = i
+				return fmt.Errorf("%w: values lie more than %d deep in each other", ErrJSON, maxDepth)
+			}
+			open.push(c == '{')
+			if i = spaces(b, i+1); at(b, i) == c+2 { // '}' or ']'
+				break // as after its last value
+			}
+			if c == '{' {
+				i, bad = keyEnd(b, i)
+			}
+			if bad == "" {
+				continue
+			}
+		case '"':
+			i, bad = stringEnd(b, i)
+		case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			if next := at(b, i+1); next == ',' || next == ']' || next == '}' {
+				i++
+				break // many are of one digit
+			}
+			i, bad = numberEnd(b, i)
+		default:
+			i, bad = scalarEnd(b, i)
 		}
-		for done { // a value is complete: what follows it?
+		for bad == "" { // a value is complete
 			if open.depth == 0 {
+				s.i = i
 				return nil
 			}
-			if done, err = s.strictAfter(&open); err != nil {
-				return err
+			object := open.inObject()
+			i = spaces(b, i)
+			switch c := at(b, i); {
+			case c == '}' && object, c == ']' && !object:
+				i++
+				open.depth--
+				continue
+			case c != ',':
+				bad = "',' or the end of an object or array"
+			case object:
+				i, bad = keyEnd(b, spaces(b, i+1))
+			default:
+				i++
 			}
+			break
+		}
+		if bad != "" {
+			s.i = i
+			return s.bad(bad)
 		}
 	}
 }
 
-// strictOpen goes over a scalar, or over the beginning of an object or array
-// up to its first value. done says that a value is complete.
-func (s *scanner) strictOpen(open *nesting) (done bool, err error) {
-	s.space()
-	switch c := s.peek(); c {
-	case '{', '[':
-		s.i++
-		if err := open.push(c == '{'); err != nil {
-			return false, err
-		}
-		s.space()
-		if s.peek() == c+2 { // '}' or ']'
-			s.i++
-			open.depth--
-			return true, nil
-		}
-		if c == '{' {
-			return false, s.strictKey()
-		}
-		return false, nil
-	case '"':
-		return true, s.strictStr()
+// at is the byte at a place, 0 past the end.
+func at(b []byte, i int) byte {
+	if i < len(b) {
+		return b[i]
 	}
-	return true, s.strictScalar()
+	return 0
 }
 
-// strictAfter goes over what follows a value. done says that the value around
-// it is complete too.
-func (s *scanner) strictAfter(open *nesting) (done bool, err error) {
-	object, end := open.inObject(), byte(']')
-	if object {
-		end = '}'
+// spaces is the first place from i on that holds no space.
+func spaces(b []byte, i int) int {
+	if i < len(b) && b[i] > ' ' {
+		return i
 	}
-	s.space()
-	switch s.peek() {
-	case end:
-		s.i++
-		open.depth--
-		return true, nil
-	case ',':
-		s.i++
-		if object {
-			return false, s.strictKey()
-		}
-		return false, nil
-	}
-	return false, s.bad("',' or the end of an object or array")
+	return moreSpaces(b, i)
 }
 
-func (s *scanner) strictKey() error {
-	s.space()
-	if err := s.strictStr(); err != nil {
-		return err
+func moreSpaces(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
 	}
-	return s.expect(':')
+	return i
 }
 
-func (s *scanner) strictStr() error {
-	if s.peek() != '"' {
-		return s.bad("a string")
+// keyEnd goes over a name and its colon. What a text lacks is told with the
+// place.
+func keyEnd(b []byte, i int) (end int, bad string) {
+	if i, bad = stringEnd(b, i); bad != "" {
+		return i, bad
 	}
-	for s.i++; ; {
-		s.i += plainRun(s.b[s.i:])
-		if s.i == len(s.b) {
-			return fmt.Errorf("%w: a string does not end", ErrJSON)
+	if i = spaces(b, i); at(b, i) != ':' {
+		return i, "':'"
+	}
+	return i + 1, ""
+}
+
+func stringEnd(b []byte, i int) (end int, bad string) {
+	if at(b, i) != '"' {
+		return i, "a string"
+	}
+	for i++; ; {
+		i += plainRun(b[i:])
+		for at(b, i) == '\\' {
+			n := escapeLen(b[i:])
+			if n == 0 {
+				return i, "an escape of JSON"
+			}
+			i += n
 		}
-		switch c := s.b[s.i]; {
+		switch c := at(b, i); {
 		case c == '"':
-			s.i++
-			return nil
-		case c != '\\':
-			return s.bad("no control character in a string")
+			return i + 1, ""
+		case c < ' ':
+			return i, "the end of a string, and no control character in it"
 		}
-		n := escapeLen(s.b[s.i:])
-		if n == 0 {
-			return s.bad("an escape of JSON")
-		}
-		s.i += n
 	}
+}
+
+func (s *scanner) strictStr() error { return s.end(stringEnd(s.b, s.i)) }
+
+func (s *scanner) strictScalar() error { return s.end(scalarEnd(s.b, s.i)) }
+
+func (s *scanner) end(i int, bad string) error {
+	if s.i = i; bad != "" {
+		return s.bad(bad)
+	}
+	return nil
 }
 
 const (
@@ -162,16 +187,19 @@ func escapeLen(b []byte) int {
 	if len(b) < 2 || b[0] != '\\' {
 		return 0
 	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	if escaped[b[1]] != 0 {
 		return 2
-	case 'u':
+	}
+	if b[1] == 'u' {
 		if _, ok := hex4(b[2:]); ok {
 			return 6
 		}
 	}
 	return 0
 }
+
+// escaped is what a letter stands for behind a backslash, 0 for none.
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 func hex4(b []byte) (r rune, ok bool) {
 	if len(b) < 4 {
@@ -191,59 +219,59 @@ func hex4(b []byte) (r rune, ok bool) {
 	return r, true
 }
 
-func (s *scanner) strictScalar() error {
-	switch s.peek() {
+func scalarEnd(b []byte, i int) (end int, bad string) {
+	word := ""
+	switch at(b, i) {
 	case 't':
-		return s.word("true")
+		word = "true"
 	case 'f':
-		return s.word("false")
+		word = "false"
 	case 'n':
-		return s.word("null")
+		word = "null"
+	default:
+		return numberEnd(b, i)
 	}
-	return s.number()
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return i, "a value"
+	}
+	return i + len(word), ""
 }
 
-func (s *scanner) word(word string) error {
-	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
-		return s.bad("a value")
+// numberEnd goes over a number (RFC 8259, section 6).
+func numberEnd(b []byte, i int) (end int, bad string) {
+	if at(b, i) == '-' {
+		i++
 	}
-	s.i += len(word)
-	return nil
+	start := i
+	if i = digits(b, i); i == start {
+		return i, "a value"
+	}
+	if b[start] == '0' {
+		i = start + 1 // no digit may follow
+	}
+	if at(b, i) == '.' {
+		start = i + 1
+		if i = digits(b, start); i == start {
+			return i, "a digit"
+		}
+	}
+	if at(b, i)|0x20 == 'e' {
+		if i++; at(b, i) == '+' || at(b, i) == '-' {
+			i++
+		}
+		start = i
+		if i = digits(b, start); i == start {
+			return i, "a digit"
+		}
+	}
+	return i, ""
 }
 
-// number goes over a number (RFC 8259, section 6).
-func (s *scanner) number() error {
-	if s.peek() == '-' {
-		s.i++
+func digits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
 	}
-	switch {
-	case s.peek() == '0':
-		s.i++
-	case !s.digits():
-		return s.bad("a value")
-	}
-	if s.peek() == '.' {
-		if s.i++; !s.digits() {
-			return s.bad("a digit")
-		}
-	}
-	if s.peek()|0x20 == 'e' {
-		if s.i++; s.peek() == '+' || s.peek() == '-' {
-			s.i++
-		}
-		if !s.digits() {
-			return s.bad("a digit")
-		}
-	}
-	return nil
-}
-
-func (s *scanner) digits() bool {
-	start := s.i
-	for s.i < len(s.b) && s.b[s.i] >= '0' && s.b[s.i] <= '9' {
-		s.i++
-	}
-	return s.i > start
+	return i
 }
 
 func (s *scanner) bad(want string) error {

@@ -56,17 +56,22 @@ func unescaped(raw []byte) ([]byte, bool) {
 		if len(raw) == 0 {
 			return out, true
 		}
-		switch n := escapeLen(raw); n {
-		case 2:
-			out, raw = append(out, escaped(raw[1])), raw[2:]
-		case 6:
-			r, _ := hex4(raw[2:])
-			raw = raw[6:]
-			if utf16.IsSurrogate(r) {
-				r, raw = pair(r, raw)
+		for len(raw) > 0 && raw[0] == '\\' {
+			switch n := escapeLen(raw); n {
+			case 2:
+				out, raw = append(out, escaped[raw[1]]), raw[2:]
+			case 6:
+				r, _ := hex4(raw[2:])
+				raw = raw[6:]
+				if utf16.IsSurrogate(r) {
+					r, raw = pair(r, raw)
+				}
+				out = utf8.AppendRune(out, r)
+			default:
+				return nil, false
 			}
-			out = utf8.AppendRune(out, r)
-		default:
+		}
+		if len(raw) > 0 && (raw[0] == '"' || raw[0] < ' ') {
 			return nil, false
 		}
 	}

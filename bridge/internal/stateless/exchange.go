@@ -103,6 +103,9 @@ func (x *exchange) run(ctx context.Context) {
 		event, ok, err := x.queue.Pop()
 		if err != nil {
 			x.giveUp(err.Error())
+			if !x.out.Begun() { // more than may wait came at once
+				x.out.Last(http.StatusOK, rpc.Errorf(rpc.CodeInternal, "%v", err).Body(x.req.ID))
+			}
 			return
 		}
 		if ok {
