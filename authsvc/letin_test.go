@@ -192,3 +192,22 @@ func TestRolesAreRenewed(t *testing.T) {
 	took := eventually(t, "the role is gone", func() bool { return verdict(g.auth("Cookie", cookie)) == "403" })
 	t.Logf("a role taken away was gone after %s, with tokens of %d s", took, issuer.TokenLife.Load())
 }
+
+// Who gets more roles than fit while signed in is signed out, and told why at
+// the next sign-in, rather than kept waiting as if the provider were away.
+func TestRolesOutgrowASession(t *testing.T) {
+	issuer := issuertest.Start(t)
+	var log logged
+	g := startWith(t, zerolog.New(&log), issuer, "memory", func(c *config) { c.SessionRefresh = time.Second }).ready()
+	cookie := g.login(issuer)
+	g.wantVerdict("200", "Cookie", cookie)
+	var roles []string
+	for i := range 45 {
+		roles = append(roles, fmt.Sprintf("%0200d", i))
+	}
+	issuer.Hand(issuer.Access().With(realmRoles(roles...)))
+	eventually(t, "the session is over", func() bool { return verdict(g.auth("Cookie", cookie)) == "401" })
+	if !strings.Contains(log.String(), "choose with --roles") {
+		t.Errorf("the log does not say why: %s", log.String())
+	}
+}

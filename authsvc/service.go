@@ -30,6 +30,7 @@ import (
 	"gatehouse/authsvc/internal/session/memstore"
 	"gatehouse/authsvc/internal/session/redisstore"
 	"gatehouse/authsvc/internal/telemetry"
+	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 	"gatehouse/internal/tracing"
 )
@@ -275,9 +276,10 @@ func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 }
 
 // refusal translates the provider's no; anything else means that it could not
-// be asked. A token that it gave and that does not verify is a no as well.
+// be asked. A token that it gave and that does not verify is a no as well, and so
+// is an identity that cannot travel: signing in says why.
 func refusal(err error) error {
-	if errors.Is(err, provider.ErrRefused) || errors.Is(err, provider.ErrToken) {
+	if errors.Is(err, provider.ErrRefused) || errors.Is(err, provider.ErrToken) || errors.Is(err, contract.ErrIdentity) {
 		return fmt.Errorf("%w: %w", session.ErrRefused, err)
 	}
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -66,7 +67,7 @@ func (g *gate) meetsLimit(ctx context.Context) error {
 func streamChecks() []check {
 	return []check{
 		{"stream", "include gatehouse/location/stream.conf: proxy_buffering off, HTTP/1.1 to the bridge, no gzip", stream},
-		{"session", "the token's audience must be the resource of the metadata, its scope mcp.access", session},
+		{"session", "the token's audience must be the resource of the metadata, its scope mcp.access, its user's role --require-role", session},
 	}
 }
 
@@ -107,12 +108,22 @@ func session(ctx context.Context, g *gate) error {
 		return err
 	}
 	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "serverInfo") {
-		return fmt.Errorf("initialize answered %d", a.StatusCode)
+		return fmt.Errorf("initialize answered %d%s", a.StatusCode, said(a.body))
 	}
 	end := g.signedIn()
 	end["Mcp-Session-Id"] = a.Header.Get("Mcp-Session-Id")
 	_, err = g.ask(ctx, http.MethodDelete, "/mcp", "", end)
 	return err
+}
+
+// said is the gate's own word for a refusal: the role that is missing, an
+// identity that does not fit.
+func said(body string) string {
+	var m struct{ Message string }
+	if json.Unmarshal([]byte(body), &m) != nil || m.Message == "" {
+		return ""
+	}
+	return ": " + m.Message
 }
 
 func hostChecks() []check {

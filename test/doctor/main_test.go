@@ -179,7 +179,17 @@ func TestOneThingBroken(t *testing.T) {
 		})},
 		"catch-all page":       {"unknown path", on("/.well-known/openid-configuration-none", ok)},
 		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", http.StatusFound).ServeHTTP)},
-		"no limit":             {"limit for an address", func(s *stub) { s.limit = 0 }},
+		"a role that lacks": {"session              initialize answered 403: The role x is missing.", func(s *stub) {
+			s.change = func(w http.ResponseWriter, r *http.Request) bool {
+				lacks := r.URL.Path == "/mcp" && r.Header.Get("Authorization") == "Bearer "+token
+				if lacks {
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = fmt.Fprint(w, `{"error": "Forbidden", "message": "The role x is missing."}`)
+				}
+				return lacks
+			}
+		}},
+		"no limit": {"limit for an address", func(s *stub) { s.limit = 0 }},
 		"stream that is held": {"stream", func(s *stub) {
 			s.change = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != "/sse" || r.Header.Get("Authorization") == "" {
