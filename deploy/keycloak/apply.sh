@@ -13,6 +13,8 @@
 #   GATEHOUSE_CLIENT_SECRET_FILE     file with mcp-gateway's secret
 #   GATEHOUSE_FRONTEND_URL           where the public reaches Keycloak, if that is not the server's own
 #                                    name: https://mcp.example.com/auth
+#   GATEHOUSE_SERVERS                servers that get a scope of their own, mcp.access.NAME (default none); then
+#                                    tell authsvc: --server-scope mcp.access.{server}
 #   GATEHOUSE_REALM                  name of the realm (default gatehouse)
 set -eu
 umask 077
@@ -29,7 +31,9 @@ jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_
 		gsub("\\$\\{GATEHOUSE_PUBLIC_URL\\}"; $url) | gsub("\\$\\{GATEHOUSE_BACKCHANNEL_URL\\}"; $back)
 		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n"))
 		| if . == "${GATEHOUSE_LOCAL_PASSWORD_GRANT:false}" then false else . end else . end)
-	| .realm = $realm | if $front != "" then .attributes.frontendUrl = $front else . end' "$(dirname "$0")/gatehouse-realm.json" >"$work/want"
+	| .realm = $realm | if $front != "" then .attributes.frontendUrl = $front else . end
+	| .scopeMappings[].roles |= map(if . == "default-roles-gatehouse" then "default-roles-" + ($realm | ascii_downcase) else . end)' \
+	"$(dirname "$0")/gatehouse-realm.json" >"$work/want"
 
 # Secrets go by file and header file: an argument would show them in ps.
 jq -rn --arg user "${KEYCLOAK_ADMIN:-admin}" --rawfile password "$KEYCLOAK_ADMIN_PASSWORD_FILE" \
@@ -159,12 +163,64 @@ for name in $(jq -r '.users[].serviceAccountClientId' "$work/want"); do
 done
 api GET "/$realm"
 realm_id=$(jq -r .id "$work/answer")
-type=$(jq -r '.components | keys[0]' "$work/want")
-n=$(jq '.components[] | length' "$work/want")
+type=org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy
+n=$(jq --arg type "$type" '.components[$type] | length' "$work/want")
 i=0
 while [ $i -lt "$n" ]; do
 	jq -c --arg type "$type" --arg parent "$realm_id" ".components[\$type][$i] + {providerType: \$type, parentId: \$parent}" "$work/want" >"$work/one"
 	upsert "registration policy $(jq -r '"\(.name) (\(.subType))"' "$work/one")" "/$realm/components?type=$type" '.name == $one.name and .subType == $one.subType'
 	i=$((i + 1))
+done
+
+# 4. Who may edit what of a user: an address that each may choose is no identity.
+# Attributes of the operator's own stay as they are.
+jq -c '.components["org.keycloak.userprofile.UserProfileProvider"][0].config["kc.user.profile.config"][0] | fromjson' "$work/want" >"$work/one"
+api GET "/$realm/users/profile"
+if jq -ce --slurpfile one "$work/one" 'def sorted: walk(if type == "array" then sort else . end);
+	. as $have | .attributes |= map(. as $a
+	| ($one[0].attributes[] | select(.name == $a.name) | {permissions}) // {} | $a + .)
+	| if sorted == ($have | sorted) then empty else . end' "$work/answer" >"$work/merged"; then
+	api PUT "/$realm/users/profile" "$work/merged"
+	tell "realm $realm: who may edit a user's attributes: changed"
+fi
+
+# 5. Each server that is to be opened by a token of its own: a scope like
+# mcp.access, with the audience of that server in place of the gate's.
+for server in ${GATEHOUSE_SERVERS:-}; do
+	scope=mcp.access.$server
+	jq -c --arg scope "$scope" --arg server "$server" '.clientScopes[] | select(.name == "mcp.access")
+		| .name = $scope | .description = "call the MCP server \($server) and no other" | del(.protocolMappers)' "$work/want" >"$work/one"
+	upsert "scope $scope" "/$realm/client-scopes" '.name == $one.name'
+	scope_id=$id
+	n=$(jq '.clientScopes[] | select(.name == "mcp.access") | .protocolMappers | length' "$work/want")
+	i=0
+	while [ $i -lt "$n" ]; do
+		jq -c --argjson i "$i" --arg aud "$GATEHOUSE_PUBLIC_URL/servers/$server/mcp" '.clientScopes[] | select(.name == "mcp.access") | .protocolMappers[$i]
+			| if .protocolMapper == "oidc-audience-mapper" then .name = "audience of the server" | .config["included.custom.audience"] = $aud else . end' \
+			"$work/want" >"$work/one"
+		upsert "scope $scope, mapper $(jq -r .name "$work/one")" "/$realm/client-scopes/$scope_id/protocol-mappers/models" '.name == $one.name'
+		i=$((i + 1))
+	done
+	api GET "/$realm/roles"
+	jq -c --slurpfile want "$work/want" '($want[0].scopeMappings[] | select(.clientScope == "mcp.access") | .roles) as $roles
+		| map(select(.name | IN($roles[])))' "$work/answer" >"$work/one"
+	api GET "/$realm/client-scopes/$scope_id/scope-mappings/realm"
+	if jq -ce --slurpfile one "$work/one" '[$one[0][].id] - [.[].id] | if length > 0 then . else empty end' "$work/answer" >/dev/null; then
+		api POST "/$realm/client-scopes/$scope_id/scope-mappings/realm" "$work/one"
+		tell "scope $scope: roles given"
+	fi
+	api GET "/$realm/default-optional-client-scopes"
+	if ! jq -e --arg s "$scope" 'any(.[]; .name == $s)' "$work/answer" >/dev/null; then
+		api PUT "/$realm/default-optional-client-scopes/$scope_id"
+		tell "realm $realm: clients may ask for scope $scope"
+	fi
+	for client in $(jq -r '.clients[].clientId' "$work/want"); do # they were made before
+		api GET "/$realm/clients?clientId=$client"
+		client_id=$(jq -r '.[0].id' "$work/answer")
+		api GET "/$realm/clients/$client_id/optional-client-scopes"
+		jq -e --arg s "$scope" 'any(.[]; .name == $s)' "$work/answer" >/dev/null && continue
+		api PUT "/$realm/clients/$client_id/optional-client-scopes/$scope_id"
+		tell "client $client: scope $scope given"
+	done
 done
 echo "apply: realm $realm at $KEYCLOAK_URL: $changed changed"

@@ -277,7 +277,8 @@ func TestRealmApply(t *testing.T) {
 		t.Errorf("after its redirects were broken:\n%s", said)
 	}
 	t.Setenv("GATEHOUSE_REALM", "another")
-	if said := apply(); !strings.Contains(said, "realm another: made") {
+	t.Setenv("GATEHOUSE_SERVERS", "one two")
+	if said := apply(); !strings.Contains(said, "realm another: made") || !strings.Contains(said, "clients may ask for scope mcp.access.two") {
 		t.Errorf("on a server without the realm:\n%s", said)
 	}
 	if said := apply(); !strings.Contains(said, " 0 changed") {
