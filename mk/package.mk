@@ -10,6 +10,7 @@ $(NFPM): test/tools/nfpm.mod
 packaged: build ## Build what a package holds beside the two programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/gatehouse-demo ./deploy/demo
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/gatehouse-doctor ./test/doctor
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/gatehouse-check ./deploy/check
 
 install: packaged ## Lay binaries, units and configuration (DESTDIR, PREFIX=/usr/local)
 	DESTDIR="$(DESTDIR)" PREFIX="$(or $(PREFIX),/usr/local)" deploy/package/install.sh

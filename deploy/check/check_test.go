@@ -113,7 +113,7 @@ func TestBrokenEditsAreFound(t *testing.T) {
 		"sign-in off at one path":            {[]edit{{gateFile, "location = /sse     { include gatehouse/location/bridge.conf", "location = /sse     { include gatehouse/location/bridge_open.conf"}}, gateFile, "nobody signs in here"},
 		"a second name":                      {[]edit{{"site/names.conf", "mcp.example.com", "mcp.example.com mcp.example.org"}}, "site/names.conf", "one public name"},
 		"metrics for everybody":              {[]edit{{"site/metrics.conf", "deny all;", "allow all;"}}, "gatehouse/server/health.conf", "metrics are open"},
-		"headers with underscores":           {[]edit{{"nginx.conf", "http {", "http {\n    server { listen 127.0.0.1:1; underscores_in_headers on; }"}}, "nginx.conf", "X_User_Email"},
+		"headers with underscores":           {[]edit{{"gatehouse/server/basics.conf", "underscores_in_headers off;", "underscores_in_headers on;"}}, "gatehouse/server/basics.conf", "X_User_Email"},
 		"TLS 1.1":                            {[]edit{{"gatehouse/server/tls.conf", "TLSv1.2 TLSv1.3", "TLSv1.1 TLSv1.2"}}, "gatehouse/server/tls.conf", "RFC 8996"},
 		"everybody's word on their address":  {[]edit{{"site/trusted_proxies.conf", "", "set_real_ip_from 0.0.0.0/0;\n"}}, "site/trusted_proxies.conf", "everybody may say"},
 		"a bridge that is not told who":      {location("location = /two { " + protect + " proxy_set_header Host $host; proxy_pass http://$gatehouse_bridge; }"), gateFile, "not told who calls"},
@@ -176,7 +176,9 @@ func TestGoodEditsPass(t *testing.T) {
 		"Keycloak at /auth/": {{"site/server/keycloak.conf", "", "include gatehouse/server/keycloak.conf;\n"},
 			{"site/upstreams.conf", "", "map \"\" $gatehouse_keycloak { default kc; }\nupstream kc { server 127.0.0.1:8080 max_fails=0; }\n"}},
 		"a header more on every answer": {{"site/server/own.conf", "", "add_header X-Own yes always;\n"}},
-		"an expression of its own":      location(`location ~ "^/app/[0-9]{1,4}$" { ` + protect + " " + app + " }"),
+		"another site with its own ways": {{"conf.d/other.conf", "", "server { listen 127.0.0.1:1; server_name a b; underscores_in_headers on; ssl_protocols TLSv1.1 TLSv1.2; location / { add_header X-A b; proxy_pass http://127.0.0.1:9; } }\n"},
+			{"nginx.conf", "http {", "http {\n    ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;"}},
+		"an expression of its own": location(`location ~ "^/app/[0-9]{1,4}$" { ` + protect + " " + app + " }"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,6 +186,16 @@ func TestGoodEditsPass(t *testing.T) {
 				t.Errorf("exit %d:\n%s", code, said)
 			}
 		})
+	}
+}
+
+// nginx of a machine on which the gate is not laid is let alone.
+func TestAnNginxWithoutAGatePasses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	edit{"nginx.conf", "", "pid pid; error_log stderr; events {} http { access_log off; server { listen 127.0.0.1:1; location / { proxy_pass http://127.0.0.1:9; } } }\n"}.make(t, dir)
+	if code, said := examine(t, dir); code != 0 {
+		t.Errorf("exit %d:\n%s", code, said)
 	}
 }
 

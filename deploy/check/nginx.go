@@ -103,6 +103,9 @@ func (n nginx) values(ctx context.Context, root *place) (faults []fault, err err
 			http = append(http, d)
 		}
 	}
+	if len(blocks) == 0 && !laid(root) {
+		return nil, nil
+	}
 	if len(blocks) == 0 {
 		return []fault{{what: "no init_by_lua_block: the gate has no limits", mend: "include site/limits.conf in the http block of " + n.conf}}, nil
 	}

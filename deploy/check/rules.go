@@ -19,6 +19,9 @@ func rules(root *place) (faults []fault) {
 			gates = append(gates, server)
 		}
 	}
+	if len(gates) == 0 && !laid(root) {
+		return nil // nginx of a machine where the gate is not laid (yet, or any more)
+	}
 	if len(gates) == 0 {
 		return []fault{{what: "no server includes gatehouse/server/auth.conf: there is no gate",
 			mend: "include conf.d/gatehouse.conf in the http block of " + root.d.File}}
@@ -28,10 +31,20 @@ func rules(root *place) (faults []fault) {
 		faults = append(faults, shadows(server)...)
 		faults = append(faults, inherited(server)...)
 		faults = append(faults, oneName(server)...)
+		faults = append(faults, weak(server)...)
 	}
 	faults = append(faults, apart(http, gates)...)
-	faults = append(faults, groups(http)...)
-	return append(faults, weak(http)...)
+	return append(faults, groups(http)...)
+}
+
+// laid tells whether any of the gate's files is part of the configuration.
+func laid(root *place) (found bool) {
+	root.walk(func(p *place) {
+		found = found || slices.ContainsFunc(p.block(), func(d *crossplane.Directive) bool {
+			return strings.Contains(d.File, "/gatehouse/server/") || strings.Contains(d.File, "/gatehouse/http/")
+		})
+	})
+	return found
 }
 
 // inherited finds lists of a location's own that drop the server's.
@@ -160,22 +173,29 @@ func unreachable(http *place, target string, upstreams map[string]bool) (mend st
 	return ""
 }
 
-// weak finds directives that open more than they say.
-func weak(http *place) (faults []fault) {
-	http.walk(func(p *place) {
-		for _, d := range p.block() {
-			switch {
-			case d.Directive == "underscores_in_headers" && says([]*crossplane.Directive{d}, "on"):
-				faults = append(faults, at(d, "underscores_in_headers on: X_User_Email of a client reads like X-User-Email", "take it out"))
-			case d.Directive == "ignore_invalid_headers" && says([]*crossplane.Directive{d}, "off"):
-				faults = append(faults, at(d, "ignore_invalid_headers off: names that no two servers read alike pass", "take it out"))
-			case d.Directive == "ssl_protocols" && slices.ContainsFunc(d.Args, func(v string) bool { return v != "TLSv1.2" && v != "TLSv1.3" }):
-				faults = append(faults, at(d, "ssl_protocols "+strings.Join(d.Args, " ")+": older than TLS 1.2 (RFC 8996)", "ssl_protocols TLSv1.2 TLSv1.3;"))
-			case d.Directive == "set_real_ip_from" && everybody(d.Args[0]):
-				faults = append(faults, at(d, "set_real_ip_from "+d.Args[0]+": everybody may say which address they come from", "name the proxy's own addresses"))
-			}
+// weak finds what opens more than it says, in what holds for a gate's server: its
+// neighbours in this nginx are not judged.
+func weak(server *place) (faults []fault) {
+	for _, d := range server.nearest("underscores_in_headers") {
+		if says([]*crossplane.Directive{d}, "on") {
+			faults = append(faults, at(d, "underscores_in_headers on: X_User_Email of a client reads like X-User-Email", "take it out"))
 		}
-	})
+	}
+	for _, d := range server.nearest("ignore_invalid_headers") {
+		if says([]*crossplane.Directive{d}, "off") {
+			faults = append(faults, at(d, "ignore_invalid_headers off: names that no two servers read alike pass", "take it out"))
+		}
+	}
+	for _, d := range server.nearest("ssl_protocols") {
+		if slices.ContainsFunc(d.Args, func(v string) bool { return v != "TLSv1.2" && v != "TLSv1.3" }) {
+			faults = append(faults, at(d, "ssl_protocols "+strings.Join(d.Args, " ")+": older than TLS 1.2 (RFC 8996)", "ssl_protocols TLSv1.2 TLSv1.3;"))
+		}
+	}
+	for _, d := range server.nearest("set_real_ip_from") {
+		if everybody(d.Args[0]) {
+			faults = append(faults, at(d, "set_real_ip_from "+d.Args[0]+": everybody may say which address they come from", "name the proxy's own addresses"))
+		}
+	}
 	return faults
 }
 

@@ -6,7 +6,7 @@ set -eu
 DESTDIR=${DESTDIR-}
 PREFIX=${PREFIX-/usr/local}
 case $PREFIX in /*) ;; *) echo "install: PREFIX $PREFIX: want an absolute path" >&2; exit 2 ;; esac
-for program in bridge authsvc gatehouse-demo gatehouse-doctor; do
+for program in bridge authsvc gatehouse-demo gatehouse-doctor gatehouse-check; do
 	[ -x bin/$program ] || { echo "install: bin/$program is missing: run make packaged first" >&2; exit 2; }
 done
 
@@ -53,13 +53,14 @@ program bin/bridge "$PREFIX/bin/bridge"
 program bin/authsvc "$PREFIX/bin/authsvc"
 program bin/gatehouse-doctor "$PREFIX/bin/gatehouse-doctor"
 program bin/gatehouse-demo "$PREFIX/lib/gatehouse/demo"
-[ ! -x bin/gatehouse-check ] || program bin/gatehouse-check "$PREFIX/bin/gatehouse-check"
+program bin/gatehouse-check "$PREFIX/bin/gatehouse-check"
 # iproute2 has a program named bridge as well, and root finds that one first.
 for name in bridge authsvc; do
 	ln -sf $name "$DESTDIR$PREFIX/bin/gatehouse-$name"
 	echo "$PREFIX/bin/gatehouse-$name" >>"$manifest.new"
 done
 lay 755 deploy/package/nginx.sh "$PREFIX/bin/gatehouse-nginx"
+lay 755 deploy/package/http2.sh "$data/http2.sh"
 
 units=$PREFIX/lib/systemd/system
 for unit in gatehouse-authsvc.service gatehouse-bridge@.service nginx.service.d/gatehouse.conf; do

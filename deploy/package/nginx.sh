@@ -63,6 +63,7 @@ name() {
 	) || fail "openssl made no certificate"
 	sed -i "s|/etc/letsencrypt/live/mcp\.example\.com/|$nginx/bootstrap/|" "$nginx/site/certificate.conf"
 	mkdir -p /var/www/certbot
+	sh "$shipped/http2.sh" "$nginx/site"
 }
 
 # logs: a log that nginx makes by itself under a shell's umask all may read.
