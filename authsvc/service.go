@@ -163,7 +163,7 @@ type refresher struct{ provider *provider.Provider }
 
 func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, error) {
 	g, err := r.provider.Refresh(ctx, token)
-	return session.Grant(g), refusal(err)
+	return session.Grant(g), forSession(err)
 }
 
 // serve runs everything until ctx ends, then drains and waits for what runs
@@ -275,10 +275,10 @@ func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	return httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.DebugLevel), httpkit.Recover())
 }
 
-// refusal translates the provider's no; anything else means that it could not
+// forSession translates the provider's no; anything else means that it could not
 // be asked. A token that it gave and that does not verify is a no as well, and so
 // is an identity that cannot travel: signing in says why.
-func refusal(err error) error {
+func forSession(err error) error {
 	if errors.Is(err, provider.ErrRefused) || errors.Is(err, provider.ErrToken) || errors.Is(err, contract.ErrIdentity) {
 		return fmt.Errorf("%w: %w", session.ErrRefused, err)
 	}

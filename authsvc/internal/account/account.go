@@ -57,8 +57,8 @@ type row struct {
 
 type client struct{ Name, How, Text string }
 
-// current returns the session of the request, or answers for itself: with the
-// way to sign in, or with what is wrong.
+// current returns the session of the request. Where there is none it has
+// answered the request already: with a redirect to /login, or with what is wrong.
 func (h *Handler) current(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {
 	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
 	secret, ok := session.ParseSecret(text)

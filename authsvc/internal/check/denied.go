@@ -21,22 +21,18 @@ func (h *Handler) denied(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	v, err := h.lookup(r.Context(), k, secret, nil)
-	why := denyRole
-	switch {
-	case err == nil:
-		var lacks bool
-		if why, lacks = h.lacks(v, resource.Resource{}); !lacks {
-			http.Redirect(w, r, "/account", http.StatusSeeOther)
-			return nil
-		}
-	default:
-		why = reasonOf(err, denyCookie)
+	why, lacks := reasonOf(err, denyCookie), true
+	if err == nil {
+		why, lacks = h.lacks(v, resource.Resource{})
 	}
-	switch why {
-	case denyCookie:
+	switch {
+	case !lacks:
+		http.Redirect(w, r, "/account", http.StatusSeeOther)
+		return nil
+	case why == denyCookie:
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return nil
-	case denyUnavailable:
+	case why == denyUnavailable:
 		return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
 			Title: "Nobody can tell right now", Text: "A part that this needs is out of reach. You are still signed in.",
 			Action: "Try again", ActionPath: DeniedPath,
