@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +22,7 @@ type connectFlags struct {
 	URL string `arg:"" optional:"" help:"The server's /mcp or /sse; also BRIDGE_CONNECT_URL."`
 
 	CA        string   `help:"File with further certificate authorities, in PEM." placeholder:"FILE"`
-	Header    []string `sep:"none" help:"Header sent to the server; repeat for more." placeholder:"NAME=VALUE"`
+	Header    []string `sep:"none" help:"Header sent to the server; repeat for more." placeholder:"NAME: VALUE"`
 	TokenFile string   `help:"File with a token that somebody else renews, in place of a sign-in." placeholder:"FILE"`
 
 	Device           bool     `help:"Sign in by a code on another device."`
@@ -121,26 +120,20 @@ func parseConnect(name string, args []string, s streams) (f connectFlags, done b
 
 // headers are those of the flags and of more, a JSON object.
 func (f *connectFlags) headers(more string) (http.Header, error) {
-	h := http.Header{}
-	if more != "" {
-		var all map[string]string
-		if json.Unmarshal([]byte(more), &all) != nil {
-			return nil, errors.New(envConnectHeaders + " is not a JSON object of strings")
-		}
-		for name, value := range all {
-			h.Set(name, value)
-		}
+	h, err := readHeaders(more)
+	if err != nil {
+		return nil, err
 	}
-	for _, pair := range f.Header {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return nil, errors.New("--header: write NAME=VALUE") // the value may be a secret
+	for _, line := range f.Header {
+		at := strings.IndexAny(line, ":=")
+		if at < 0 {
+			return nil, errors.New(`--header: write "NAME: VALUE"`) // it may be a secret
 		}
-		h.Set(name, value)
+		h.Set(strings.TrimSpace(line[:at]), strings.TrimSpace(line[at+1:]))
 	}
 	for name, values := range h {
-		if strings.ContainsAny(name, " \t\r\n:") || strings.ContainsAny(values[0], "\r\n\x00") {
-			return nil, fmt.Errorf("--header %q: name or value cannot be sent", name)
+		if !headerName.MatchString(name) || !headerValue.MatchString(values[0]) {
+			return nil, fmt.Errorf("--header %q: name or value is no header of HTTP", name)
 		}
 	}
 	return h, nil

@@ -25,9 +25,13 @@ func (f *flags) servers() (config.File, error) {
 		return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
 	}
 	for i, s := range file.Servers {
-		if s.Err == nil {
-			file.Servers[i].Err = f.cannot(s)
+		if s.Err == nil && s.URL != "" {
+			s = remote(s)
 		}
+		if s.Err == nil {
+			s.Err = f.cannot(s)
+		}
+		file.Servers[i] = s
 	}
 	return file, nil
 }
@@ -49,8 +53,6 @@ func (f *flags) env() (map[string]string, error) {
 func (f *flags) cannot(s config.Server) error {
 	isolation, warm := f.isolation(s.Gate), f.warm(s.Gate)
 	switch {
-	case s.URL != "":
-		return fmt.Errorf("mcpServers.%s: url: remote servers are not served yet; give a command", s.Key)
 	case len(s.Gate.Roles)+len(s.Gate.Scopes) > 0 && f.Identity != "signed":
 		return fmt.Errorf("mcpServers.%s: gatehouse: roles and scopes need --identity signed; with %s a caller has none",
 			s.Key, f.Identity)

@@ -61,7 +61,7 @@ func TestAFileAsPeopleHaveIt(t *testing.T) {
 		"My Server": {`+self()+`, "autoApprove": ["echo"], "disabled": false, "timeout": 60,
 			"env": {"MINE": "${GATEHOUSE_TEST_WORD} ${NONE:-by default}"}},
 		"other": {`+self()+`, "gatehouse": {"isolation": "shared"}},
-		"typo": {"comand": "npx"}, "far": {"url": "https://far.example/mcp"}`)
+		"typo": {"comand": "npx"}, "far": {"url": "http://far.example/mcp"}`)
 	b := startArgs(t, "--config", config)
 	mine, others := openAt(t, b, "My-Server").says("environ", "", 0), openAt(t, b, "other").says("environ", "", 0)
 	if !strings.Contains(mine, "\nMINE=secret by default\n") || !strings.Contains(mine, "\nMCP_USER_ID=local") {

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+
+	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/connect/outbound"
+)
+
+// remote makes a child of an entry with a url: this program as the other end.
+// Its credentials are the entry's headers; what the caller shows is not passed
+// on, for no child ever gets it.
+func remote(s config.Server) config.Server {
+	program, err := os.Executable()
+	if err != nil {
+		s.Err = fmt.Errorf("mcpServers.%s: url: %w", s.Key, err)
+		return s
+	}
+	if _, err := outbound.Check(s.URL, nil); err != nil {
+		s.Err = fmt.Errorf("mcpServers.%s: url: %w", s.Key, err)
+		return s
+	}
+	for name, value := range s.Headers {
+		if !headerName.MatchString(name) || !headerValue.MatchString(value) {
+			s.Err = fmt.Errorf("mcpServers.%s: headers: %q or its value is no header of HTTP", s.Key, name)
+			return s
+		}
+	}
+	headers, err := json.Marshal(s.Headers)
+	if err != nil {
+		s.Err = fmt.Errorf("mcpServers.%s: headers: %w", s.Key, err)
+		return s
+	}
+	s.Command, s.Args = program, []string{"connect", "--no-sign-in"}
+	s.Env = map[string]string{envConnectURL: s.URL, envConnectHeaders: string(headers)}
+	s.Inherit = append(s.Inherit, "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_*")
+	return s
+}
+
+// readHeaders are the headers of a JSON object.
+func readHeaders(text string) (http.Header, error) {
+	h := http.Header{}
+	if text == "" {
+		return h, nil
+	}
+	var all map[string]string
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return nil, fmt.Errorf("%s is not a JSON object of strings", envConnectHeaders) // it holds secrets
+	}
+	for name, value := range all {
+		h.Set(name, value)
+	}
+	return h, nil
+}
