@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/connect/cli"
 	"gatehouse/bridge/internal/guard"
 	"gatehouse/internal/httpkit"
 )
@@ -29,10 +30,26 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"connect", "connect URL", "is a stdio server for a program on this machine, and a client of URL", connectTo},
-		{"logout", "logout URL", "revokes and forgets what connect signed in with", logoutOf},
+		{"connect", "connect URL", "is a stdio server for a program on this machine, and a client of URL", other(cli.Connect)},
+		{"logout", "logout URL", "revokes and forgets what connect signed in with", other(cli.Logout)},
 		{"health", "health URL", "asks a health page", probe},
 		{"policy check", "policy check FILE", "tells whether a policy is good, and explains a decision", checkPolicy},
+	}
+}
+
+// usageError is errUsage for who asks, in the words of another package.
+type usageError struct{ error }
+
+func (usageError) Is(target error) bool { return target == errUsage }
+
+// other is a command of the other end.
+func other(run func(context.Context, []string, cli.Streams) error) func(context.Context, []string, streams) error {
+	return func(ctx context.Context, args []string, s streams) error {
+		err := run(ctx, args, cli.Streams{Out: s.out, Err: s.err})
+		if errors.Is(err, cli.ErrUsage) {
+			return usageError{err}
+		}
+		return err
 	}
 }
 

@@ -3,10 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 
 	"gatehouse/bridge/internal/config"
+	"gatehouse/bridge/internal/connect/cli"
 	"gatehouse/bridge/internal/connect/outbound"
 )
 
@@ -35,23 +35,7 @@ func remote(s config.Server) config.Server {
 		return s
 	}
 	s.Command, s.Args = program, []string{"connect", "--no-sign-in"}
-	s.Env = map[string]string{envConnectURL: s.URL, envConnectHeaders: string(headers)}
+	s.Env = map[string]string{cli.EnvURL: s.URL, cli.EnvHeaders: string(headers)}
 	s.Inherit = append(s.Inherit, "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_*")
 	return s
-}
-
-// readHeaders are the headers of a JSON object.
-func readHeaders(text string) (http.Header, error) {
-	h := http.Header{}
-	if text == "" {
-		return h, nil
-	}
-	var all map[string]string
-	if json.Unmarshal([]byte(text), &all) != nil {
-		return nil, fmt.Errorf("%s is not a JSON object of strings", envConnectHeaders) // it holds secrets
-	}
-	for name, value := range all {
-		h.Set(name, value)
-	}
-	return h, nil
 }

@@ -70,6 +70,7 @@ func TestWhatAPackageNeverImports(t *testing.T) {
 		"bridge/internal/mux":       {"net/http", "os", "os/exec"},
 		"bridge/internal/fleet":     {"net/http"},
 		"bridge/internal/session":   {"net/http"},
+		"bridge/internal/connect":   {"os/exec", "golang.org/x/oauth2", module + "bridge/internal/connect/signin"},
 		"authsvc/internal/session":  {"github.com/redis/go-redis/v9", "net/http"},
 		"authsvc/internal/resource": {"net/http", "os", module + "authsvc/internal/check"},
 		"authsvc/internal/provider": {module + "authsvc/internal/check", module + "authsvc/internal/session"},
@@ -104,6 +105,24 @@ func TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow(t *testing.T) {
 			if name, ours := strings.CutPrefix(dep, room); ours && name != pkg && !contains(strings.Fields(may), name) {
 				t.Errorf("%s links %s, which is not below it", pkg, name)
 			}
+		}
+	}
+}
+
+// TestTheOtherEndKnowsNothingOfTheBridge: it builds where the bridge cannot
+// serve, and nothing else of the bridge gets tokens.
+func TestTheOtherEndKnowsNothingOfTheBridge(t *testing.T) {
+	const room = module + "bridge/internal/"
+	may := []string{"connect", "connect/cli", "connect/outbound", "connect/signin", "rpc", "translate"}
+	for _, dep := range list(t, "-deps", module+"bridge/connect") {
+		if name, ours := strings.CutPrefix(dep, room); ours && !contains(may, name) {
+			t.Errorf("the other end links %s", name)
+		}
+	}
+	for _, line := range list(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}}{{"\n"}}{{end}}`, module+"bridge/...") {
+		pkg, dep, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(dep, "golang.org/x/oauth2") && pkg != room+"connect/signin" {
+			t.Errorf("%s imports %s", pkg, dep)
 		}
 	}
 }

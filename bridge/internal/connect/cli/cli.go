@@ -1,13 +1,19 @@
-package main
+// Package cli is the face of the other end: the flags of `bridge connect`
+// and `bridge logout`, and what they are wired to. It must never know how the
+// bridge serves, so that it builds on every system.
+package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -17,8 +23,7 @@ import (
 	"gatehouse/bridge/internal/connect/signin"
 )
 
-// connectFlags are the face of `bridge connect` and `bridge logout`.
-type connectFlags struct {
+type flags struct {
 	URL string `arg:"" optional:"" help:"The server's /mcp or /sse; also BRIDGE_CONNECT_URL."`
 
 	CA        string   `help:"File with further certificate authorities, in PEM." placeholder:"FILE"`
@@ -39,45 +44,59 @@ type connectFlags struct {
 // What a bridge tells a child that is the other end: a command line can be read
 // by everybody, an environment by its user alone.
 const (
-	envConnectURL     = "BRIDGE_CONNECT_URL"
-	envConnectHeaders = "BRIDGE_CONNECT_HEADERS" // a JSON object
+	EnvURL     = "BRIDGE_CONNECT_URL"
+	EnvHeaders = "BRIDGE_CONNECT_HEADERS" // a JSON object
 )
 
-func connectTo(ctx context.Context, args []string, s streams) error {
-	f, done, err := parseConnect("connect", args, s)
+// ErrUsage says that the arguments are wrong.
+var ErrUsage = errors.New("usage")
+
+// RFC 9110, 5.1 and 5.5.
+var (
+	headerName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	headerValue = regexp.MustCompile(`^[\t\x20-\x7e\x80-\x{10ffff}]*$`)
+)
+
+// Streams are where a command writes; what it says to a person goes to Err.
+type Streams struct{ Out, Err io.Writer }
+
+// Connect runs until standard input ends.
+func Connect(ctx context.Context, args []string, s Streams) error {
+	f, done, err := parse("connect", args, s)
 	if err != nil || done {
 		return err
 	}
-	header, err := f.headers(os.Getenv(envConnectHeaders))
+	header, err := f.headers(os.Getenv(EnvHeaders))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	transport, err := outbound.Transport(f.CA)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // one of four
-	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: level}))
 	creds, err := f.credentials(header, transport, s)
 	if err != nil {
 		return err
 	}
 	c, err := connect.New(connect.Options{URL: f.URL, Header: header, Transport: transport, Credentials: creds, Log: log})
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	return c.Run(ctx, os.Stdin, s.out)
+	return c.Run(ctx, os.Stdin, s.Out)
 }
 
-func logoutOf(ctx context.Context, args []string, s streams) error {
-	f, done, err := parseConnect("logout", args, s)
+// Logout revokes and forgets.
+func Logout(ctx context.Context, args []string, s Streams) error {
+	f, done, err := parse("logout", args, s)
 	if err != nil || done {
 		return err
 	}
 	transport, err := outbound.Transport(f.CA)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	source, err := f.source(transport, s)
 	if err != nil {
@@ -85,41 +104,41 @@ func logoutOf(ctx context.Context, args []string, s streams) error {
 	}
 	err = source.Logout(ctx)
 	if errors.Is(err, signin.ErrSignedOut) {
-		_, _ = fmt.Fprintln(s.out, "nothing is kept for this server")
+		_, _ = fmt.Fprintln(s.Out, "nothing is kept for this server")
 		return nil
 	}
 	return err
 }
 
-func parseConnect(name string, args []string, s streams) (f connectFlags, done bool, err error) {
+func parse(name string, args []string, s Streams) (f flags, done bool, err error) {
 	parser, err := kong.New(&f, kong.Name("bridge "+name), kong.DefaultEnvars("BRIDGE_CONNECT"),
 		kong.Description("bridge connect URL speaks MCP on stdin and stdout, for programs that only start programs, and "+
 			"HTTP to the server. It signs in where the server wants it. bridge logout URL signs out."),
-		kong.Writers(s.out, s.out), kong.Exit(func(int) { done = true }))
+		kong.Writers(s.Out, s.Out), kong.Exit(func(int) { done = true }))
 	if err != nil {
 		return f, false, err
 	}
 	if _, err := parser.Parse(args); err != nil && !done {
-		return f, false, fmt.Errorf("%w: %w (bridge %s --help lists the flags)", errUsage, err, name)
+		return f, false, fmt.Errorf("%w: %w (bridge %s --help lists the flags)", ErrUsage, err, name)
 	}
 	if f.URL == "" {
-		f.URL = os.Getenv(envConnectURL)
+		f.URL = os.Getenv(EnvURL)
 	}
 	switch {
 	case done:
 		return f, true, nil
 	case f.URL == "":
-		return f, false, fmt.Errorf("%w: bridge %s URL: the address of the server is missing", errUsage, name)
+		return f, false, fmt.Errorf("%w: bridge %s URL: the address of the server is missing", ErrUsage, name)
 	case f.TokenFile != "" && (f.Device || f.ClientID != ""):
-		return f, false, fmt.Errorf("%w: --token-file takes the place of a sign-in; leave out --device and --client-id", errUsage)
+		return f, false, fmt.Errorf("%w: --token-file takes the place of a sign-in; leave out --device and --client-id", ErrUsage)
 	case f.ClientSecretFile != "" && f.ClientID == "":
-		return f, false, fmt.Errorf("%w: --client-secret-file needs --client-id", errUsage)
+		return f, false, fmt.Errorf("%w: --client-secret-file needs --client-id", ErrUsage)
 	}
 	return f, false, nil
 }
 
 // headers are those of the flags and of more, a JSON object.
-func (f *connectFlags) headers(more string) (http.Header, error) {
+func (f *flags) headers(more string) (http.Header, error) {
 	h, err := readHeaders(more)
 	if err != nil {
 		return nil, err
@@ -139,7 +158,7 @@ func (f *connectFlags) headers(more string) (http.Header, error) {
 	return h, nil
 }
 
-func (f *connectFlags) credentials(header http.Header, t http.RoundTripper, s streams) (connect.Credentials, error) {
+func (f *flags) credentials(header http.Header, t http.RoundTripper, s Streams) (connect.Credentials, error) {
 	switch {
 	case f.TokenFile != "":
 		return connect.TokenFile(f.TokenFile), nil
@@ -149,10 +168,10 @@ func (f *connectFlags) credentials(header http.Header, t http.RoundTripper, s st
 	return f.source(t, s)
 }
 
-func (f *connectFlags) source(t http.RoundTripper, s streams) (*signin.Source, error) {
+func (f *flags) source(t http.RoundTripper, s Streams) (*signin.Source, error) {
 	o := signin.Options{
 		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Scopes: f.Scope, Port: f.CallbackPort,
-		Device: f.Device, Tell: func(text string) { _, _ = fmt.Fprintln(s.err, text) },
+		Device: f.Device, Tell: func(text string) { _, _ = fmt.Fprintln(s.Err, text) },
 	}
 	if !f.NoBrowser {
 		o.Browse = signin.Browse
@@ -160,20 +179,36 @@ func (f *connectFlags) source(t http.RoundTripper, s streams) (*signin.Source, e
 	if f.ClientSecretFile != "" {
 		raw, err := os.ReadFile(f.ClientSecretFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: --client-secret-file: %w", errUsage, err)
+			return nil, fmt.Errorf("%w: --client-secret-file: %w", ErrUsage, err)
 		}
 		o.ClientSecret = strings.TrimSpace(string(raw))
 	}
 	if o.Dir == "" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
-			return nil, fmt.Errorf("%w: no folder for tokens: %w; give --tokens", errUsage, err)
+			return nil, fmt.Errorf("%w: no folder for tokens: %w; give --tokens", ErrUsage, err)
 		}
 		o.Dir = filepath.Join(dir, "gatehouse")
 	}
 	source, err := signin.New(o)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUsage, err)
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	return source, nil
+}
+
+// readHeaders are the headers of a JSON object.
+func readHeaders(text string) (http.Header, error) {
+	h := http.Header{}
+	if text == "" {
+		return h, nil
+	}
+	var all map[string]string
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return nil, fmt.Errorf("%s is not a JSON object of strings", EnvHeaders) // it holds secrets
+	}
+	for name, value := range all {
+		h.Set(name, value)
+	}
+	return h, nil
 }

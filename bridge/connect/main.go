@@ -1,0 +1,39 @@
+// Connect is the bridge without its server: `connect URL` and `logout URL`, for
+// systems where only these are of use. The build calls it bridge, too.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"gatehouse/bridge/internal/connect/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	_, _ = fmt.Fprintf(os.Stderr, "bridge: %v\n", err)
+	if errors.Is(err, cli.ErrUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string) error {
+	s := cli.Streams{Out: os.Stdout, Err: os.Stderr}
+	switch {
+	case len(args) > 0 && args[0] == "connect":
+		return cli.Connect(ctx, args[1:], s)
+	case len(args) > 0 && args[0] == "logout":
+		return cli.Logout(ctx, args[1:], s)
+	}
+	return fmt.Errorf("%w: bridge connect URL, or bridge logout URL; serving needs the bridge for Linux", cli.ErrUsage)
+}

@@ -1,0 +1,16 @@
+# The other end: `bridge connect`.
+LATE_PARTS += connect-systems
+
+.PHONY: connect-systems connect-fuzz
+connect-systems: ## bridge connect for the systems on which the bridge does not serve, into dist/connect/
+	@for at in darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+	  out=dist/connect/$${at%/*}-$${at#*/}/bridge; [ $${at%/*} != windows ] || out=$$out.exe; \
+	  CGO_ENABLED=0 GOOS=$${at%/*} GOARCH=$${at#*/} go build -trimpath -ldflags='-s -w' -o $$out ./bridge/connect || exit 1; \
+	  GOOS=$${at%/*} GOARCH=$${at#*/} go vet ./bridge/internal/connect/... || exit 1; echo $$out; \
+	done
+
+connect-fuzz: ## Fuzz the readers of what a server and its authorization server send, 30 s each
+	go test -run '^$$' -fuzz FuzzEvents -fuzztime 30s ./bridge/internal/connect
+	go test -run '^$$' -fuzz FuzzTools -fuzztime 30s ./bridge/internal/connect
+	go test -run '^$$' -fuzz FuzzChallenge -fuzztime 30s ./bridge/internal/connect/signin
+	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./bridge/internal/connect/signin
