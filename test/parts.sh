@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs each named make target, two at a time (PARTS_JOBS), prints what each
-# said when it ends and how long it took, and goes on after a failure so that
+# Runs each named make target, two at a time (PARTS_JOBS), says when one
+# starts, prints what it said when it ends and how long it took, and goes on after a failure so that
 # one run shows all of them. Exit 1 when any failed.
 set -uo pipefail
 
@@ -9,6 +9,7 @@ trap 'rm -rf "$said"' EXIT
 
 run() {
     local part=$1 start=$SECONDS verdict=passed
+    printf '%-18s started\n' "$part"
     make --no-print-directory "$part" >"$said/$part.log" 2>&1 || verdict=FAILED
     printf '%-18s %s  %4d s\n' "$part" "$verdict" $((SECONDS - start)) >"$said/$part.end"
     # One write, so that two parts that end together do not mix.

@@ -8,7 +8,7 @@ export CGO_ENABLED=0
 version=k8s.io/component-base/version
 minor=${KUBERNETES_VERSION#v1.}
 flags="-s -w -X $version.gitVersion=$KUBERNETES_VERSION -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}"
-go build -trimpath -ldflags '-s -w' -o "$folder/pause" ./test/cluster/pause
+go build -trimpath -ldflags '-s -w' -o "$folder/" ./test/cluster/pause ./test/cluster/forward
 cd test/cluster/parts
 build() { # build NAME PACKAGE
 	[ -x "$folder/$1" ] || go build -trimpath -ldflags "$flags" -o "$folder/$1" "$2"

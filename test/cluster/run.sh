@@ -15,6 +15,7 @@ finish() {
 	code=$?
 	trap - EXIT
 	[ $code = 0 ] || { kubectl get pods --all-namespaces -o wide; kubectl -n gatehouse get events | tail -20; } >&2 || true
+	[ -z "${forward:-}" ] || kill "$forward" 2>/dev/null || true
 	bash test/cluster/cluster.sh stop "$dir" || code=1
 	[ -n "${KEEP:-}" ] || rm -rf "$dir"
 	exit $code
@@ -57,7 +58,7 @@ cd "$OLDPWD"
 	printf 'redis://:%s@redis:6379/0' "$(cat redis-password)" >redis-url
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ca.key -out ca.crt -subj '/CN=test CA'
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.csr -subj /CN=gate
-	printf 'subjectAltName=IP:10.214.0.2\nextendedKeyUsage=serverAuth\n' >tls.ext
+	printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' >tls.ext
 	openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile tls.ext -out tls.crt
 ) 2>/dev/null
 secret() { kubectl -n gatehouse create secret "$@" --dry-run=client -o yaml | kubectl apply -f - >/dev/null; }
@@ -82,7 +83,10 @@ ready() {
 }
 step "two authsvc, two bridges, two nginx ready" ready
 
-export GATEHOUSE_URL=https://10.214.0.2 GATEHOUSE_HTTP_URL=http://10.214.0.2 GATEHOUSE_CA=$dir/secrets/ca.crt
+# The suite's callers are on this machine's loopback.
+"$PARTS/forward" 127.0.0.1:443 10.214.0.2:443 127.0.0.1:80 10.214.0.2:80 8>&- &
+forward=$!
+export GATEHOUSE_URL=https://localhost GATEHOUSE_HTTP_URL=http://localhost GATEHOUSE_CA=$dir/secrets/ca.crt
 export GATEHOUSE_ISSUER=$GATEHOUSE_URL/auth/realms/gatehouse GATEHOUSE_PARTS="bash $PWD/test/cluster/parts.sh"
 GATEHOUSE_ADMIN_PASSWORD=$(cat "$dir/secrets/keycloak-admin-password")
 GATEHOUSE_REDIS_CLI="kubectl -n gatehouse exec -i redis-0 -- env REDISCLI_AUTH=$(cat "$dir/secrets/redis-password") redis-cli"

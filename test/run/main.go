@@ -1,27 +1,28 @@
-// Run starts the whole gate natively, makes one tool call through it, and
-// stops everything on Ctrl-C. `make run` calls it.
+// Run starts the whole gate natively in front of the demo or of a server of
+// one's own, makes one call through it, says what to do next, and stops
+// everything on Ctrl-C. `make run` calls it; `run user NAME` adds a colleague
+// to a gate that runs.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"net/http"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gatehouse/test/stack"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	// A closed terminal is an end as Ctrl-C is; what is written to it then is
+	// lost and no reason to leave anything running.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "run:", err)
@@ -29,107 +30,75 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
-	ports := stack.DefaultPorts()
-	dir := flag.String("dir", ".run", "folder for logs, certificates and data")
-	keycloak := flag.String("keycloak", "", "unpacked Keycloak")
-	flag.IntVar(&ports.HTTPS, "https", ports.HTTPS, "port for https")
-	flag.IntVar(&ports.HTTP, "http", ports.HTTP, "port for http")
-	free := flag.Bool("free", false, "take free ports, not the default ones")
-	once := flag.Bool("once", false, "stop after the call")
-	flag.Parse()
-	if *free {
-		ports = stack.Ports{}
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == "user" {
+		return addUser(ctx, args[1:], out)
 	}
-	abs, err := filepath.Abs(*dir)
+	o, err := options(args)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
-		return err
-	}
-	bin, err := filepath.Abs("bin")
+	unlock, err := hold(o.dir)
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	startCtx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer unlock()
+	err = serve(ctx, o, out)
+	if ctx.Err() != nil {
+		_, _ = fmt.Fprintln(out, "\nstopped")
+		return nil // whoever ends it gets what he asked for
+	}
+	return err
+}
+
+func serve(ctx context.Context, o opts, out io.Writer) error {
+	progress := &progress{out: out, moves: terminal(out)}
+	begin := time.Now()
+	startCtx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	gate, err := stack.Start(startCtx, stack.Options{
-		Dir: abs, Bin: bin, Keycloak: *keycloak, Ports: ports,
-		Up: func(p *stack.Part) { fmt.Printf("%-9s up: %-24s %5.1f s\n", p.Name, p.Wait, p.Took().Seconds()) },
+		Dir: o.dir, Bin: o.bin, Keycloak: o.keycloak, Ports: o.ports, Server: o.server,
+		Up: progress.up, Waiting: progress.waiting,
 	})
 	if err != nil {
 		return err
 	}
 	defer gate.Close()
-	if err := call(startCtx, gate); err != nil {
-		return fmt.Errorf("the first call: %w; logs are in %s", err, abs)
+	if err := remember(o.dir, gate); err != nil {
+		return err
 	}
-	fmt.Printf("ready in %.1f s\n", time.Since(start).Seconds())
-	if *once {
+	if err := firstCall(startCtx, gate, out); err != nil {
+		return fmt.Errorf("the first call: %w; logs are in %s", err, o.dir)
+	}
+	_, _ = fmt.Fprintf(out, "ready in %.1f s\n", time.Since(begin).Seconds())
+	if o.once {
 		return nil
 	}
-	tell(gate, abs)
-	<-ctx.Done()
-	fmt.Println("\nstopping")
-	return nil
+	tell(out, gate, o)
+	return watch(ctx, gate)
 }
 
-// call makes one real tool call through TLS with a real token.
-func call(ctx context.Context, gate *stack.Stack) error {
-	token, err := gate.Token(ctx, stack.Alice)
-	if err != nil {
-		return err
+// watch waits for the end, or for a part that ends by itself.
+func watch(ctx context.Context, gate *stack.Stack) error {
+	ended := make(chan *stack.Part, len(gate.Parts()))
+	for _, part := range gate.Parts() {
+		go func(done <-chan struct{}) {
+			select {
+			case <-done:
+				ended <- part
+			case <-ctx.Done():
+			}
+		}(part.Done())
 	}
-	client := gate.HTTPClient()
-	client.Transport = bearer{client.Transport, token}
-	session, err := mcp.NewClient(&mcp.Implementation{Name: "make-run", Version: "1"}, nil).
-		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client}, nil)
-	if err != nil {
-		return err
+	select {
+	case part := <-ended:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("%s has ended, and the rest is stopped; its last line: %s (all of it: %s)", part.Name, part.LastLine(), part.Log())
+	case <-ctx.Done():
+		return nil
 	}
-	defer func() { _ = session.Close() }()
-	res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "whoami"})
-	if err != nil {
-		return err
-	}
-	said, ok := res.Content[0].(*mcp.TextContent)
-	if !ok {
-		return errors.New("whoami answered no text")
-	}
-	fmt.Printf("tools/call whoami: %s\n", said.Text)
-	return nil
 }
 
-type bearer struct {
-	next  http.RoundTripper
-	token string
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
-}
-
-func tell(gate *stack.Stack, dir string) {
-	fmt.Printf(`
-site      %[1]s/account     (users: alice / %[3]s, bob / %[4]s who is an admin)
-keycloak  %[2]s
-logs      %[6]s
-
-token:
-  TOKEN=$(curl -s %[2]s/protocol/openid-connect/token -d grant_type=password -d client_id=mcp-cli -d scope=openid -d username=alice -d password=%[3]s | jq -r .access_token)
-curl:
-  curl --cacert %[5]s -N -H "Authorization: Bearer $TOKEN" %[1]s/sse
-Claude Code:
-  NODE_EXTRA_CA_CERTS=%[5]s claude mcp add --transport http gatehouse %[1]s/mcp --header "Authorization: Bearer $TOKEN"
-Claude Desktop, claude_desktop_config.json:
-  {"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "supergateway", "--sse", "%[1]s/sse", "--oauth2Bearer", "TOKEN"], "env": {"NODE_EXTRA_CA_CERTS": "%[5]s"}}}}
-or, with sign-in by the browser:
-  {"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "%[1]s/mcp"], "env": {"NODE_EXTRA_CA_CERTS": "%[5]s"}}}}
-
-Ctrl-C stops everything.
-`, gate.URL, gate.Issuer, stack.Password(stack.Alice), stack.Password(stack.Bob), filepath.Join(dir, "ca.pem"), dir)
-}
+var errUsage = errors.New("usage")

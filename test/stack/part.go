@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,14 +20,15 @@ import (
 
 // Part is one program of the gate.
 type Part struct {
-	Name string
-	Wait string // what its being up looks like, for people
-	argv []string
-	env  []string
-	up   func(ctx context.Context) error
-	log  string
-	time time.Duration
-	by   []string // of an attached gate: the command that starts and stops its parts
+	Name    string
+	Wait    string // what its being up looks like, for people
+	argv    []string
+	env     []string
+	up      func(ctx context.Context) error
+	log     string
+	time    time.Duration
+	waiting func(p *Part, since time.Duration)
+	by      []string // of an attached gate: the command that starts and stops its parts
 
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -37,6 +39,19 @@ func (p *Part) Took() time.Duration { return p.time }
 
 // Log is the file with what the part said.
 func (p *Part) Log() string { return p.log }
+
+// Done is closed when the process of the last start has ended.
+func (p *Part) Done() <-chan struct{} { return p.done }
+
+// LastLine is what the part said last.
+func (p *Part) LastLine() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return "it left no log"
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
 
 // Pid is the process that runs, 0 for none.
 func (p *Part) Pid() int {
@@ -80,13 +95,18 @@ func (p *Part) await(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var last error
+	begin, told := time.Now(), time.Duration(0)
 	for {
+		if since := time.Since(begin); p.waiting != nil && since > told+time.Second {
+			told = since
+			p.waiting(p, since)
+		}
 		if last = p.up(ctx); last == nil {
 			return nil
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended at its start: read %s", p.Name, p.log)
+			return fmt.Errorf("%s ended at its start: %s (the whole of it: %s)", p.Name, p.LastLine(), p.log)
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not up (waiting for %s): read %s: %w", p.Name, p.Wait, p.log, last)
 		case <-tick.C:
@@ -163,14 +183,15 @@ func listens(addr string) func(context.Context) error {
 
 // free checks that nobody has the port, or picks one for 0 that is this
 // process's until its end.
-func free(name string, port int) (int, error) {
+func free(part, option string, port int) (int, error) {
 	if port == 0 {
 		port, _, err := freeport.Reserve()
 		return port, err
 	}
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return 0, fmt.Errorf("%s: port %d is taken; end what holds it, or choose another", name, port)
+		return 0, fmt.Errorf("%s: port %d is taken by another program: give -%s another one, or -free for free ports everywhere",
+			part, port, option)
 	}
 	return port, l.Close()
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Names of the parts, in the order in which they start.
@@ -39,8 +40,11 @@ type Options struct {
 	Bin      string
 	Keycloak string
 	Ports    Ports
-	Limits   string        // content of nginx/site/limits.conf, "" keeps the file's
-	Up       func(p *Part) // told of each part that is up, may be nil
+	Limits   string   // content of nginx/site/limits.conf, "" keeps the file's
+	Server   []string // the MCP server behind the bridge, by default the demo: a command, or --config FILE
+
+	Up      func(p *Part)                      // told of each part that is up, may be nil
+	Waiting func(p *Part, since time.Duration) // told once a second while one is waited for, may be nil
 }
 
 // The two sample users and the client's secret, of the local realm alone.
@@ -106,6 +110,7 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 	}
 	for _, p := range s.programs(o) {
 		s.parts = append(s.parts, p)
+		p.waiting = o.Waiting
 		if err := p.start(ctx); err != nil {
 			return nil, err
 		}
@@ -121,18 +126,29 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 	return s, nil
 }
 
+// NamedPort is a port with the part that listens on it and the option of
+// `make run` that moves it.
+type NamedPort struct {
+	Name, Part string
+	Port       *int
+}
+
+// Each lists the ports.
+func (p *Ports) Each() []NamedPort {
+	return []NamedPort{
+		{"https", "nginx (https)", &p.HTTPS}, {"http", "nginx (http)", &p.HTTP},
+		{"bridge", "bridge", &p.Bridge}, {"bridge-admin", "bridge (admin)", &p.BridgeAdmin},
+		{"authsvc", "authsvc", &p.Authsvc}, {"authsvc-internal", "authsvc (internal)", &p.AuthsvcInternal},
+		{"keycloak-port", "keycloak", &p.Keycloak}, {"keycloak-admin", "keycloak (management)", &p.KeycloakAdmin},
+		{"redis", "redis", &p.Redis},
+	}
+}
+
 func (p Ports) pick() (Ports, error) {
 	var errs []error
-	for _, one := range []struct {
-		name string
-		port *int
-	}{
-		{"nginx (https)", &p.HTTPS}, {"nginx (http)", &p.HTTP}, {"bridge", &p.Bridge}, {"bridge (admin)", &p.BridgeAdmin},
-		{"authsvc", &p.Authsvc}, {"authsvc (internal)", &p.AuthsvcInternal},
-		{"keycloak", &p.Keycloak}, {"keycloak (management)", &p.KeycloakAdmin}, {"redis", &p.Redis},
-	} {
-		port, err := free(one.name, *one.port)
-		*one.port = port
+	for _, one := range p.Each() {
+		port, err := free(one.Part, one.Name, *one.Port)
+		*one.Port = port
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
@@ -196,7 +212,7 @@ func (s *Stack) programs(o Options) []*Part {
 			Name: Bridge, Wait: "/health", up: answers(plain, at("http://127.0.0.1:%d/health", p.Bridge)),
 			argv: []string{
 				filepath.Join(o.Bin, "bridge"), at("--listen=127.0.0.1:%d", p.Bridge), at("--admin-listen=127.0.0.1:%d", p.BridgeAdmin),
-				"--identity=signed", "--identity-keys=" + keys, "--", filepath.Join(o.Bin, "demo"),
+				"--identity=signed", "--identity-keys=" + keys,
 			},
 		},
 		{
@@ -205,9 +221,24 @@ func (s *Stack) programs(o Options) []*Part {
 		},
 	}
 	for _, part := range parts {
+		if part.Name == Bridge {
+			part.argv = append(part.argv, o.server()...)
+		}
 		part.log = filepath.Join(o.Dir, part.Name+".log")
 	}
 	return parts
+}
+
+// server is what the bridge's command line ends with.
+func (o Options) server() []string {
+	switch {
+	case len(o.Server) == 0:
+		return []string{"--", filepath.Join(o.Bin, "demo")}
+	case o.Server[0] == "--config":
+		return o.Server
+	default:
+		return append([]string{"--"}, o.Server...)
+	}
 }
 
 // keycloak serves the realm from home. A build option that differs between two
@@ -276,3 +307,6 @@ func (s *Stack) Close() {
 		}
 	}
 }
+
+// Parts are all parts, in the order in which they started.
+func (s *Stack) Parts() []*Part { return slices.Clone(s.parts) }
