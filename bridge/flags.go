@@ -55,6 +55,7 @@ type flags struct {
 
 	MaxSessions     int           `default:"4096" help:"Sessions in all."`
 	MaxUserSessions int           `default:"64" help:"Sessions of one user."`
+	UserSessionsAt  string        `default:"replace" enum:"replace,refuse" help:"Past --max-user-sessions: replace the user's idlest session, or refuse the new one."`
 	MaxCalls        int           `default:"64" help:"Calls in flight for each session; for an identity of 2026-07-28, times --max-user-sessions."`
 	MaxBody         int           `default:"8388608" help:"Bytes of a request."`
 	BodyTime        time.Duration `default:"30s" help:"Time of a request's body; each --body-rate bytes add a second."`

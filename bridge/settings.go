@@ -98,7 +98,7 @@ func (f *flags) limits() session.Limits {
 	l := session.DefaultLimits()
 	l.Sessions, l.SessionsPerUser, l.Calls = f.MaxSessions, f.MaxUserSessions, f.MaxCalls
 	l.Body, l.Line, l.Queue, l.Replay = f.MaxBody, f.MaxLine, f.MaxQueue, f.MaxReplay
-	l.Waiting = f.MaxWaiting
+	l.Waiting, l.Refuse = f.MaxWaiting, f.UserSessionsAt == "refuse"
 	if f.Identity == "none" {
 		l.SessionsPerUser = 0 // everybody is one user
 	}

@@ -39,7 +39,7 @@ func TestBoundOfSessions(t *testing.T) {
 }
 
 func TestBoundOfAUsersSessions(t *testing.T) {
-	b, a := startSigned(t, "--max-user-sessions", "1")
+	b, a := startSigned(t, "--max-user-sessions", "1", "--user-sessions-at", "refuse")
 	alice := a.header(t, "alice", "s1", time.Hour)
 	enter(t, b, alice)
 	refused(t, newClient(t, b.base+"/mcp", alice).post(initialize), http.StatusTooManyRequests, "for this user")

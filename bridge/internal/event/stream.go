@@ -33,6 +33,7 @@ type Stream struct {
 	gone  func() // called when nobody came back; may be nil
 	// under all.mu
 	seq     int
+	held    int           // of its events that are kept
 	finals  int           // answers still to come
 	bounded bool          // it ends with the last answer; a standing stream does not
 	taken   chan struct{} // closed when another reader takes over; nil without one
@@ -83,8 +84,8 @@ func (st *Stream) Take() <-chan struct{} {
 	return st.taken
 }
 
-// Leave ends the reading by whom Take gave this channel. A stream of calls is
-// given up when nobody takes it again.
+// Leave ends the reading by whom Take gave this channel. A stream of calls with
+// answers to come is given up when nobody takes it again.
 func (st *Stream) Leave(taken <-chan struct{}) {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
@@ -92,8 +93,19 @@ func (st *Stream) Leave(taken <-chan struct{}) {
 		return
 	}
 	st.taken = nil
-	if st.bounded {
+	switch {
+	case st.bounded && st.finals > 0:
 		st.expires = time.AfterFunc(resumeGrace, st.giveUp)
+	default:
+		st.forget()
+	}
+}
+
+// forget lets go of a stream whose answers were told and of which nothing is
+// kept any more. The lock is held.
+func (st *Stream) forget() {
+	if st.bounded && st.finals <= 0 && st.held == 0 && st.taken == nil {
+		delete(st.all.byID, st.id)
 	}
 }
 
@@ -167,12 +179,23 @@ func (st *Stream) record(e Event) string {
 	}
 	s.kept = append(s.kept, kept{st, st.seq, e})
 	s.bytes += e.Size()
+	st.held++
 	for s.bytes > s.max {
-		s.bytes -= s.kept[0].event.Size()
+		oldest := s.kept[0]
+		s.bytes -= oldest.event.Size()
 		s.kept[0] = kept{}
 		s.kept = s.kept[1:]
+		oldest.stream.held--
+		oldest.stream.forget()
 	}
 	return id
+}
+
+// Place is the event id from which on all is still to be told.
+func (st *Stream) Place() string {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	return st.id + "-" + strconv.Itoa(st.seq)
 }
 
 // Missed lists what was said after the place, with the ids.

@@ -12,6 +12,7 @@ type Limits struct {
 	Body   int           // bytes of a request
 	Age    time.Duration // of a session
 	Replay int           // bytes kept for Last-Event-ID, for each session
+	Refuse bool          // a user's session past SessionsPerUser; else it takes the place of the idlest
 }
 
 // DefaultLimits are those of the flags.

@@ -363,6 +363,16 @@ func (s *Session) over(now time.Time) error {
 	return nil
 }
 
+// idle tells since when the session was not used, and whether it is of no use to
+// anybody now.
+func (s *Session) idle() (since time.Time, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begins := s.link == nil && len(s.init) == 0 // it was opened for a message that is on its way
+	busy := begins || s.starting != nil || s.link != nil && s.link.Busy()
+	return s.used, s.ended == nil && !busy && s.readers.Load() == 0
+}
+
 // Era is the front that opened the session.
 func (s *Session) Era() string { return s.caller.Era }
 

@@ -23,6 +23,7 @@ var (
 	ErrIdle      = errors.New("the session was idle for too long")
 	ErrDrain     = errors.New("the bridge is stopping")
 	ErrDeleted   = errors.New("the client ended the session")
+	ErrPushedOut = errors.New("the user has opened another session in place of this one")
 	ErrRetired   = errors.New("the configuration of the server has changed")
 )
 
@@ -59,7 +60,41 @@ func NewTable(node string, limits Limits, servers ...*fleet.Server) *Table {
 }
 
 // Open makes a session of the owner. Its child starts with the first message.
+// Many clients never close one, so past the bound of a user it takes the place of
+// the user's idlest, if one is idle at all.
 func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
+	for !t.limits.Refuse && t.full(owner.Subject) {
+		idlest := t.idlest(owner.Subject)
+		if idlest == nil {
+			break
+		}
+		idlest.End(ErrPushedOut)
+	}
+	return t.open(server, owner, era)
+}
+
+func (t *Table) full(user string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser
+}
+
+// idlest is the session of the user that was not used for longest, of those
+// that nobody listens to and that have no call under way.
+func (t *Table) idlest(user string) (idlest *Session) {
+	var since time.Time
+	for _, s := range t.all() {
+		if s.Owner.Subject != user {
+			continue
+		}
+		if used, idle := s.idle(); idle && (idlest == nil || used.Before(since)) {
+			idlest, since = s, used
+		}
+	}
+	return idlest
+}
+
+func (t *Table) open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.refusal(owner.Subject)

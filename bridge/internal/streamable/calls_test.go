@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/session"
+	"gatehouse/bridge/internal/streamable"
 )
 
 // TestAnAnswerThatComesFirstIsPlainJSON, with the id byte for byte.
@@ -85,8 +87,27 @@ func TestACallThatIsCancelledAnswers(t *testing.T) {
 	(<-waits).Refused(t, http.StatusOK, `"id":1,"error":{"code":-32000,"message":"cancelled by the client"`)
 }
 
+// TestACallWhoseClientGoesIsCancelledAtTheChild after its grace, which here is
+// nothing, and not before.
 func TestACallWhoseClientGoesIsCancelledAtTheChild(t *testing.T) {
+	patient := fronttest.Start(t, fronttest.Options{}, func(g *fronttest.Gate) http.Handler {
+		return &streamable.Front{Table: g.Table, Server: g.Server, Open: &g.Open, Body: g.Body, Grace: time.Hour}
+	})
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
+	vanishes(t, c)
+	fronttest.Eventually(t, "the child is told", func() bool {
+		return strings.Contains(c.post(fronttest.Call("2", "told", "", 0)).Body, "notifications/cancelled")
+	})
+	p := open(t, patient, "2025-06-18")
+	vanishes(t, p)
+	if told := p.post(fronttest.Call("2", "told", "", 0)).Body; strings.Contains(told, "cancelled") {
+		t.Errorf("the child has heard %s", told)
+	}
+}
+
+// vanishes makes a call that hangs at the child, and goes away.
+func vanishes(t *testing.T, c *client) {
+	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	gone := make(chan struct{})
 	go func() {
@@ -98,9 +119,6 @@ func TestACallWhoseClientGoesIsCancelledAtTheChild(t *testing.T) {
 	c.awaitHanging()
 	leave()
 	<-gone
-	fronttest.Eventually(t, "the child is told", func() bool {
-		return strings.Contains(c.post(fronttest.Call("2", "told", "", 0)).Body, "notifications/cancelled")
-	})
 }
 
 func TestAChildThatDiesAnswers(t *testing.T) {

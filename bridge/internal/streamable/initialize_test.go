@@ -85,7 +85,7 @@ func TestOnlyARequestToInitializeBegins(t *testing.T) {
 }
 
 func TestBoundOfSessions(t *testing.T) {
-	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Sessions, l.SessionsPerUser = 2, 1 }})
+	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Sessions, l.SessionsPerUser, l.Refuse = 2, 1, true }})
 	open(t, g, "2025-06-18")
 	refused := func(user string, status int) {
 		t.Helper()
@@ -98,6 +98,26 @@ func TestBoundOfSessions(t *testing.T) {
 	refused("alice", http.StatusTooManyRequests)
 	open(t, g, "2025-06-18", "As", "bob")
 	refused("carol", http.StatusServiceUnavailable)
+}
+
+// TestAUsersIdlestSessionMakesRoom for one more: many clients never close one.
+// One that is listened to, or has a call under way, is not idle.
+func TestAUsersIdlestSessionMakesRoom(t *testing.T) {
+	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.SessionsPerUser = 3 }})
+	bobs := open(t, g, "2025-06-18", "As", "bob")
+	heard, busy, idle := open(t, g, "2025-06-18"), open(t, g, "2025-06-18"), open(t, g, "2025-06-18")
+	heard.standing()
+	half := busy.stream(fronttest.Call("1", "half", "", 0))
+	half.Next()
+	last := open(t, g, "2025-06-18")
+	idle.post(ping).Refused(t, http.StatusNotFound, "no such session")
+	for _, c := range []*client{heard, busy, last, bobs} {
+		if r := c.post(fronttest.Call("2", "echo", "here", 0)); !strings.Contains(r.Body, "here") {
+			t.Errorf("one in use, or another's: %d %s", r.Status, r.Body)
+		}
+	}
+	last.standing()
+	g.Do(t, http.MethodPost, "/", fronttest.Initialize("2025-06-18")).Refused(t, http.StatusTooManyRequests, "3 sessions are open for this user")
 }
 
 func versionOf(result []byte) (version string) {

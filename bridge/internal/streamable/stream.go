@@ -15,58 +15,117 @@ import (
 )
 
 // stream answers a POST with the events of its calls, until the last answer.
-// A client that goes away may come back: the calls go on for a while.
-func (f *Front) stream(w http.ResponseWriter, r *http.Request, over <-chan struct{}, st *event.Stream, finals int, before ...event.Event) {
-	taken := st.Take()
-	defer st.Leave(taken)
-	st.Want(finals)
+// Where the client goes away before that, the calls go on: what they say is kept
+// for its return, within the replay bound. leave is called when all is over.
+func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Session, p *posted) {
+	taken := p.stream.Take()
+	p.stream.Want(p.finals)
 	out := answer.NewStream(w, r)
-	defer out.Close()
-	if out.Begin() != nil {
+	p.stream.Queue.OnSlow(out.Break)
+	gone := p.tell(out, primes(s), taken)
+	out.Close()
+	if !gone {
+		p.stream.Leave(taken)
+		p.leave()
 		return
 	}
-	st.Queue.OnSlow(out.Break)
-	for _, e := range before {
-		if !tell(out, st.Told(e)) {
-			return
+	f.Open.Go(func() {
+		defer p.leave()
+		defer p.stream.Leave(taken)
+		keep(p.over, p.stream, taken)
+	})
+}
+
+// posted is what a POST asked for.
+type posted struct {
+	over   <-chan struct{} // closed when the right to the answer has ended
+	leave  func()
+	stream *event.Stream
+	finals int
+	before []event.Event // what came already
+}
+
+// primes tells whether a stream begins with an event id, for a client that loses
+// it before the first message (2025-11-25, transports, "Sending Messages to the
+// Server", 6).
+func primes(s *session.Session) bool {
+	v := s.Version.Load()
+	return v != nil && *v >= rpc.Version20251125 && rpc.HasSessions(*v)
+}
+
+// tell writes the stream; gone says that its client went away.
+func (p *posted) tell(out *answer.Stream, prime bool, taken <-chan struct{}) (gone bool) {
+	if out.Begin() != nil || prime && out.Raw("id: "+p.stream.Place()+"\ndata: \n\n") != nil {
+		gone = true // but what came already is kept
+	}
+	for _, e := range p.before {
+		if told := p.stream.Told(e); !gone {
+			gone = tell(out, told) != nil
 		}
 	}
-	relay(over, st, out, taken)
+	return gone || !p.stream.Over() && relay(p.over, p.stream, out, taken)
 }
 
-// tell writes one event; false ends the stream.
-func tell(out *answer.Stream, e event.Told) bool {
+// tell writes one event.
+func tell(out *answer.Stream, e event.Told) error {
 	if e.Silent {
-		return !e.Last
+		return nil
 	}
-	return out.Event(e.ID, e.Event) == nil && !e.Last
+	return out.Event(e.ID, e.Event)
 }
 
-func relay(over <-chan struct{}, st *event.Stream, out *answer.Stream, taken <-chan struct{}) {
+// relay tells what comes, to the last answer; gone says that the client went
+// away before that.
+func relay(over <-chan struct{}, st *event.Stream, out *answer.Stream, taken <-chan struct{}) (gone bool) {
 	for {
 		e, ok, err := st.Next(taken)
 		switch {
 		case ok:
-			if !tell(out, e) {
-				return
+			if tell(out, e) != nil {
+				return !e.Last
+			}
+			if e.Last {
+				return false
 			}
 			continue
 		case err != nil:
-			return
+			return false
 		}
 		select {
 		case <-st.Queue.Wake():
 		case <-out.Tick():
 			if out.Comment() != nil {
-				return
+				return true
 			}
+		case <-taken:
+			return false
+		case <-over:
+			for e, ok, _ := st.Next(taken); ok && tell(out, e) == nil; e, ok, _ = st.Next(taken) {
+			} // what came before the end is told
+			return false
+		case <-out.Gone():
+			return true
+		}
+	}
+}
+
+// keep takes what the calls of a stream say while nobody reads it, to the last
+// answer or until the client is back.
+func keep(over <-chan struct{}, st *event.Stream, taken <-chan struct{}) {
+	st.Queue.OnSlow(func() {}) // it waits in no write
+	for {
+		e, ok, err := st.Next(taken)
+		switch {
+		case err != nil || ok && e.Last:
+			return
+		case ok:
+			continue
+		}
+		select {
+		case <-st.Queue.Wake():
 		case <-taken:
 			return
 		case <-over:
-			for e, ok, _ := st.Next(taken); ok && tell(out, e); e, ok, _ = st.Next(taken) {
-			} // what came before the end is told
-			return
-		case <-out.Gone():
 			return
 		}
 	}
@@ -84,7 +143,7 @@ func (f *Front) get(w http.ResponseWriter, r *http.Request, s *session.Session) 
 func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Session, last string) {
 	st, seq := s.Streams.Find(last)
 	if st == nil {
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session")
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session, or one that is not kept any more")
 		return
 	}
 	f.listen(w, r, s, st, seq)
@@ -108,18 +167,24 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	}
 	f.Open.Go(func() {
 		defer leave()
-		defer out.Close()
-		st.Queue.OnSlow(out.Break)
-		ids, events := st.Missed(after)
-		for i, e := range events {
-			if out.Event(ids[i], e) != nil {
-				return
-			}
-		}
-		if !st.Over() {
-			relay(over, st, out, taken)
+		if f.hear(over, st, out, after, taken) && st != s.StandingStream() {
+			keep(over, st, taken)
 		}
 	})
+}
+
+// hear tells a listener what it missed, and what comes; gone says that it went
+// away before the last answer.
+func (f *Front) hear(over <-chan struct{}, st *event.Stream, out *answer.Stream, after int, taken <-chan struct{}) (gone bool) {
+	defer out.Close()
+	st.Queue.OnSlow(out.Break)
+	ids, events := st.Missed(after)
+	for i, e := range events {
+		if out.Event(ids[i], e) != nil {
+			return !st.Over()
+		}
+	}
+	return !st.Over() && relay(over, st, out, taken)
 }
 
 // take comes before the headers are sent: what a client causes as soon as it
@@ -156,7 +221,6 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	who := identity.From(r.Context())
 	over, leave := s.Under(who)
-	defer leave()
 	q := event.NewQueue(f.Server.Limits().Queue)
 	finals := 0
 	var calls []*mux.Call
@@ -179,10 +243,12 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		calls = append(calls, call)
 	}
 	if finals == 0 {
+		leave()
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	f.stream(w, r, over, s.Streams.Open(q, func() { giveUp(calls) }), finals)
+	st := s.Streams.Open(q, func() { giveUp(calls) })
+	f.stream(w, r, s, &posted{over: over, leave: leave, stream: st, finals: finals})
 }
 
 // giveUp cancels the calls of a stream to which nobody came back.

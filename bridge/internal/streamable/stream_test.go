@@ -206,3 +206,42 @@ func TestWordsThatNobodyHearsDoNotDeafenALaterListener(t *testing.T) {
 	c.post(fronttest.Call("3", "later", "heard", 1))
 	s.Find("heard 0")
 }
+
+// TestACallGoesOnWhoseStreamBroke: it is not cancelled, what it says is kept,
+// and its client hears it at its return, the answer too.
+func TestACallGoesOnWhoseStreamBroke(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
+	s := c.stream(fronttest.Call("1", "ask", "who?", 0))
+	last := s.Next().ID
+	s.Leave()
+	c.takes(`{"jsonrpc":"2.0","id":"question","result":{"action":"accept"}}`) // on another connection
+	fronttest.Eventually(t, "the child has the answer", func() bool {
+		return strings.Contains(c.post(fronttest.Call(`"t"`, "told", "", 0)).Body, "answered")
+	})
+	all := c.listen("Last-Event-ID", last).Rest()
+	if len(all) != 1 || !strings.Contains(all[0].Data, `"id":1,"result"`) || !strings.Contains(all[0].Data, "accept") {
+		t.Errorf("at its return the client is told %+v", all)
+	}
+	if told := c.post(fronttest.Call(`"u"`, "told", "", 0)).Body; strings.Contains(told, "cancelled") {
+		t.Errorf("the child has heard %s", told)
+	}
+}
+
+// TestAStreamBeginsWithAnEventID in the version that has such, so that a client
+// which loses it at once can come back.
+func TestAStreamBeginsWithAnEventID(t *testing.T) {
+	g := start(t, fronttest.Options{})
+	c := open(t, g, "2025-11-25")
+	s := c.stream(fronttest.Call("1", "progress", "p", 2))
+	first := s.Next()
+	if first.ID == "" || first.Data != "" {
+		t.Fatalf("the stream begins with %+v", first)
+	}
+	s.Leave()
+	if all := c.listen("Last-Event-ID", first.ID).Rest(); len(all) != 3 || !strings.Contains(all[2].Data, "done") {
+		t.Errorf("from there the client is told %+v", all)
+	}
+	if e := open(t, g, "2025-06-18").stream(fronttest.Call("1", "progress", "p", 1)).Next(); e.Data == "" {
+		t.Errorf("an older stream begins with %+v", e)
+	}
+}

@@ -230,7 +230,8 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session,
 func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
 	who := identity.From(r.Context())
 	over, leave := s.Under(who)
-	defer leave()
+	left := func() { leave() }
+	defer func() { left() }()
 	q := event.NewQueue(f.Server.Limits().Queue)
 	call, err := s.Call(r.Context(), who, m, q)
 	if err != nil {
@@ -253,7 +254,9 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 	case e.Final:
 		answer.Event(w, e)
 	default:
-		f.stream(w, r, over, s.Streams.Open(q, func() { call.Cancel("the client is gone") }), 1, e)
+		left = func() {} // the stream leaves when it is over
+		st := s.Streams.Open(q, func() { call.Cancel("the client is gone") })
+		f.stream(w, r, s, &posted{over: over, leave: leave, stream: st, finals: 1, before: []event.Event{e}})
 	}
 }
 
