@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
 	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -15,6 +17,7 @@ type Pool struct {
 	server *Server
 	mu     sync.Mutex
 	warm   map[whose]*warm
+	kept   map[*warm]struct{} // each by a call to itself
 }
 
 // whose child it is; nobody's own on a Shared server.
@@ -24,6 +27,7 @@ type whose struct {
 }
 
 type warm struct {
+	key    whose
 	ready  chan struct{} // closed when conn and err stand
 	conn   *mux.Conn
 	err    error
@@ -32,7 +36,9 @@ type warm struct {
 	leases int
 }
 
-func newPool(s *Server) *Pool { return &Pool{server: s, warm: map[whose]*warm{}} }
+func newPool(s *Server) *Pool {
+	return &Pool{server: s, warm: map[whose]*warm{}, kept: map[*warm]struct{}{}}
+}
 
 // Lease is a right to a warm child. Release it when the link on it is closed.
 type Lease struct {
@@ -49,26 +55,63 @@ func (l *Lease) Release() {
 		defer l.pool.mu.Unlock()
 		l.w.leases--
 		l.w.used = time.Now()
+		l.pool.free(l.w)
 	})
+}
+
+// Keep leaves the child to those who have it now: a call that waits for its
+// client's input must not be in the way of others, who get another child. The
+// one child of a Shared server stays everybody's.
+func (l *Lease) Keep() {
+	p := l.pool
+	if p.server.Isolation == Shared {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.warm[l.w.key] == l.w {
+		delete(p.warm, l.w.key)
+		p.kept[l.w] = struct{}{}
+	}
+}
+
+// free gives back a child that was kept, when nobody has it any more; where
+// another took its place, it ends. The lock is held.
+func (p *Pool) free(w *warm) {
+	if _, kept := p.kept[w]; !kept || w.leases > 0 {
+		return
+	}
+	delete(p.kept, w)
+	if p.warm[w.key] == nil && !w.over() {
+		p.warm[w.key] = w
+	} else if w.conn != nil {
+		w.conn.Stop()
+	}
 }
 
 // Acquire returns the child of the identity, initialised; on a Shared server
 // the one child of all.
 func (p *Pool) Acquire(ctx context.Context, id *contract.Identity) (*Lease, error) {
-	return p.acquire(ctx, id, false)
+	return p.acquire(ctx, id, false, nil)
 }
 
 // AcquireModern is the same for a caller of 2026-07-28: a child that speaks it
 // is not initialised, for that would bind it to the older era. So a server of
-// both eras may have two children for one identity.
-func (p *Pool) AcquireModern(ctx context.Context, id *contract.Identity) (*Lease, error) {
-	return p.acquire(ctx, id, true)
+// both eras may have two children for one identity. Where a child has to be
+// started, may is asked first.
+func (p *Pool) AcquireModern(ctx context.Context, id *contract.Identity, may func() error) (*Lease, error) {
+	return p.acquire(ctx, id, true, may)
 }
 
-func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) (*Lease, error) {
+func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, may func() error) (*Lease, error) {
 	key, owner := whose{modern: modern}, (*contract.Identity)(nil)
 	if p.server.Isolation != Shared {
 		key.login, key.user, owner = id.SessionID, id.Subject, id
+	}
+	if may != nil && !p.has(key) {
+		if err := may(); err != nil {
+			return nil, err
+		}
 	}
 	p.mu.Lock()
 	w := p.warm[key]
@@ -80,7 +123,7 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) 
 			p.mu.Unlock()
 			return nil, err
 		}
-		w = &warm{ready: make(chan struct{}), sid: id.SessionID}
+		w = &warm{key: key, ready: make(chan struct{}), sid: id.SessionID}
 		p.warm[key] = w
 		go p.fill(w, key, owner, modern)
 	}
@@ -102,6 +145,19 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool) 
 	return lease, nil
 }
 
+// Allows is that of the server.
+func (p *Pool) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error {
+	return p.server.Allows(ctx, who, m)
+}
+
+// has reports whether a child is there, or on its way.
+func (p *Pool) has(key whose) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.warm[key]
+	return w != nil && !w.over()
+}
+
 // room refuses one child more than the sessions that there may be, in all and
 // for each user: a user can sign in without end. The one that nobody has used
 // for longest makes room. The lock is held.
@@ -111,13 +167,13 @@ func (p *Pool) room(user string) error {
 		return nil
 	}
 	mine := 0
-	for key := range p.warm {
-		if key.user == user {
+	for w := range p.all() {
+		if w.key.user == user {
 			mine++
 		}
 	}
 	full := limits.SessionsPerUser > 0 && mine >= limits.SessionsPerUser
-	if !full && len(p.warm) < limits.Sessions {
+	if !full && len(p.warm)+len(p.kept) < limits.Sessions {
 		return nil
 	}
 	key, found := p.idlest(func(k whose) bool { return !full || k.user == user })
@@ -197,7 +253,7 @@ func (p *Pool) SIDs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []string
-	for _, w := range p.warm {
+	for w := range p.all() {
 		if w.sid != "" {
 			out = append(out, w.sid)
 		}
@@ -208,14 +264,33 @@ func (p *Pool) SIDs() []string {
 func (p *Pool) end(which func(*warm) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for key, w := range p.warm {
+	for w := range p.all() {
 		if !w.settled() {
 			continue // it is being started: the next sweep sees it
 		}
 		if w.over() || which(w) {
-			delete(p.warm, key)
+			if p.warm[w.key] == w {
+				delete(p.warm, w.key)
+			}
+			delete(p.kept, w)
 			if w.conn != nil {
 				w.conn.Stop()
+			}
+		}
+	}
+}
+
+// all are the children of the pool. The lock is held.
+func (p *Pool) all() iter.Seq[*warm] {
+	return func(yield func(*warm) bool) {
+		for _, w := range p.warm {
+			if !yield(w) {
+				return
+			}
+		}
+		for w := range p.kept {
+			if !yield(w) {
+				return
 			}
 		}
 	}

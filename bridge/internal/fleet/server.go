@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -84,6 +85,16 @@ func (s *Server) Limits() Limits { return s.limits }
 
 // Pool holds the children that the bridge initialised itself.
 func (s *Server) Pool() *Pool { return s.pool }
+
+// Allows asks the guard about a call for which a child would have to be started
+// or asked something first: what is refused makes no work. It counts nothing;
+// the guard is asked again when the call is made.
+func (s *Server) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error {
+	if s.cfg.Guard == nil || who == nil {
+		return nil
+	}
+	return s.cfg.Guard.Again(ctx, &mux.CallInfo{Caller: who, Method: m.Method, Message: m})
+}
 
 // start runs a child for the owner, where it may be tried.
 func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {

@@ -36,7 +36,7 @@ func (l *Link) Ask(ctx context.Context, line []byte) ([]byte, error) {
 		select {
 		case <-q.Wake():
 		case <-ctx.Done():
-			call.Cancel("the start took too long")
+			call.Cancel("no answer came in time")
 			return nil, &Refusal{Reason: "the server did not answer " + m.Method + " in time", Retry: 5 * time.Second}
 		}
 	}
@@ -57,8 +57,9 @@ func answerOf(e event.Event) ([]byte, error) {
 	return nil, &failed
 }
 
-// Discard is the standing sink of a link that wants only answers.
+// Discard is the standing sink of a link of the bridge's own, which wants only
+// answers.
 type Discard struct{}
 
-// Push implements event.Sink: nobody reads.
-func (Discard) Push(event.Event) bool { return false }
+// Push implements event.Sink: what is said to the bridge is heard.
+func (Discard) Push(event.Event) bool { return true }

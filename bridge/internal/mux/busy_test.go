@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
 )
 
 // paper is a child that takes what it is told, or lets it wait.
@@ -47,7 +48,7 @@ func (p *paper) Write(line []byte, edits ...rpc.Edit) (func() bool, bool) {
 func onPaper(t *testing.T) (*Conn, *paper, *Link, *event.Queue) {
 	t.Helper()
 	c, q := alone(false), event.NewQueue(1<<20)
-	l, err := c.Link(LinkOptions{Standing: q})
+	l, err := c.Link(LinkOptions{Caller: &Caller{Session: "one", Identity: &contract.Identity{Subject: "alice"}}, Standing: q})
 	if err != nil {
 		t.Fatal(err)
 	}

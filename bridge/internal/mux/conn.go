@@ -71,6 +71,7 @@ type Conn struct {
 	links  map[*Link]struct{}
 	tasks  tasks
 	next   uint64
+	order  uint64    // of the last call
 	called time.Time // first
 	dead   *rpc.Error
 }

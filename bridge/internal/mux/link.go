@@ -181,6 +181,8 @@ func (c *Conn) assign(call *Call) {
 		call.key = c.freshKey()
 	}
 	c.calls[call.key] = call
+	c.order++
+	call.order = c.order
 	if c.called.IsZero() {
 		c.called = time.Now()
 	}

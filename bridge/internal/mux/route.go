@@ -107,30 +107,47 @@ func (c *Conn) refuse(id []byte, why string) {
 }
 
 // cause finds the client that a message without an address belongs to: the
-// only one there is, or the only one with calls in flight; on a shared child
-// nobody while it may still be about another's call that is over. A request goes with
-// the newest call, where one is open; the rest to the standing stream while
-// somebody reads it. The lock is held.
+// only one there is, or the only one with calls in flight. Calls without a
+// session that one identity has in flight are one client's: the newest of them
+// is asked, and the child knows for which it wanted the answer. On a shared
+// child it is nobody while the message may still be about another's call that
+// is over. The bridge itself is never asked. A request goes with the newest
+// call, where one is open; the rest to the standing stream while somebody reads
+// it. The lock is held.
 func (c *Conn) cause(request bool) (*Link, event.Sink) {
-	var one *Link
+	var one, own *Link
 	for l := range c.links {
+		if l.caller == nil {
+			own = l
+			continue
+		}
 		if c.o.Shared && len(l.calls) == 0 {
 			continue
 		}
-		if one != nil {
+		switch {
+		case one == nil:
+			one = l
+		case !c.o.Shared || l.caller.Session != "" || l.owner() != one.owner():
 			return nil, nil
+		case l.newest().order > one.newest().order:
+			one = l
 		}
-		one = l
+	}
+	if one == nil && own != nil && !request {
+		return own, Discard{} // it says so to the bridge, which makes it ready
 	}
 	if one == nil || c.mayBeAnothers(one) {
 		return nil, nil
 	}
 	open := one.listening == nil || one.listening()
-	if n := len(one.calls); n > 0 && (request || c.o.Shared || !open) {
-		return one, one.calls[n-1].sink
+	if len(one.calls) > 0 && (request || c.o.Shared || !open) {
+		return one, one.newest().sink
 	}
 	return one, one.standing
 }
+
+// newest is the call that was made last. The lock is held.
+func (l *Link) newest() *Call { return l.calls[len(l.calls)-1] }
 
 func (c *Conn) routeNotification(m *rpc.Message) {
 	e := event.Event{Kind: rpc.Notification, Method: m.Method, Line: m.Line}

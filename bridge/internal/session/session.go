@@ -87,6 +87,11 @@ func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Messa
 		s.server.Stats.Refused.Add(1)
 		return nil, leaving
 	}
+	if m.Method != "initialize" && !s.alive() {
+		if err := s.server.Allows(ctx, s.as(who), m); err != nil {
+			return nil, err
+		}
+	}
 	link, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		s.server.Stats.Refused.Add(1)
@@ -187,6 +192,13 @@ func (s *Session) respond(m *rpc.Message) error {
 		return nil
 	}
 	return link.Respond(m)
+}
+
+// alive reports whether the session has a child.
+func (s *Session) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link != nil && s.link.Conn().Dead() == nil
 }
 
 // live returns the link to a child that lives, starting one where the last has

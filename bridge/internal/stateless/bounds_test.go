@@ -29,13 +29,14 @@ func (f *fickle) Again(_ context.Context, call *mux.CallInfo) error {
 
 // TestACallThatWaitedIsJudgedAgain: what its caller may do can have changed.
 func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
-	guard := &fickle{no: true}
+	guard := &fickle{}
 	g := openFor(t, "older", guard, nil)
 	first := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
 	var key string
 	for k := range first.Result["inputRequests"].(map[string]any) {
 		key = k
 	}
+	guard.no = true
 	retry := func() reply {
 		return g.call(t, "alice", "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`, first.Result["requestState"], key), elicits)
 	}

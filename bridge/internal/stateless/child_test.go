@@ -53,6 +53,7 @@ type wire struct {
 func older(in *bufio.Reader) {
 	asking := map[string]json.RawMessage{} // our request's id to the call's
 	echo := `{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"N"}}}`
+	lists := 0
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
@@ -74,6 +75,11 @@ func older(in *bufio.Reader) {
 		case "initialize":
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}}`+"\n", m.ID)
 		case "resources/subscribe":
+			if m.Params.URI == "x:/asks" { // and waits for the answer, as server-everything does
+				asking[`"first"`] = m.ID
+				fmt.Println(`{"jsonrpc":"2.0","id":"first","method":"sampling/createMessage","params":{}}`)
+				continue
+			}
 			if m.Params.URI == "x:/none" {
 				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32002,"message":"no such"}}`+"\n", m.ID)
 				continue
@@ -82,10 +88,16 @@ func older(in *bufio.Reader) {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", m.ID)
 			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q}}`+"\n", m.Params.URI)
 		case "tools/list":
+			lists++
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":%s}]}}`+"\n", m.ID, echo)
 		case "tools/call":
+			if m.Params.Name == "lists" { // how often it was asked for its tools, and who it is
+				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"lists":%d,"pid":%d}}`+"\n", m.ID, lists, os.Getpid())
+				continue
+			}
 			if m.Params.Name == "bare" {
 				echo = `{"type":"object"}`
+				fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
 			}
 			call(m, asking)
 		case "notifications/cancelled":

@@ -3,6 +3,7 @@ package stateless
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"gatehouse/bridge/internal/answer"
@@ -39,12 +40,7 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		x.discover(ctx, conn)
 		return
 	}
-	if err := x.child.checkParams(ctx, conn, x.req, h); err != nil {
-		if no := x.again(ctx); no != nil { // who may not call it is not told what it wants
-			writeFailure(x.w, x.req.ID, no)
-			return
-		}
-		writeError(x.w, http.StatusBadRequest, x.req.ID, err)
+	if !x.paramsMatch(ctx, conn, h) {
 		return
 	}
 	if x.req.Method == rpc.Listen {
@@ -61,6 +57,28 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		return
 	}
 	x.run(ctx)
+}
+
+// paramsMatch compares the Mcp-Param headers of a tool call with its arguments,
+// or answers. Who may not call the tool is not told what it wants, and makes
+// the server list nothing.
+func (x *exchange) paramsMatch(ctx context.Context, conn *mux.Conn, h http.Header) bool {
+	err := x.child.checkParams(x.req, h)
+	if err == nil {
+		return true
+	}
+	if no := x.again(ctx); no != nil {
+		writeFailure(x.w, x.req.ID, no)
+		return false
+	}
+	x.child.learn(ctx, conn)
+	if err = x.child.checkParams(x.req, h); err == nil || errors.Is(err, errUnlisted) {
+		return true // a tool that the server does not list has no annotations
+	}
+	var wrong *rpc.Error
+	errors.As(err, &wrong)
+	writeError(x.w, http.StatusBadRequest, x.req.ID, wrong)
+	return false
 }
 
 func (x *exchange) discover(ctx context.Context, conn *mux.Conn) {

@@ -19,7 +19,10 @@ import (
 
 // Pool hands out children that are ready for a caller.
 type Pool interface {
-	AcquireModern(ctx context.Context, id *contract.Identity) (*fleet.Lease, error)
+	// AcquireModern asks may first where a child has to be started.
+	AcquireModern(ctx context.Context, id *contract.Identity, may func() error) (*fleet.Lease, error)
+	// Allows is whether the guard lets the call pass; it counts nothing.
+	Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error
 }
 
 // Options bound what a caller can hold open here.
@@ -148,7 +151,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 		return
 	}
 	defer f.untrack(x)
-	lease, err := f.pool.AcquireModern(ctx, caller.Identity)
+	lease, err := f.pool.AcquireModern(ctx, caller.Identity, func() error { return f.pool.Allows(ctx, caller, m) })
 	switch {
 	case err != nil && ctx.Err() != nil:
 		x.ended()

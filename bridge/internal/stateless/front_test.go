@@ -27,6 +27,7 @@ import (
 
 type gate struct {
 	front   *stateless.Front
+	server  *fleet.Server
 	url     string
 	expires time.Time // of every caller's login
 }
@@ -50,7 +51,7 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 		change(&opts)
 	}
 	front := stateless.New(server.Pool(), opts)
-	g := &gate{front: front}
+	g := &gate{front: front, server: server}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Header.Get("As")
 		endpoint := &stateless.Endpoint{Front: front, Body: answer.Body{Max: 1 << 20}, Who: func(context.Context) *contract.Identity {

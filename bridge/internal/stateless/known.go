@@ -3,8 +3,10 @@ package stateless
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/mux"
@@ -14,13 +16,22 @@ import (
 
 const maxToolPages = 32
 
+// relist is how soon a list may be asked for again where the child did not say
+// that it changed: not every server says so.
+const (
+	relist       = 30 * time.Second
+	toolsChanged = "notifications/tools/list_changed"
+)
+
 // known is what need not be asked of a child twice.
 type known struct {
 	server translate.Server
 	modern bool
 
-	mu    sync.RWMutex
-	tools map[string][]translate.ParamHeader // which arguments a tool wants mirrored in headers
+	mu      sync.Mutex
+	tools   map[string][]translate.ParamHeader // which arguments a tool wants mirrored in headers
+	listed  time.Time                          // when; zero where the list changed since
+	listing chan struct{}                      // closed when the one under way is over
 }
 
 // knownChildren remembers each child while it lives.
@@ -52,6 +63,7 @@ func (c *knownChildren) meet(conn *mux.Conn) *known {
 	ready := conn.Ready()
 	k := &known{server: describe(ready), modern: ready.Modern}
 	c.conns[conn] = k
+	_, _ = conn.Link(mux.LinkOptions{Standing: k}) // a child that is gone changes nothing
 	go func() {
 		<-conn.Done()
 		c.mu.Lock()
@@ -75,39 +87,85 @@ func describe(ready mux.Ready) translate.Server {
 	return server
 }
 
-// checkParams compares the Mcp-Param headers of a tool call with its arguments. A
-// tool that is not known yet, or whose headers seem wrong, is looked up once
-// more: servers add tools and change them.
-func (k *known) checkParams(ctx context.Context, conn *mux.Conn, req *translate.Request, h http.Header) *rpc.Error {
+// Push implements event.Sink: it hears what the child says to all.
+func (k *known) Push(e event.Event) bool {
+	if e.Method == toolsChanged {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.listed = time.Time{}
+	}
+	return true
+}
+
+var errUnlisted = errors.New("the tool is not on the list that is known")
+
+// checkParams compares the Mcp-Param headers of a tool call with its arguments.
+func (k *known) checkParams(req *translate.Request, h http.Header) error {
 	if req.Method != rpc.CallTool {
 		return nil
 	}
 	name, _ := req.Params.Text("name")
-	if params, ok := k.tool(name); ok && req.CheckParams(h, params) == nil {
-		return nil
-	}
-	tools := list(ctx, conn)
 	k.mu.Lock()
-	k.tools = tools
+	params, ok := k.tools[name]
 	k.mu.Unlock()
-	return req.CheckParams(h, tools[name])
+	if err := req.CheckParams(h, params); err != nil {
+		return err
+	}
+	if !ok {
+		return errUnlisted
+	}
+	return nil
 }
 
-func (k *known) tool(name string) ([]translate.ParamHeader, bool) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	params, ok := k.tools[name]
-	return params, ok
+// learn lists the tools anew where they may have changed. All who come
+// meanwhile wait for one list, which goes on when its first caller is gone.
+func (k *known) learn(ctx context.Context, conn *mux.Conn) {
+	k.mu.Lock()
+	if !k.listed.IsZero() && time.Since(k.listed) < relist {
+		k.mu.Unlock()
+		return
+	}
+	if k.listing == nil {
+		k.listing = make(chan struct{})
+		go k.list(conn, k.listing)
+	}
+	over := k.listing
+	k.mu.Unlock()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
+
+func (k *known) list(conn *mux.Conn, over chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), listTime)
+	defer cancel()
+	begun := time.Now()
+	k.mu.Lock()
+	k.listed = begun // a change that is told from now on is one
+	k.mu.Unlock()
+	tools := list(ctx, conn)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tools, k.listing = tools, nil
+	close(over)
+}
+
+const listTime = time.Minute // for all pages
 
 // list asks the child for its tools, all pages. What cannot be had has no
 // annotations: the call itself then tells what is wrong.
 func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeader {
 	tools := map[string][]translate.ParamHeader{}
+	link, err := conn.Link(mux.LinkOptions{Standing: mux.Discard{}})
+	if err != nil {
+		return tools
+	}
+	defer link.Close()
 	var cursor json.RawMessage
 	for range maxToolPages {
-		result, ok := ask(ctx, conn, rpc.ListTools, cursor)
-		if !ok {
+		result, err := link.Ask(ctx, translate.OwnRequest(rpc.ListTools, cursor, conn.Ready().Modern))
+		if err != nil {
 			return tools
 		}
 		var page struct {
@@ -128,38 +186,4 @@ func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeade
 		}
 	}
 	return tools
-}
-
-// ask makes a call of the bridge's own and waits for its result.
-func ask(ctx context.Context, conn *mux.Conn, method string, cursor json.RawMessage) (json.RawMessage, bool) {
-	queue := event.NewQueue(64 << 20)
-	link, err := conn.Link(mux.LinkOptions{Standing: queue})
-	if err != nil {
-		return nil, false
-	}
-	defer link.Close()
-	m, err := rpc.Parse(translate.OwnRequest(method, cursor, conn.Ready().Modern))
-	if err != nil {
-		return nil, false
-	}
-	if _, err := link.Call(ctx, &m, queue); err != nil {
-		return nil, false
-	}
-	for {
-		e, ok, err := queue.Pop()
-		switch {
-		case err != nil || e.Final && e.Failed:
-			return nil, false
-		case e.Final:
-			message, err := translate.Parse(e.Bytes())
-			return message.Get("result"), err == nil
-		case ok:
-			continue
-		}
-		select {
-		case <-queue.Wake():
-		case <-ctx.Done():
-			return nil, false
-		}
-	}
 }

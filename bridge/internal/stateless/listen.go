@@ -33,6 +33,7 @@ func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 		return
 	}
 	defer link.Close()
+	x.link = link
 	calls, err := x.subscribe(ctx, link, filter)
 	defer func() {
 		for _, c := range calls {
@@ -71,6 +72,8 @@ func (x *exchange) accepted(ctx context.Context, filter *translate.Filter, calls
 				filter.URIs = append(filter.URIs, asked[n])
 			}
 			continue
+		case ok && e.Kind == rpc.Request:
+			x.ask(e) // and is refused: a listener is asked nothing
 		case ok:
 			if bytes += e.Size(); bytes > x.front.opts.Queue {
 				return nil, false
@@ -145,6 +148,9 @@ func (x *exchange) hear(ctx context.Context, conn *mux.Conn, filter translate.Fi
 			if e.Final && x.child.modern {
 				x.over(e, conn)
 				return
+			}
+			if e.Kind == rpc.Request {
+				x.ask(e)
 			}
 			if e.Kind == rpc.Notification && x.tell(e, filter) != nil {
 				return

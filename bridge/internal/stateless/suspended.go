@@ -106,6 +106,7 @@ func (x *exchange) suspend() {
 	}
 	out, id := x.out, x.req.ID
 	x.waits = true
+	x.lease.Keep() // the child's further questions are this call's
 	info := x.child.server.Info
 	state := x.front.suspended.put(x)
 	if state == "" {
@@ -115,6 +116,9 @@ func (x *exchange) suspend() {
 		return
 	}
 	out.Last(http.StatusOK, translate.Result(id, translate.InputRequired(requests, state, info)))
+	if x.r.Context().Err() != nil && x.front.suspended.remove(state, binding(x.caller, x.req)) != nil {
+		x.giveUp("the client is gone") // it does not know what it is asked
+	}
 }
 
 // resume goes on with a call that waited. done is false where a modern child
