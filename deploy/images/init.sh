@@ -47,6 +47,11 @@ fi
 mkdir -p site
 echo "server_name $host;" >site/names.conf
 printf 'map "" $gatehouse_port   { default "%s"; }\nmap "" $gatehouse_prefix { default ""; }\n' "$port" >site/public.conf
+# Keycloak's administration only where nobody but this machine gets in.
+case ${BIND:-127.0.0.1} in
+127.* | localhost | ::1 | '[::1]') echo 'set $gatehouse_keycloak_all all;' ;;
+*) echo '# other machines get in: no administration' ;;
+esac >site/keycloak.conf
 
 # Keycloak's image runs as 1000, Grafana's as 472, Redis as 999, ours as 65532: each may read
 # what is its own, and all the certificates.

@@ -10,6 +10,8 @@ trap 'rm -rf "$ROOT"' EXIT
 DESTDIR=$ROOT PREFIX=/usr deploy/package/install.sh
 # dpkg keeps the list of a package's files itself.
 rm "$ROOT/usr/share/gatehouse/manifest"
+# nfpm would make folders of links in a tree: nfpm.yaml names them.
+rm "$ROOT/usr/bin/gatehouse-bridge" "$ROOT/usr/bin/gatehouse-authsvc"
 version() {
 	git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/' | grep . ||
 		echo "0.0.0+$(git rev-list --count HEAD 2>/dev/null || echo 0).g$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"

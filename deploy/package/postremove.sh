@@ -8,6 +8,7 @@ if [ "$1" = purge ]; then
 		rm -rf /var/$place/private/gatehouse /var/$place/gatehouse
 	done
 fi
+rmdir /run/gatehouse /run/gatehouse-policy 2>/dev/null || true
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 	systemctl reset-failed 'gatehouse-*' 2>/dev/null || true

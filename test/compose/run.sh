@@ -57,6 +57,15 @@ readme() { # readme N: run one of them
 }
 readme 0
 readme 1
+# From a folder with spaces, as another project: what is mounted from there.
+spaces() {
+	local folder="$dir/a folder with spaces"
+	mkdir "$folder"
+	git ls-files -z docker-compose.yml deploy .env.example | xargs -0 cp --parents -t "$folder"
+	(cd "$folder" && cp .env.example .env && COMPOSE_PROJECT_NAME=gatehouse-spaces COMPOSE_DISABLE_ENV_FILE=false "$COMPOSE" up --detach --wait redis &&
+		COMPOSE_PROJECT_NAME=gatehouse-spaces "$COMPOSE" down --volumes)
+}
+step "a folder with spaces" spaces
 mv ca.crt "$dir/ca.crt"
 
 secret() { docker run --rm --network none --user 0:0 -v "${COMPOSE_PROJECT_NAME}_gate:/gate:ro" gatehouse/nginx cat "/gate/$1"; }

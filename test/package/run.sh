@@ -32,7 +32,9 @@ find "$work/tree" -xdev | sort >"$work/before"
 in_tree() { chroot "$work/tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
 in_tree dpkg -i /tmp/gatehouse.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; fail "dpkg -i failed"; }
 in_tree bridge --help >/dev/null || fail "the packaged bridge does not start"
-in_tree authsvc --help >/dev/null || fail "the packaged authsvc does not start"
+for program in authsvc gatehouse-bridge gatehouse-authsvc gatehouse-doctor; do
+	in_tree $program --help >/dev/null 2>&1 || fail "the packaged $program does not start"
+done
 [ "$(stat -c %a "$work/tree/etc/gatehouse/authsvc.env")" = 600 ] || fail "authsvc.env is not mode 600"
 [ "$(stat -c %a "$work/tree/etc/gatehouse/credentials")" = 700 ] || fail "credentials/ is not mode 700"
 for token in internal-tokens authsvc-token; do

@@ -38,6 +38,7 @@ func (b *box) boot(t *testing.T) {
 	}
 	b.unshare = exec.Command("bash", "box.sh", b.dir, b.tree)
 	b.unshare.Stdout, b.unshare.Stderr = console, console
+	b.unshare.SysProcAttr = dieWithUs
 	if err := b.unshare.Start(); err != nil {
 		t.Fatal(err)
 	}

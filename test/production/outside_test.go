@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -87,11 +88,15 @@ func host(t *testing.T, argv ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// dieWithUs ends a program when this process is killed.
+var dieWithUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
 // background runs a program until the test ends.
 func background(t *testing.T, env []string, argv ...string) {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = dieWithUs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

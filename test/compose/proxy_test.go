@@ -1,0 +1,113 @@
+//go:build compose
+
+package compose
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatehouse/test/stack"
+)
+
+// Docker's proxy comes for every caller from one address: the log says so, and
+// one who calls too often is limited alone.
+func TestOneAddressForAll(t *testing.T) {
+	gate := attach(t)
+	flood := func(token string) (limited int) {
+		client := gate.HTTPClient()
+		for range 60 {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusTooManyRequests {
+				limited++
+			}
+		}
+		return limited
+	}
+	if flood("of-a-busy-colleague") == 0 {
+		t.Error("60 calls at once, none limited")
+	}
+	// The other one's session needs several calls; a limit for all would refuse them.
+	token, err := gate.Token(t.Context(), stack.Alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood("of-a-busy-colleague")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := gate.HTTPClient().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode == http.StatusTooManyRequests {
+		t.Error("a calm colleague is limited for the busy one")
+	}
+	log, err := exec.CommandContext(t.Context(), "docker", "logs", os.Getenv("COMPOSE_PROJECT_NAME")+"-nginx-1").CombinedOutput()
+	if err != nil || strings.Count(string(log), "the gateway of the container network") != 1 {
+		t.Errorf("%v, the log says it %d times", err, strings.Count(string(log), "the gateway of the container network"))
+	}
+}
+
+// The override starts no Keycloak of its own, and the gate believes the one
+// that it is told.
+func TestExistingKeycloak(t *testing.T) {
+	gate := attach(t)
+	token, err := gate.Token(t.Context(), stack.Alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(t.TempDir(), "client-secret")
+	text := docker(t, "run", "--rm", "--network", "none", "--user", "0:0",
+		"-v", os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro", "gatehouse/nginx", "cat", "/gate/client-secret")
+	if err := os.WriteFile(secret, []byte(text), 0o644); err != nil { //nolint:gosec // the container is another user
+		t.Fatal(err)
+	}
+	t.Run("up", func(t *testing.T) {
+		t.Setenv("ISSUER", gate.Issuer)
+		t.Setenv("ISSUER_INTERNAL", "http://keycloak:8080/auth/realms/gatehouse")
+		t.Setenv("CLIENT_SECRET_FILE", secret)
+		files := []string{"-f", filepath.Join(root, "docker-compose.yml"), "-f", filepath.Join(root, "deploy/compose/existing-keycloak.yml")}
+		out, err := exec.CommandContext(t.Context(), os.Getenv("GATEHOUSE_PARTS"), append(files, "config", "--services")...).Output()
+		if err != nil || strings.Contains(string(out), "keycloak") || !strings.Contains(string(out), "authsvc") {
+			t.Fatalf("%v, services: %s", err, out)
+		}
+		compose(t, append(files, "up", "--detach", "--wait")...)
+		for path, want := range map[string]int{"/mcp": http.StatusOK, "/auth/realms/gatehouse": http.StatusNotFound} {
+			body := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Accept", "application/json, text/event-stream")
+			client := gate.HTTPClient()
+			client.Transport = bearer{client.Transport, token}
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s: %s, want %d", path, res.Status, want)
+			}
+		}
+	})
+	compose(t, "up", "--detach", "--wait")
+	session(t, gate)
+}
