@@ -3,9 +3,12 @@ package answer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -139,4 +142,86 @@ func FuzzEvent(f *testing.F) {
 			t.Errorf("event %q, id %q, data %q; want the one line %q", name, last, data, line)
 		}
 	})
+}
+
+func TestAPageIsToldWhatItMayDo(t *testing.T) {
+	alone := Origins{Allowed: []string{"https://app.example.com"}, CORS: true}
+	ask := func(o Origins, method, origin string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, "/mcp", nil)
+		r.Header.Set("Origin", origin)
+		if method == http.MethodOptions {
+			r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+			r.Header.Set("Access-Control-Request-Headers", "mcp-param-x, content-type")
+		}
+		o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })).ServeHTTP(w, r)
+		return w
+	}
+	w := ask(alone, http.MethodOptions, "https://app.example.com")
+	if h := w.Header(); w.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "https://app.example.com" || h.Get("Vary") != "Origin" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") || h.Get("Access-Control-Allow-Headers") != "mcp-param-x, content-type" {
+		t.Errorf("the preflight: %d %v", w.Code, h)
+	}
+	w = ask(alone, http.MethodPost, "https://app.example.com")
+	if h := w.Header(); w.Code != http.StatusTeapot || h.Get("Access-Control-Allow-Origin") == "" || !strings.Contains(h.Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") {
+		t.Errorf("the call: %d %v", w.Code, h)
+	}
+	if w := ask(alone, http.MethodOptions, "https://evil.example.com"); w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another page: %d %v", w.Code, w.Header())
+	}
+	alone.CORS = false // a proxy does it
+	if w := ask(alone, http.MethodPost, "https://app.example.com"); w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("behind a proxy: %v", w.Header())
+	}
+}
+
+// TestABodyHasATime: one that stops to come is refused, also where nobody reads
+// it; one that comes slowly, but as fast as it must, is taken.
+func TestABodyHasATime(t *testing.T) {
+	b := Body{Max: 1 << 20, Time: time.Second, Rate: 100}
+	srv := httptest.NewServer(b.Timed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/unread" {
+			Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here")
+			return
+		}
+		if body, ok := b.Read(w, r); ok {
+			JSON(w, http.StatusOK, body)
+		}
+	})))
+	t.Cleanup(srv.Close)
+	for name, tc := range map[string]struct {
+		path   string
+		pieces int // of 40 bytes, five a second
+		want   string
+	}{
+		"nothing comes":       {"/", 0, "408"},
+		"a piece, no more":    {"/", 1, "408"},
+		"slow and honest":     {"/", 10, "200"},
+		"nobody waits for it": {"/unread", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 400\r\n\r\n", tc.path)
+			go func() {
+				tick := time.NewTicker(200 * time.Millisecond)
+				defer tick.Stop()
+				for range tc.pieces {
+					<-tick.C
+					if _, err := conn.Write(bytes.Repeat([]byte("x"), 40)); err != nil {
+						return
+					}
+				}
+			}()
+			got := make([]byte, 1<<10)
+			n, err := conn.Read(got)
+			if errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(string(got[:n]), "HTTP/1.1 "+tc.want) {
+				t.Errorf("%q, %v", got[:n], err)
+			}
+		})
+	}
 }

@@ -160,3 +160,24 @@ func TestTheStateOfAModernServerIsSealed(t *testing.T) {
 		t.Errorf("a state that has lapsed: %+v", a)
 	}
 }
+
+// TestANotificationOfTwoVersionsIsRefused; one of one version is taken.
+func TestANotificationOfTwoVersionsIsRefused(t *testing.T) {
+	g := open(t, nil)
+	for version, want := range map[string]int{"2026-07-28": http.StatusAccepted, "2099-01-01": http.StatusBadRequest} {
+		body := `{"jsonrpc":"2.0","method":"notifications/x","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"` + version + `"}}}`
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"As": {"alice"}, "Mcp-Protocol-Version": {"2026-07-28"}, "Content-Type": {"application/json"}}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("_meta says %s: %d, want %d", version, res.StatusCode, want)
+		}
+	}
+}

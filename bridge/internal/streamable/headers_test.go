@@ -103,3 +103,40 @@ func TestWhatIsModernGoesToItsFront(t *testing.T) {
 	alone := start(t, fronttest.Options{})
 	alone.Do(t, http.MethodPost, "/", discover).Refused(t, http.StatusBadRequest, `"id":1,"error":{"code":-32601,"message":"server/discover is not known here`)
 }
+
+// TestTheVersionOfASessionStaysGood, whatever the child calls it, and another
+// that nobody speaks is refused with those that are spoken.
+func TestTheVersionOfASessionStaysGood(t *testing.T) {
+	for _, child := range []string{"1.0.0", "2024-10-07", "2024-11-05", "2025-11-25"} {
+		t.Run(child, func(t *testing.T) {
+			g := startDualOf(t, child)
+			c := open(t, g, child, "MCP-Protocol-Version", child) // initialize is negotiated whatever its header says
+			r := c.post(fronttest.Call("1", "echo", "here", 0), "MCP-Protocol-Version", child)
+			if r.Status != http.StatusOK || !strings.Contains(r.Body, `"here"`) {
+				t.Errorf("a call: %d %s", r.Status, r.Body)
+			}
+			c.listen("MCP-Protocol-Version", child).Leave()
+			r = g.Do(t, http.MethodPost, "/", ping, "Mcp-Session-Id", c.id(), "MCP-Protocol-Version", "2099-01-01")
+			r.Refused(t, http.StatusBadRequest, `"code":-32022`)
+			if !strings.Contains(r.Body, `"supported":["2026-07-28","2025-11-25",`) || !strings.Contains(r.Body, `"requested":"2099-01-01"`) {
+				t.Errorf("an unknown version: %s", r.Body)
+			}
+		})
+	}
+	g := startDualOf(t, "2025-06-18")
+	for _, header := range []string{"2026-07-28", "2099-01-01", "latest", "2024-11-05"} {
+		r := g.Do(t, http.MethodPost, "/", fronttest.Initialize("2025-06-18"), "MCP-Protocol-Version", header)
+		if r.Status != http.StatusOK || r.Header.Get("Mcp-Session-Id") == "" {
+			t.Errorf("initialize under %s: %d %s", header, r.Status, r.Body)
+		}
+	}
+	g.Do(t, http.MethodPost, "/", ping, "MCP-Protocol-Version", "2099-01-01").Refused(t, http.StatusBadRequest, `"code":-32022`)
+}
+
+// TestAByteOrderMarkIsRead in front of a body.
+func TestAByteOrderMarkIsRead(t *testing.T) {
+	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
+	if r := c.post("\xef\xbb\xbf" + fronttest.Call("1", "echo", "here", 0)); !strings.Contains(r.Body, `"here"`) {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+}

@@ -26,7 +26,12 @@ func start(t *testing.T, o fronttest.Options) *fronttest.Gate {
 // startDual puts a front of 2026-07-28 beside it that tells what reached it.
 func startDual(t *testing.T) *fronttest.Gate {
 	t.Helper()
-	return fronttest.Start(t, fronttest.Options{}, func(g *fronttest.Gate) http.Handler {
+	return startDualOf(t, fronttest.Plain)
+}
+
+func startDualOf(t *testing.T, child string) *fronttest.Gate {
+	t.Helper()
+	return fronttest.Start(t, fronttest.Options{Child: child}, func(g *fronttest.Gate) http.Handler {
 		return &streamable.Front{Table: g.Table, Server: g.Server, Modern: modern{}, Open: &g.Open, Body: g.Body}
 	})
 }
