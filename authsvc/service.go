@@ -171,7 +171,7 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: s.tokens, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Leeway: s.cfg.Leeway, Now: time.Now, Log: s.log,
+		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)

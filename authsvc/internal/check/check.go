@@ -57,9 +57,8 @@ type Handler struct {
 	Endings  Endings
 	Once     session.Once
 	Rules    resource.Rules
-	Contact  string        // whom to ask for what is missing
-	Pages    *page.Pages   // for what a browser is told
-	Leeway   time.Duration // between the issuer's clock and this one
+	Contact  string      // whom to ask for what is missing
+	Pages    *page.Pages // for what a browser is told
 	Now      func() time.Time
 	Log      zerolog.Logger
 

@@ -27,7 +27,7 @@ type Access struct {
 	Identity   contract.Identity
 	Audience   []string  // what it was made for; whether that is here, its reader must ask
 	Party      string    // the client that it was issued to
-	IssuedAt   time.Time // zero where the token does not say
+	IssuedAt   time.Time // at the earliest, by this clock; zero where the token does not say
 	Thumbprint string    // cnf.jkt: of the key that a DPoP proof must be made with, or ""
 }
 
@@ -84,7 +84,7 @@ func (p *Provider) access(ctx context.Context, token string) (Access, error) {
 	thumbprint, _ := c.Confirm["jkt"].(string)
 	a := Access{Audience: c.Audience, Party: who.Party, Thumbprint: thumbprint, Identity: identity(who, c.Expires.Time())}
 	if c.IssuedAt != nil {
-		a.IssuedAt = c.IssuedAt.Time()
+		a.IssuedAt = p.issued(c.IssuedAt.Time())
 	}
 	return a, p.fits(a.Identity)
 }

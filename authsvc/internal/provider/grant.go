@@ -187,7 +187,7 @@ func (p *Provider) userinfo(ctx context.Context, access string) (claims.Payload,
 	}
 	req.Header.Set("Authorization", "Bearer "+access)
 	var raw json.RawMessage
-	if err := askJSON(p.client, req, &raw); err != nil {
+	if _, err := askJSON(p.client, req, &raw); err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)
 	}
 	all, err := claims.Parse(raw)

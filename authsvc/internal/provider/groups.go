@@ -60,7 +60,7 @@ func (p *Provider) overage(ctx context.Context, who claims.Person) (claims.Perso
 		}
 		token.SetAuthHeader(req)
 		var one page
-		if err := askJSON(p.client, req, &one); err != nil {
+		if _, err := askJSON(p.client, req, &one); err != nil {
 			return who, fmt.Errorf("groups: %w", err)
 		}
 		for _, group := range one.Value {

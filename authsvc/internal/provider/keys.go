@@ -39,6 +39,7 @@ type KeySet struct {
 	url    func() string // "" while the provider is not known yet
 	client *http.Client
 	now    func() time.Time
+	clock  func(http.Header) // is told of each answer
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -48,8 +49,8 @@ type KeySet struct {
 	gen    uint64    // changes when a key leaves the set
 }
 
-func newKeySet(url func() string, client *http.Client, now func() time.Time) *KeySet {
-	return &KeySet{url: url, client: client, now: now}
+func newKeySet(url func() string, client *http.Client, now func() time.Time, clock func(http.Header)) *KeySet {
+	return &KeySet{url: url, client: client, now: now, clock: clock}
 }
 
 // Generation changes when a key has been withdrawn: what was verified before
@@ -166,9 +167,11 @@ func (k *KeySet) fetch(ctx context.Context) (jose.JSONWebKeySet, error) {
 	if url == "" {
 		return keys, ErrNotReady
 	}
-	if err := getJSON(ctx, k.client, url, &keys); err != nil {
+	header, err := getJSON(ctx, k.client, url, &keys)
+	if err != nil {
 		return keys, err
 	}
+	k.clock(header)
 	usable := keys.Keys[:0]
 	for _, key := range keys.Keys {
 		if key.Valid() && key.IsPublic() {
@@ -181,28 +184,28 @@ func (k *KeySet) fetch(ctx context.Context) (jose.JSONWebKeySet, error) {
 	return keys, nil
 }
 
-func getJSON(ctx context.Context, client *http.Client, url string, v any) error {
+func getJSON(ctx context.Context, client *http.Client, url string, v any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return askJSON(client, req, v)
 }
 
-func askJSON(client *http.Client, req *http.Request, v any) error {
+func askJSON(client *http.Client, req *http.Request, v any) (http.Header, error) {
 	res, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
 	if res.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%w: GET %s: status 404", ErrNotThere, req.URL.Redacted())
+		return nil, fmt.Errorf("%w: GET %s: status 404", ErrNotThere, req.URL.Redacted())
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: status %d", req.URL.Redacted(), res.StatusCode)
+		return nil, fmt.Errorf("GET %s: status %d", req.URL.Redacted(), res.StatusCode)
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, answerMost)).Decode(v); err != nil {
-		return fmt.Errorf("GET %s: %w", req.URL.Redacted(), err)
+		return nil, fmt.Errorf("GET %s: %w", req.URL.Redacted(), err)
 	}
-	return nil
+	return res.Header, nil
 }

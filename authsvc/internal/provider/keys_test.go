@@ -44,3 +44,32 @@ func until(t *testing.T, holds func() bool) {
 		<-time.After(5 * time.Millisecond)
 	}
 }
+
+// An issuer whose clock is ahead is heard, so that its tokens are not taken for
+// younger than a revocation that they are older than.
+func TestIssuersClockIsAhead(t *testing.T) {
+	issuer := issuertest.Start(t)
+	mapping, _ := claims.Of("keycloak", issuertest.Client)
+	for ahead, want := range map[time.Duration]time.Duration{0: 0, 10 * time.Second: 10 * time.Second} {
+		now := func() time.Time { return time.Now().Add(-ahead) }
+		p := provider.New(provider.Config{Issuer: issuer.URL, Mapping: mapping, Leeway: 30 * time.Second, Now: now, Log: zerolog.Nop()})
+		if err := p.Find(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		iat := now().Add(-time.Minute).Truncate(time.Second) // long ago, by this clock
+		a, err := p.VerifyAccess(t.Context(), issuer.Sign(issuer.Access().With(issuertest.Claims{"iat": iat.Unix()})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := iat.Sub(a.IssuedAt); got < want-time.Second || got > want+2*time.Second {
+			t.Errorf("with a clock %s ahead a token may be %s older than it says", ahead, got)
+		}
+		future := now().Add(5 * time.Second).Truncate(time.Second)
+		if a, err = p.VerifyAccess(t.Context(), issuer.Sign(issuer.Access().With(issuertest.Claims{"iat": future.Unix()}))); err != nil {
+			t.Fatal(err)
+		}
+		if got := future.Sub(a.IssuedAt); got != 30*time.Second {
+			t.Errorf("a token from the future may be %s older than it says, want the whole leeway", got)
+		}
+	}
+}

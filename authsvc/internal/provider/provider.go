@@ -58,6 +58,7 @@ type Provider struct {
 	keys   *KeySet
 	found  atomic.Pointer[metadata]
 	groups groups
+	ahead  atomic.Int64 // of this clock, the issuer's: a time.Duration
 }
 
 type metadata struct {
@@ -91,7 +92,8 @@ func New(cfg Config) *Provider {
 			return d.JWKS
 		}
 		return ""
-	}, p.client, cfg.Now)
+	}, p.client, cfg.Now, p.hear)
+	p.ahead.Store(int64(cfg.Leeway)) // until its clock is known
 	return p
 }
 
@@ -171,7 +173,7 @@ func (p *Provider) Find(ctx context.Context, again bool) error {
 func (p *Provider) discover(ctx context.Context) (*metadata, error) {
 	var m metadata
 	base := strings.TrimSuffix(p.cfg.IssuerInternal, "/")
-	if err := getJSON(ctx, p.client, base+"/.well-known/openid-configuration", &m); err != nil {
+	if _, err := getJSON(ctx, p.client, base+"/.well-known/openid-configuration", &m); err != nil {
 		return nil, err
 	}
 	if m.Issuer != p.cfg.Issuer {
