@@ -54,6 +54,8 @@ type gate struct {
 	pause  time.Duration
 	client *http.Client
 	roots  *x509.CertPool
+
+	oneOfMany bool // found: the limit for an address counts credentials
 }
 
 const timeout = 10 * time.Second
@@ -139,6 +141,9 @@ func examine(ctx context.Context, g *gate, out io.Writer) int {
 	}
 	if g.token == "" {
 		_, _ = fmt.Fprintln(out, "note  no -token-file: streaming behind the sign-in was not looked at")
+	}
+	if g.oneOfMany {
+		_, _ = fmt.Fprintln(out, "note  nginx sees one address for many callers, as behind Docker's proxy: its limit counts each credential (compose.md)")
 	}
 	_, _ = fmt.Fprintf(out, "%d passed, %d failed\n", len(list)-failed, failed)
 	if failed > 0 {

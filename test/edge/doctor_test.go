@@ -88,6 +88,24 @@ func (g *gate) doctor(t *testing.T, env []string, args ...string) (out string, f
 	return string(text), err != nil
 }
 
+// Behind Docker's proxy all have one address: the doctor says so, and else not.
+func TestDoctorSaysThatOneAddressStandsForMany(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{"127.0.0.1 1;\n": true, "": false} {
+		g := sound(t, func(o *options) {
+			shipped, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.limits = strings.Replace(string(shipped), "rate=10r/s", "rate=12r/s", 1)
+			o.edit = func(t *testing.T, dir string) { write(t, filepath.Join(dir, "site", "one_address.conf"), line) }
+		})
+		if out, failed := g.doctor(t, nil); failed || strings.Contains(out, "one address for many") != want {
+			t.Errorf("one address for many: %t, the doctor says\n%s", want, out)
+		}
+	}
+}
+
 func edited(name, before, after string) func(*options) {
 	return func(o *options) { o.edit = replaced(name, before, after) }
 }
