@@ -1,5 +1,5 @@
 # The benchmarks: what gatehouse costs beside its peers and beside the limit.
-PART    ?= bridge,idle,auth,gate,policy
+PART    ?= bridge,idle,auth,gate,policy,connect
 ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
@@ -9,16 +9,16 @@ HOLD    ?= 10m
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy, or gate-idle: 500 streams for HOLD=10m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or gate-idle: 500 streams for HOLD=10m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
 	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -hold $(HOLD) -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
 	go build -o bin/ ./bridge ./authsvc
-	go build -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child
+	go build -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child ./bridge/connect
 
 # The peers, at the versions that the tables name.
 $(LOAD)/peers/.installed:
-	npm install --prefix $(LOAD)/peers --no-save --no-audit --no-fund supergateway@4.0.0 mcp-proxy@6.7.19
+	npm install --prefix $(LOAD)/peers --no-save --no-audit --no-fund supergateway@4.0.0 mcp-proxy@6.7.19 mcp-remote@0.15.1
 	touch $@
 
 $(LOAD)/oauth2-proxy: test/tools/oauth2proxy.mod

@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string) int {
 	all := []struct {
 		name string
 		do   func(context.Context, *bench) error
-	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate}, {"gate-idle", partGateIdle}, {"policy", partPolicy}}
+	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate}, {"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect}}
 	code := 0
 	for _, part := range all {
 		if !slices.Contains(o.parts, part.name) {
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string) int {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("load", flag.ContinueOnError)
-	parts := fs.String("part", "bridge,idle,auth,gate,policy", "what to measure")
+	parts := fs.String("part", "bridge,idle,auth,gate,policy,connect", "what to measure")
 	fs.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")

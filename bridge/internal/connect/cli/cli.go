@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -60,8 +61,15 @@ var (
 // Streams are where a command writes; what it says to a person goes to Err.
 type Streams struct{ Out, Err io.Writer }
 
+// gcPercent collects early: what runs beside every client of a desktop is to be
+// small before it is fast.
+const gcPercent = 50
+
 // Connect runs until standard input ends.
 func Connect(ctx context.Context, args []string, s Streams) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	f, done, err := parse("connect", args, s)
 	if err != nil || done {
 		return err
