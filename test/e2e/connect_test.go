@@ -159,9 +159,9 @@ func TestBridgeConnectRefreshesAndSignsInAgain(t *testing.T) {
 		defer cancel()
 		for ctx.Err() == nil && len(toVisit.FindAllString(first.said.String(), -1)) < 2 {
 			res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "whoami", Arguments: map[string]any{}})
-			if err != nil {
-				answered <- err.Error()
-				return
+			if err != nil { // one that was in flight when the session ended
+				t.Log(err)
+				continue
 			}
 			text, _ := json.Marshal(res.Content)
 			if len(toVisit.FindAllString(first.said.String(), -1)) >= 2 {

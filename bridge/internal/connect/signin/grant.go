@@ -106,7 +106,11 @@ func (s *Source) byDevice(ctx context.Context, r *record) (*oauth2.Token, error)
 	conf := s.config(r, c)
 	verifier := oauth2.GenerateVerifier()
 	ctx = s.rigid(ctx)
-	asked, err := conf.DeviceAuth(ctx, resourceParam(r), oauth2.S256ChallengeOption(verifier))
+	options := []oauth2.AuthCodeOption{resourceParam(r), oauth2.S256ChallengeOption(verifier)}
+	if c.Secret != "" { // RFC 8628, section 3.1: as at the token endpoint
+		options = append(options, oauth2.SetAuthURLParam("client_secret", c.Secret))
+	}
+	asked, err := conf.DeviceAuth(ctx, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +127,7 @@ func (s *Source) byDevice(ctx context.Context, r *record) (*oauth2.Token, error)
 
 // printable keeps what a terminal shows as it is.
 func printable(text string) string {
-	clean := []byte(text)[:min(len(text), 64)]
+	clean := []byte(text)[:min(len(text), 200)]
 	for i, c := range clean {
 		if c < ' ' || c > '~' {
 			clean[i] = '?'
@@ -189,7 +193,8 @@ func plainly(err error) error {
 	if refused.Response != nil {
 		status = refused.Response.Status
 	}
-	return fmt.Errorf("the authorization server answered %s %s", status, printable(refused.ErrorCode))
+	return fmt.Errorf("the authorization server answered %s: %s %s",
+		status, printable(refused.ErrorCode), printable(refused.ErrorDescription))
 }
 
 // Logout revokes the tokens (RFC 7009) and forgets all that is kept for the

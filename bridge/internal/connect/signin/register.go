@@ -85,8 +85,8 @@ func (s *Source) register(ctx context.Context, at *issuer, redirect string) (cli
 		Name: clientName, Redirects: []string{redirect}, Grants: []string{"authorization_code", "refresh_token"},
 		Responses: []string{"code"}, Method: "none", Kind: "native",
 	}
-	if redirect == "" {
-		ask.Redirects, ask.Responses, ask.Grants = nil, nil, []string{deviceGrant, "refresh_token"}
+	if redirect == "" { // nobody is sent there; servers want one all the same
+		ask.Redirects, ask.Grants = []string{"http://127.0.0.1" + callback}, append(ask.Grants, deviceGrant)
 	}
 	if len(at.Methods) > 0 && !slices.Contains(at.Methods, "none") {
 		ask.Method = method(at.Methods, true)
