@@ -259,6 +259,9 @@ func TestWhatMustNotBeBelieved(t *testing.T) {
 			if w.times("authorization_code") > 0 {
 				t.Error("a token was asked for")
 			}
+			if c.change != nil && w.times("register")+w.times("authorize") > 0 {
+				t.Error("what the metadata name was asked")
+			}
 		})
 	}
 }
