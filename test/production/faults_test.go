@@ -47,7 +47,7 @@ func (s *story) load(t *testing.T, key string) *load {
 				}
 				if err != nil && ctx.Err() == nil {
 					l.bad.Add(1)
-					time.Sleep(300 * time.Millisecond)
+					time.Sleep(time.Second) // below the address's rate
 				}
 				if open != nil {
 					_ = open.Close()

@@ -102,7 +102,7 @@ func (s *story) prepare(t *testing.T, certs ...[]byte) {
 		s.write(t, fmt.Sprintf("/usr/local/share/ca-certificates/pebble-%d.crt", i), string(pem))
 	}
 	s.run(t, "update-ca-certificates")
-	s.run(t, "sh", "-c", "echo '127.0.0.1 "+name+"' >>/etc/hosts; install -d /root/.config/letsencrypt; printf 'Acquire::Retries \"0\";' >/etc/apt/apt.conf.d/zz")
+	s.run(t, "sh", "-c", "echo '127.0.0.1 "+name+"' >>/etc/hosts; install -d /root/.config/letsencrypt; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/zz; printf 'Acquire::Retries \"0\";' >/etc/apt/apt.conf.d/zz")
 	s.write(t, "/root/.config/letsencrypt/cli.ini", "server = https://localhost:14000/dir\n")
 	host(t, "cp", os.Getenv("GATEHOUSE_DEB"), s.file("/root/gatehouse.deb"))
 	host(t, "cp", os.Getenv("GATEHOUSE_KEYCLOAK_ZIP"), s.file("/root/keycloak-26.7.3.zip"))

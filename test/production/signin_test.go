@@ -35,6 +35,9 @@ func browser(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // started by a step it would end with that step's time
+		t.Fatal(err)
+	}
 	return ctx
 }
 
