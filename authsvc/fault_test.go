@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,6 +100,37 @@ func TestProviderAwayAtStart(t *testing.T) {
 	g.wantVerdict("503", bearer(token)...)
 	issuer.Away.Store(false)
 	g.ready().wantVerdict("200", bearer(token)...)
+}
+
+// A provider that can only send the browser names the session; what it names is
+// ended, and a stranger's guess ends and keeps nothing.
+func TestFrontchannelLogout(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory").ready()
+	cookie := g.login(issuer)
+	ask := func(iss, sid string) int {
+		q := url.Values{"iss": {iss}, "sid": {sid}}
+		return g.do(g.public, http.MethodGet, "/frontchannel-logout?"+q.Encode(), "").StatusCode
+	}
+	for name, c := range map[string]struct {
+		iss, sid string
+		want     int
+	}{
+		"another issuer": {"https://evil.example", issuertest.SID, http.StatusBadRequest}, "no session": {issuer.URL, "", http.StatusBadRequest},
+		"a guess": {issuer.URL, "guess", http.StatusOK},
+	} {
+		if got := ask(c.iss, c.sid); got != c.want {
+			t.Errorf("%s: answered %d, want %d", name, got, c.want)
+		}
+	}
+	if ended, err := g.svc.endings.Ended(t.Context(), "guess"); err != nil || len(ended) != 0 {
+		t.Errorf("a guess left %v behind, %v", ended, err)
+	}
+	g.wantVerdict("200", "Cookie", cookie)
+	if got := ask(issuer.URL, issuertest.SID); got != http.StatusOK {
+		t.Fatalf("answered %d", got)
+	}
+	g.wantVerdict("401", "Cookie", cookie)
 }
 
 func TestBackchannelLogout(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package logout ends sessions: /logout for a person (RP-Initiated Logout 1.0)
-// and /backchannel-logout for the provider (Back-Channel Logout 1.0).
+// Package logout ends sessions: /logout for a person (RP-Initiated Logout 1.0),
+// /backchannel-logout for the provider (Back-Channel Logout 1.0), and
+// /frontchannel-logout for a provider that can only send the browser.
 //
 // It must never know how an ending reaches the other replicas.
 package logout
@@ -14,6 +15,7 @@ import (
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
+	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
 
@@ -25,6 +27,7 @@ const (
 // Provider is what logging out needs of the identity provider.
 type Provider interface {
 	LogoutURL(idToken, back string) string
+	Is(issuer string) bool
 	VerifyLogout(ctx context.Context, token string) (provider.Logout, error)
 }
 
@@ -44,6 +47,7 @@ func (h *Handler) Mount(r chi.Router) {
 	r.Method(http.MethodGet, "/logout", httpkit.Handle(h.ask))
 	r.Method(http.MethodPost, "/logout", guard.Handler(httpkit.Handle(h.leave)))
 	r.Method(http.MethodPost, "/backchannel-logout", httpkit.Handle(h.backchannel))
+	r.Method(http.MethodGet, "/frontchannel-logout", httpkit.Handle(h.frontchannel))
 }
 
 // ask signs out at once where the person typed or clicked it here; a link on
@@ -108,6 +112,27 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil { // the provider may send the same token again
 		return unavailable(errors.Join(err, h.Once.Undo(r.Context(), id)))
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// frontchannel is asked by the browser, from a frame of the provider's own page
+// (Front-Channel Logout 1.0, 2). Nobody signed it, so it ends only a session
+// whose sid it knows, and leaves nothing behind for one that it does not.
+func (h *Handler) frontchannel(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	q := r.URL.Query()
+	sid := q.Get("sid")
+	if sid == "" || len(sid) > contract.MaxFieldBytes || !h.Provider.Is(q.Get("iss")) {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "want the iss and the sid of a session of the provider"}
+	}
+	subject, err := h.Sessions.ProviderSubject(r.Context(), sid)
+	if err == nil && subject != "" {
+		err = h.Sessions.EndProvider(r.Context(), sid, subject)
+	}
+	if err != nil {
+		return unavailable(err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -34,6 +34,9 @@ func (p *Provider) AuthURL(state, nonce, verifier string) (string, error) {
 		oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), nil
 }
 
+// Is reports whether an issuer is this provider.
+func (p *Provider) Is(issuer string) bool { return issuer == p.cfg.Issuer }
+
 // CheckIssuer refuses an authorization answer of another provider (RFC 9207).
 func (p *Provider) CheckIssuer(iss string) error {
 	d := p.found.Load()

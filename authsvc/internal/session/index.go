@@ -205,19 +205,30 @@ func (s *Sessions) EndUser(ctx context.Context, subject string) error {
 func (s *Sessions) EndProvider(ctx context.Context, sid, subject string) error {
 	err := s.Endings.End(ctx, sid)
 	if subject == "" {
-		name := s.Box.Name(kindSID, sid)
-		values, getErr := s.Store.Get(ctx, name)
-		if getErr != nil {
+		var getErr error
+		if subject, getErr = s.ProviderSubject(ctx, sid); getErr != nil {
 			return errors.Join(err, getErr)
-		}
-		if plain, openErr := s.Box.Open(name, values[0]); openErr == nil {
-			subject = string(plain)
 		}
 	}
 	if subject == "" {
 		return err // no browser signed in with it
 	}
 	return errors.Join(err, s.endWhere(ctx, subject, func(e Entry) bool { return e.ProviderSID == sid }))
+}
+
+// ProviderSubject is whose session of the provider it is, or "" where no browser
+// signed in with it.
+func (s *Sessions) ProviderSubject(ctx context.Context, sid string) (string, error) {
+	name := s.Box.Name(kindSID, sid)
+	values, err := s.Store.Get(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	plain, err := s.Box.Open(name, values[0])
+	if err != nil {
+		return "", nil // none, or sealed with a key that is gone
+	}
+	return string(plain), nil
 }
 
 func (s *Sessions) endWhere(ctx context.Context, subject string, match func(Entry) bool) error {
