@@ -27,7 +27,8 @@ cp "$units"/gatehouse-* "$check"
 mv "$check/gatehouse-bridge@.service" "$check/gatehouse-bridge@main.service"
 sed -i -e "s|=/usr/bin/|=$root/usr/bin/|" -e '/^Documentation=/d' "$check"/*.service
 mkdir "$check/nginx.service.d"
-sed "s|=/usr/bin/|=$root/usr/bin/|" "$units/nginx.service.d/gatehouse.conf" >"$check/nginx.service.d/gatehouse.conf"
+sed -e "s|=/usr/bin/|=$root/usr/bin/|" -e 's|=/usr/sbin/nginx|=/bin/true|' \
+	"$units/nginx.service.d/gatehouse.conf" >"$check/nginx.service.d/gatehouse.conf"
 printf '[Service]\nExecStart=/bin/true\n' >"$check/nginx.service"
 for unit in gatehouse-authsvc gatehouse-bridge@main nginx; do
 	out=$(SYSTEMD_UNIT_PATH=$check: systemd-analyze verify --man=no "$check/$unit.service" 2>&1) || { echo "$out" >&2; exit 1; }
