@@ -41,7 +41,7 @@ func TestIdleStreamsAreLightAndStay(t *testing.T) {
 	}
 	kb := float64(g.resident(t)-before) / idleStreams
 	t.Logf("%.1f KB at nginx for each of %d streams", kb, idleStreams)
-	if most := byVersion(t, 45, since{1, 25, 0, 60}); kb > float64(most) {
+	if most := byVersion(t, 50, since{1, 25, 0, 62}); kb > float64(most) {
 		t.Errorf("%.1f KB for each stream, want at most %d", kb, most)
 	}
 	time.AfterFunc(2*time.Second, func() { close(last) })
