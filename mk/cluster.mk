@@ -1,4 +1,5 @@
 GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
+LATE_PARTS += cluster-test
 
 # By the sum of their module file: built once for all clones.
 CLUSTER_PARTS := $(GATEHOUSE_CACHE)/cluster-$(shell sha256sum test/cluster/parts/go.sum | cut -c1-12)

@@ -109,14 +109,14 @@ func (c *crowd) moves(t *testing.T, more int64) {
 
 func (c *crowd) client(ctx context.Context, id int) {
 	for n := 0; ctx.Err() == nil; {
-		s, err := c.connect(ctx)
+		s, err := c.connect(ctx, id)
 		if err != nil {
 			c.again(ctx)
 			continue
 		}
 		for ctx.Err() == nil {
 			n++
-			if err = c.call(ctx, s, id*1_000_000, n); err != nil {
+			if err = c.call(ctx, s, id*10_000, n); err != nil {
 				break
 			}
 		}
@@ -141,14 +141,20 @@ func (c *crowd) again(ctx context.Context) {
 	}
 }
 
-func (c *crowd) connect(ctx context.Context) (*mcp.ClientSession, error) {
+// connect opens a session of 2025-11-25 or, for odd clients, speaks 2026-07-28,
+// which has none.
+func (c *crowd) connect(ctx context.Context, id int) (*mcp.ClientSession, error) {
+	version := "2025-11-25"
+	if id%2 == 1 {
+		version = "2026-07-28"
+	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	client := mcp.NewClient(&mcp.Implementation{Name: "cluster", Version: "1"}, nil)
 	return client.Connect(ctx, &mcp.StreamableClientTransport{
 		Endpoint: c.gate.URL + "/mcp", MaxRetries: -1, DisableStandaloneSSE: true,
 		HTTPClient: &http.Client{Transport: bearer{c.gate.HTTPClient().Transport, c.token}},
-	}, nil)
+	}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 }
 
 // call adds two numbers of this client's own, so that an answer of another

@@ -4,7 +4,7 @@
 # goes into them is summed: an archive of the same sum is kept.
 set -euo pipefail
 archive=$1
-sum=$(git ls-files -s go.mod go.sum internal authsvc bridge deploy/demo deploy/images nginx lua test/compose/bases test/cluster/pause |
+sum=$(git ls-files -s go.mod go.sum internal authsvc bridge deploy/demo deploy/images nginx lua test/compose/bases test/cluster/pause test/cluster/parts |
 	sha256sum | cut -c1-12)
 [ -n "$(git status --porcelain -- internal authsvc bridge deploy nginx lua)" ] && sum=$sum-$RANDOM
 [ "$(cat "$archive.sum" 2>/dev/null)" != "$sum" ] || { echo "images: as they were"; exit 0; }
