@@ -189,7 +189,8 @@ fi
 for server in ${GATEHOUSE_SERVERS:-}; do
 	scope=mcp.access.$server
 	jq -c --arg scope "$scope" --arg server "$server" '.clientScopes[] | select(.name == "mcp.access")
-		| .name = $scope | .description = "call the MCP server \($server) and no other" | del(.protocolMappers)' "$work/want" >"$work/one"
+		| .name = $scope | .description = "call the MCP server \($server) and no other" | del(.protocolMappers)
+		| .attributes["include.in.openid.provider.metadata"] = "false"' "$work/want" >"$work/one"
 	upsert "scope $scope" "/$realm/client-scopes" '.name == $one.name'
 	scope_id=$id
 	n=$(jq '.clientScopes[] | select(.name == "mcp.access") | .protocolMappers | length' "$work/want")
