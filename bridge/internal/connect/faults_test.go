@@ -3,6 +3,8 @@ package connect_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -395,4 +397,44 @@ func TestARequestWaitsForAServerThatStarts(t *testing.T) {
 	again.Start()
 	t.Cleanup(again.Close)
 	l.hear(`"protocolVersion"`)
+}
+
+// asking counts who would open a page on the user.
+type asking struct{ refused atomic.Int32 }
+
+func (a *asking) Token(context.Context) (string, error) { return "", nil }
+
+func (a *asking) Refused(context.Context, string, int, http.Header) error {
+	a.refused.Add(1)
+	return errors.New("nobody signs in")
+}
+
+// TestAStreamSignsNobodyIn: what nobody waits for opens no page, and the stream
+// is opened after a call that was let in.
+func TestAStreamSignsNobodyIn(t *testing.T) {
+	var gets atomic.Int32
+	s := &script{answer: func(_ int, w http.ResponseWriter, _ *http.Request, m *rpc.Message) { reply(w, m, "{}") }}
+	front := func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				gets.Add(1)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			inner.ServeHTTP(w, r)
+		})
+	}
+	creds := &asking{}
+	r := run(t, serve(t, s, front), creds)
+	l := &lines{t, r, bufio.NewReader(r.out)}
+	l.say(hello)
+	l.hear(`"protocolVersion"`)
+	l.say(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	eventually(t, "the stream is refused", func() bool { return gets.Load() == 1 })
+	l.say(callA)
+	l.hear(`"id":"a"`, `"result"`)
+	eventually(t, "the stream is asked for again", func() bool { return gets.Load() == 2 })
+	if n := creds.refused.Load(); n > 0 {
+		t.Errorf("%d sign-ins for a stream", n)
+	}
 }

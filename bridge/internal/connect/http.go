@@ -58,6 +58,14 @@ func (r *run) request(ctx context.Context, method string, u *url.URL, h http.Hea
 	return res, token, err
 }
 
+type quietKey struct{}
+
+// quietly marks what nobody waits for: a sign-in for it would open a page on a
+// user who asked for nothing, perhaps just after signing out.
+func quietly(ctx context.Context) context.Context { return context.WithValue(ctx, quietKey{}, true) }
+
+func quiet(ctx context.Context) bool { return ctx.Value(quietKey{}) != nil }
+
 // do makes a request until the server takes it: it waits as a 429 or a 503
 // asks, gets a token where one is wanted, and tries again where no connection
 // could be made. What may have been taken is not sent twice.
@@ -70,7 +78,7 @@ func (r *run) do(ctx context.Context, method string, u *url.URL, h http.Header, 
 			pause = later(pause)
 		case err != nil:
 			return nil, plainly(err)
-		case r.creds != nil && refused < tokenTries && wantsToken(res):
+		case r.creds != nil && refused < tokenTries && wantsToken(res) && !quiet(ctx):
 			refused++
 			discard(res)
 			if err := r.creds.Refused(ctx, token, res.StatusCode, res.Header); err != nil {

@@ -20,7 +20,8 @@ type session struct {
 	endpoint *url.URL               // where to POST, in HTTP+SSE; nil in Streamable HTTP
 	ctx      context.Context        // done when the session is over
 	over     context.CancelFunc
-	stands   atomic.Bool // its standing stream is open, or was refused
+	opened   atomic.Bool // initialize is over, as the client has said
+	stands   atomic.Bool // its standing stream is open, or the server has none
 }
 
 func (r *run) newSession() *session {

@@ -45,8 +45,11 @@ func (r *run) fallBack(s *session, c *call, m *rpc.Message, err error) error {
 // names where to POST. The session is over when the stream breaks.
 func (r *run) openStream(ctx context.Context, s *session) error {
 	defer context.AfterFunc(ctx, s.over)()
-	h := http.Header{"Accept": {acceptStream}}
-	res, err := r.do(s.ctx, http.MethodGet, r.url, h, nil)
+	h, life := http.Header{"Accept": {acceptStream}}, s.ctx
+	if quiet(ctx) {
+		life = quietly(life)
+	}
+	res, err := r.do(life, http.MethodGet, r.url, h, nil)
 	if err != nil {
 		return err
 	}
@@ -105,8 +108,10 @@ func (r *run) keep(s *session) {
 		if !wait(r.ctx, pause) {
 			return
 		}
-		if _, err := r.renew(r.ctx, s); err == nil {
-			return
+		_, err := r.renew(quietly(r.ctx), s)
+		var refused *statusError
+		if err == nil || errors.As(err, &refused) && refused.status == http.StatusUnauthorized {
+			return // the next call signs in
 		}
 	}
 }

@@ -95,6 +95,9 @@ func (r *run) callOnce(s *session, c *call, m *rpc.Message) error {
 	if err := r.accepted(s, res); err != nil {
 		return err
 	}
+	if s.opened.Load() && !s.stands.Load() {
+		r.wg.Go(func() { r.stand(s) })
+	}
 	if id := res.Header.Get(headerSession); id != "" && c.method == "initialize" {
 		s.id.Store(&id)
 	}
@@ -222,6 +225,7 @@ func (r *run) open(ctx context.Context, s *session, last string) (*http.Response
 // stand opens the session's standing stream, once, and waits a while until it
 // is open: what a server says before, it may say to nobody.
 func (r *run) stand(s *session) {
+	s.opened.Store(true)
 	if s.endpoint != nil || !s.stands.CompareAndSwap(false, true) {
 		return
 	}
@@ -239,7 +243,7 @@ func (r *run) standing(s *session, opened func()) {
 	defer opened()
 	var at place
 	for tries := 0; s.ctx.Err() == nil; tries++ {
-		res, err := r.open(s.ctx, s, at.last)
+		res, err := r.open(quietly(s.ctx), s, at.last)
 		opened()
 		if err == nil {
 			status := res.StatusCode
@@ -247,6 +251,10 @@ func (r *run) standing(s *session, opened func()) {
 				tries = -1
 			}
 			_ = res.Body.Close()
+			if status == http.StatusUnauthorized {
+				s.stands.Store(false) // until a call has signed in
+				return
+			}
 			if status >= 400 && status < 500 {
 				if at.last == "" || status == http.StatusNotFound {
 					r.refusedStream(s, status)
