@@ -112,6 +112,8 @@ func shape(name string, object bool) string {
 	switch {
 	case name == "text":
 		return text(size)
+	case name == "tools":
+		return tools(size)
 	case name == "" || name == "plain":
 		return plain(size)
 	case object:

@@ -30,7 +30,7 @@ const (
 
 var (
 	seed   = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the shapes that are tried")
-	budget = flag.Duration("budget", 24*time.Second, "for trying shapes")
+	budget = flag.Duration("budget", 16*time.Second, "for trying shapes")
 )
 
 var program string
@@ -302,6 +302,27 @@ func TestChildren(t *testing.T) {
 	t.Logf("%d shapes, the worst %.1f times a plain line", tried, worst)
 }
 
+// TestLists holds lists of tools to the bound, which the policy filters and of
+// which the bridge keeps what concerns headers.
+func TestLists(t *testing.T) {
+	b := start(t)
+	list := message{"tools/list", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"_meta":{META},"x":%s}}`}
+	eras := []string{"streamable", "stateless", "sse"}
+	r := rand.New(rand.NewPCG(*seed, 3))
+	t.Logf("-seed %d", *seed)
+	era := eras[r.IntN(len(eras))]
+	ask := func() time.Duration { d, _ := b.once(era, list, "0"); return d }
+	b.calls(era, "tools", "", "tools", "")
+	usual := b.least(ask)
+	t.Logf("%s: a plain list costs %s", era, usual)
+	for _, value := range sorted(values) {
+		b.calls(era, "tools", "", value, "")
+		if cost := b.within(usual, ask); ratio(cost, usual) > most {
+			t.Errorf("%s, %s: %s, %.1f times a plain list", era, value, cost, ratio(cost, usual))
+		}
+	}
+}
+
 // TestFloods holds lines that are of no use to the cost of as many plain ones.
 func TestFloods(t *testing.T) {
 	b := start(t)
@@ -369,7 +390,7 @@ func sorted[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m))
 
 // nameOf is what a client mirrors in Mcp-Name.
 func nameOf(body string) string {
-	for _, tool := range []string{"say", "flood"} {
+	for _, tool := range []string{"say", "flood", "tools"} {
 		if strings.Contains(body[:min(len(body), 200)], `"name":"`+tool+`"`) {
 			return tool
 		}

@@ -72,6 +72,14 @@ func plain(n int) string {
 	}) + "]"
 }
 
+// tools is an ordinary list of them, if a long one.
+func tools(n int) string {
+	return "[" + fill(n, func(i int) string {
+		return fmt.Sprintf(`{"name":"tool_%d","description":"What it does, in some words.","inputSchema":{"type":"object",`+
+			`"properties":{"text":{"type":"string"},"n":{"type":"integer"}},"required":["text"]}}`, i)
+	}) + "]"
+}
+
 // text is one string and nothing else: the cheapest that there is.
 func text(n int) string { return `"` + strings.Repeat("x", n) + `"` }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -69,23 +70,23 @@ func private(result []byte) ([]byte, error) {
 	return splice(result, found[0], []byte(`"private"`)), nil
 }
 
+const maxListed = 4096 // names of one list; who counts them knows no more
+
 // ListedNames calls visit with the name of each item of a list's result.
 func ListedNames(method string, result []byte, visit func(Kind, string)) {
 	list, ok := listingOf(method)
 	if !ok {
 		return
 	}
-	found, err := pick(result, list.field)
-	if err != nil || found[0].value == nil {
-		return
-	}
-	items := found[0].value
-	_ = eachItem(items, func(start, end int) { // what is no list names nothing
-		if item, err := pick(items[start:end], list.name); err == nil {
-			if name, err := unquote(item[0].value); err == nil {
-				visit(list.kind, name)
-			}
+	items, seen := rpc.Member(result, list.field), 0
+	_ = rpc.EachItem(items, func(at rpc.Span) error { // what is no list names nothing
+		if seen++; seen > maxListed {
+			return errJSON
 		}
+		if name, ok := rpc.Unquote(rpc.Member(items[at.Start:at.End], list.name)); ok {
+			visit(list.kind, name)
+		}
+		return nil
 	})
 }
 
@@ -124,6 +125,9 @@ func (p *Policy) filterResult(user *contract.Identity, server string, list listi
 func (p *Policy) filterItems(user *contract.Identity, server string, list listing, array []byte) ([]byte, error) {
 	kept := append(make([]byte, 0, len(array)), '[')
 	err := eachItem(array, func(start, end int) {
+		if array[start] != '{' {
+			return
+		}
 		found, err := pick(array[start:end], list.name)
 		if err != nil {
 			return

@@ -154,7 +154,7 @@ func (s *scanner) more(end byte) (bool, error) {
 		s.i++
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: want ',' or %q at byte %d", ErrJSON, end, s.i)
+	return false, s.bad("',' or the end of an object or array")
 }
 
 // value skips one value and returns where it stands.
@@ -323,6 +323,9 @@ func EachMember(raw []byte, visit func(key, value Span) error) error {
 // MemberOf is where the value of a member stands in the object that raw holds;
 // no place where there is none.
 func MemberOf(raw []byte, name string) (at Span) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return Span{}
+	}
 	_ = EachMember(raw, func(key, value Span) error { // what is no object has none
 		if keyIs(raw[key.Start:key.End], name) {
 			at = value

@@ -274,9 +274,21 @@ func digits(b []byte, i int) int {
 	return i
 }
 
-func (s *scanner) bad(want string) error {
-	return fmt.Errorf("%w: want %s at byte %d", ErrJSON, want, s.i)
+func (s *scanner) bad(want string) error { return &syntaxError{want, s.i} }
+
+// syntaxError is an ErrJSON with its place. Its text is made only where it is
+// told: a list can hold a million of them.
+type syntaxError struct {
+	want string
+	at   int
 }
+
+func (e *syntaxError) Error() string {
+	return fmt.Sprintf("%v: want %s at byte %d", ErrJSON, e.want, e.at)
+}
+
+// Unwrap implements errors.Is.
+func (e *syntaxError) Unwrap() error { return ErrJSON }
 
 // Valid reports whether b is one value of JSON.
 func Valid(b []byte) bool {

@@ -168,22 +168,30 @@ func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeade
 		if err != nil {
 			return tools
 		}
-		var page struct {
-			Tools []struct {
-				Name        string          `json:"name"`
-				InputSchema json.RawMessage `json:"inputSchema"`
-			} `json:"tools"`
-			NextCursor json.RawMessage `json:"nextCursor"`
-		}
-		if json.Unmarshal(result, &page) != nil {
-			return tools
-		}
-		for _, t := range page.Tools {
-			tools[t.Name] = translate.ParamHeaders(t.InputSchema)
-		}
-		if cursor = page.NextCursor; cursor == nil || string(cursor) == "null" {
+		readTools(result, tools)
+		if cursor = rpc.Member(result, "nextCursor"); cursor == nil || string(cursor) == "null" {
 			return tools
 		}
 	}
 	return tools
 }
+
+// maxTools of a child are remembered; past it a call's headers are not checked.
+const maxTools = 4096
+
+// readTools notes the tools of one page. What is no tool is left out.
+func readTools(result []byte, tools map[string][]translate.ParamHeader) {
+	all := rpc.Member(result, "tools")
+	_ = rpc.EachItem(all, func(at rpc.Span) error { // what is no list has no tools
+		if len(tools) == maxTools {
+			return rpc.ErrMessage
+		}
+		tool := all[at.Start:at.End]
+		if name := rpc.Text(rpc.Member(tool, "name")); name != "" && len(name) <= maxToolName {
+			tools[name] = translate.ParamHeaders(rpc.Member(tool, "inputSchema"))
+		}
+		return nil
+	})
+}
+
+const maxToolName = 1 << 10 // bytes
