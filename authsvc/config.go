@@ -56,7 +56,11 @@ type config struct {
 	SessionIdle     time.Duration `help:"A session ends so long after its last request." default:"1h"`
 	SessionsPerUser int           `help:"Sessions of one user at once, 0 for no limit." default:"0"`
 	SessionRefresh  time.Duration `help:"Roles and scopes of a session are asked for anew after so long, if its token does not lapse before." default:"0"`
+	TokenAge        time.Duration `help:"Tokens of one sign-in can be renewed so long at the provider: what is revoked stays revoked as long." default:"720h"`
 	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
+
+	KeycloakAdmin bool   `help:"End and hear at Keycloak by its admin API, as this client (roles manage-users, view-clients, view-events)." default:"true" negatable:""`
+	Audit         string `help:"File for one JSON line a sign-in, refusal, revocation and act of an administrator." placeholder:"FILE"`
 
 	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"4000"`
 	Drain    time.Duration `help:"Time for requests under way at the end." default:"10s"`

@@ -38,6 +38,7 @@ func TestAdministratorSeesAndEnds(t *testing.T) {
 	issuer := issuertest.Start(t)
 	g := start(t, issuer, redistest.Start(t).URL, func(c *config) { c.AdminRole = "helper" }).ready()
 	admin := g.login(issuer)
+	issuer.NewSession("another-at-keycloak")
 	other := g.login(issuer, "User-Agent", "<b>other</b>")
 	sid := g.identity(g.wantVerdict("200", "Cookie", other)).SessionID
 	bob := issuer.Access().With(issuertest.Claims{"sub": "bob", "email": "bob@example.com", "sid": "bob-at-keycloak"})

@@ -188,7 +188,7 @@ func TestBackchannelLogoutAgain(t *testing.T) {
 	logout := issuer.Sign(issuer.Logout())
 	store := &lame{Store: g.svc.store}
 	store.away.Store(true)
-	g.svc.sessions.Endings = session.NewEndings(store, time.Hour, time.Now, zerolog.Nop())
+	g.svc.sessions.Endings = session.NewEndings(store, time.Hour, time.Hour, time.Now, zerolog.Nop())
 	if got := g.backchannel(logout); got != http.StatusServiceUnavailable {
 		t.Errorf("without a tombstone answered %d, want 503", got)
 	}
@@ -209,13 +209,16 @@ func TestRevocation(t *testing.T) {
 	g := start(t, issuer, "memory").ready()
 	cookie, token := g.login(issuer), issuer.Sign(issuer.Access())
 	g.wantVerdict("200", bearer(token)...)
-	for _, bad := range []string{``, `{}`, `{"sub":"a","sid":"b"}`, `{"user":"a"}`} {
+	for _, bad := range []string{``, `{}`, `{"sub":"a","sid":"b"}`, `{"name":"a"}`, `{"user":"a","sub":"b"}`} {
 		if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, bad); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%q answered %d", bad, res.StatusCode)
 		}
 	}
 	if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, `{"sub":"`+issuertest.Subject+`"}`); res.StatusCode != http.StatusNoContent {
 		t.Fatalf("answered %d", res.StatusCode)
+	}
+	if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, `{"user":"alice"}`); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a name, with nobody to ask, answered %d", res.StatusCode)
 	}
 	g.wantVerdict("401", "Cookie", cookie)
 	g.wantVerdict("401", bearer(token)...)

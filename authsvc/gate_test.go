@@ -81,7 +81,7 @@ func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redi
 		Listen: "unix:" + filepath.Join(dir, "p"), InternalListen: "unix:" + filepath.Join(dir, "i"),
 		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
 		LoginScopes: []string{"openid"}, Scopes: []string{"mcp.access"}, Leeway: time.Second, RedisURL: redisURL,
-		SessionAge: time.Hour, SessionIdle: time.Hour, RefreshGrace: time.Minute, Remember: 1000, Drain: time.Second,
+		SessionAge: time.Hour, SessionIdle: time.Hour, RefreshGrace: time.Minute, TokenAge: time.Hour, Remember: 1000, Drain: time.Second,
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -19,7 +19,9 @@ import (
 	"gatehouse/authsvc/internal/account"
 	"gatehouse/authsvc/internal/admin"
 	"gatehouse/authsvc/internal/assertion"
+	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/check"
+	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/login"
 	"gatehouse/authsvc/internal/logout"
 	"gatehouse/authsvc/internal/metadata"
@@ -55,7 +57,10 @@ type service struct {
 	reg      *prometheus.Registry
 	metrics  *telemetry.Metrics
 
-	internalTLS *tls.Config // of the internal listener, nil for none
+	audit       *auditlog.Log
+	ender       *ending.Ender
+	watch       *ending.Watch // nil where there is no Keycloak to ask
+	internalTLS *tls.Config   // of the internal listener, nil for none
 }
 
 func newService(cfg config, log zerolog.Logger) (*service, error) {
@@ -89,16 +94,17 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	secret := []byte(cfg.StoreKey)
 	s.keys = assertion.New(s.store, session.NewBox(secret, "assertion keys"), time.Now, log)
 	s.once = session.NewOnce(s.store, secret)
-	s.endings = session.NewEndings(s.store, cfg.SessionAge, time.Now, log)
+	s.endings = session.NewEndings(s.store, cfg.SessionAge, cfg.TokenAge, time.Now, log)
 	s.sessions = &session.Sessions{
 		Store: s.store, Box: session.NewBox(secret, "index"), Endings: s.endings,
 		Refresher: s.metrics.Refresher(refresher{s.provider}),
 		Ages: session.Ages{
-			Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, Refresh: cfg.SessionRefresh, PerUser: cfg.SessionsPerUser,
+			Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, Refresh: cfg.SessionRefresh,
+			Tokens: cfg.TokenAge, PerUser: cfg.SessionsPerUser,
 		},
 		Now: time.Now, Log: log,
 	}
-	return s, nil
+	return s, s.openEnder()
 }
 
 func newProvider(cfg config, log zerolog.Logger) (*provider.Provider, error) {
@@ -171,7 +177,7 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: s.tokens, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Now: time.Now, Log: s.log,
+		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Audit: s.audit, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -190,7 +196,11 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, loop := range append(s.tokens.loops(), s.keys.Run, s.endings.Run, s.client.run) {
+	loops := append(s.tokens.loops(), s.keys.Run, s.endings.Run, s.client.run)
+	if s.watch != nil {
+		loops = append(loops, s.watch.Run)
+	}
+	for _, loop := range loops {
 		running.Go(func() { loop(background) })
 	}
 	s.log.Info().Str("listen", public.Addr().String()).Str("internal", internal.Addr().String()).Msg("authsvc is up")
@@ -225,12 +235,12 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		verdicts,
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
-			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping,
+			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
 		},
 		&logout.Handler{
-			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL,
+			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL, Audit: s.audit,
 		},
-		&account.Handler{Sessions: s.sessions, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
+		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
 		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)
@@ -262,8 +272,8 @@ func (s *service) adminPart(verdicts *check.Handler) account.Admin {
 func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	r := chi.NewRouter()
 	(&admin.Handler{
-		Keys: s.keys.Public, Ended: s.endings.Ended, Sessions: s.sessions, Open: &s.open,
-		Callers: admin.Callers{TokenFile: s.cfg.InternalTokenFile, Cert: s.cfg.InternalClientCA != ""}, Now: time.Now, Log: s.log,
+		Keys: s.keys.Public, Ended: s.endings.Ended, Ender: s.ender, Open: &s.open,
+		Callers: admin.Callers{TokenFile: s.cfg.InternalTokenFile, Cert: s.cfg.InternalClientCA != ""}, Now: time.Now,
 	}).Mount(r)
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Method(http.MethodGet, "/health/live", httpkit.Live())

@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
@@ -27,6 +28,7 @@ const (
 // Handler answers /account and what lies below it.
 type Handler struct {
 	Sessions  *session.Sessions
+	Ender     *ending.Ender
 	Pages     *page.Pages
 	PublicURL string
 	Admin     Admin
@@ -39,13 +41,17 @@ func (h *Handler) Mount(r chi.Router) {
 	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
 	r.Method(http.MethodGet, "/account", httpkit.Handle(h.show))
 	r.Method(http.MethodPost, "/account/sessions/end", guard.Handler(httpkit.Handle(h.end)))
+	r.Method(http.MethodPost, "/account/clients/end", guard.Handler(httpkit.Handle(h.disconnect)))
+	r.Method(http.MethodPost, "/account/everywhere/end", guard.Handler(httpkit.Handle(h.everywhere)))
 	r.Method(http.MethodPost, "/account/everyone/end", guard.Handler(httpkit.Handle(h.endAny)))
+	r.Method(http.MethodPost, "/account/everyone/person", guard.Handler(httpkit.Handle(h.endPerson)))
 	r.Method(http.MethodGet, page.StylePath, httpkit.Handle(page.Style))
 }
 
 type view struct {
 	Identity contract.Identity
 	Sessions []row
+	SignedIn []signedIn
 	Clients  []client
 	Everyone *everyone // nil but for an administrator
 }
@@ -54,6 +60,9 @@ type row struct {
 	SID, RemoteIP, Agent, Created, CreatedISO, Seen, SeenISO string
 	Current                                                  bool
 }
+
+// signedIn is a client that signed in with a token.
+type signedIn struct{ ID, Name, Since, SinceISO string }
 
 type client struct{ Name, How, Text string }
 
@@ -91,6 +100,15 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range list {
 		v.Sessions = append(v.Sessions, rowOf(e, sess))
 	}
+	tokens, err := h.Sessions.Tokens(r.Context(), sess.Identity.Subject)
+	if err != nil {
+		return h.unavailable(w, r, err)
+	}
+	for _, n := range tokens {
+		v.SignedIn = append(v.SignedIn, signedIn{
+			n.Client, h.Ender.ClientName(r.Context(), n.Client), human(n.Since), n.Since.Format(time.RFC3339),
+		})
+	}
 	if h.isAdmin(sess.Identity) {
 		if v.Everyone, err = h.everyone(r, sess); err != nil {
 			return h.unavailable(w, r, err)
@@ -112,18 +130,64 @@ func human(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") 
 // end ends one of the person's own sessions: the list that is searched is
 // theirs, so another's id finds nothing.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
-	sess, ok, err := h.current(w, r)
+	sess, ok, err := h.form(w, r)
 	if !ok || err != nil {
 		return err
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
 	}
 	if err := h.Sessions.EndOne(r.Context(), sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
 		return h.unavailable(w, r, err)
 	}
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
+	return nil
+}
+
+// disconnect ends what a client has of the person, here and at the provider.
+func (h *Handler) disconnect(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.form(w, r)
+	if !ok || err != nil {
+		return err
+	}
+	err = h.Ender.Client(r.Context(), sess.Identity.Subject, sess.Identity.Subject, r.PostForm.Get("client"))
+	return h.ended(w, r, err, "/account#clients")
+}
+
+// everywhere ends all that the person has, this session too: the next sign-in
+// asks for the password.
+func (h *Handler) everywhere(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.form(w, r)
+	if !ok || err != nil {
+		return err
+	}
+	err = h.Ender.User(r.Context(), sess.Identity.Subject, sess.Identity.Subject)
+	return h.ended(w, r, err, "/logout")
+}
+
+// form is current for a form that was sent.
+func (h *Handler) form(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {
+	sess, ok, err := h.current(w, r)
+	if !ok || err != nil {
+		return sess, ok, err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return sess, false, &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
+	}
+	return sess, true, nil
+}
+
+// ended answers a form that ends something.
+func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next string) error {
+	switch {
+	case errors.Is(err, ending.ErrProvider):
+		return h.Pages.Problem(w, r, http.StatusBadGateway, page.Problem{
+			Title:  "Ended here, not at your identity provider",
+			Text:   "What you ended is closed here. Your identity provider could not be told, so that a client may still renew there.",
+			Action: "Back", ActionPath: "/account",
+		}, err)
+	case err != nil:
+		return h.unavailable(w, r, err)
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 

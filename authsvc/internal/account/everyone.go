@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -53,12 +54,12 @@ func (h *Handler) isAdmin(id contract.Identity) bool {
 }
 
 func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, error) {
-	page, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
-	list, pages, err := h.Sessions.All(r.Context(), page)
+	at, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
+	list, pages, err := h.Sessions.All(r.Context(), at)
 	if err != nil {
 		return nil, err
 	}
-	v := &everyone{Page: min(max(page, 1), pages), Pages: pages}
+	v := &everyone{Page: min(max(at, 1), pages), Pages: pages}
 	if v.Page > 1 {
 		v.Prev = v.Page - 1
 	}
@@ -82,32 +83,48 @@ func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, err
 }
 
 // endAny ends a session of anybody, for an administrator: one of ours by its
-// owner and id, or what hangs on the provider's session of a token.
+// owner and id, or what hangs on the provider's session of a token; the
+// provider's session as well.
 func (h *Handler) endAny(w http.ResponseWriter, r *http.Request) error {
-	sess, ok, err := h.current(w, r)
+	sess, ok, err := h.adminForm(w, r)
 	if !ok || err != nil {
 		return err
 	}
-	if !h.isAdmin(sess.Identity) {
-		return &httpkit.Error{Code: http.StatusForbidden, Msg: "only an administrator may end the sessions of others"}
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "not a form", Err: err}
-	}
 	subject, sid := r.PostForm.Get("sub"), r.PostForm.Get("sid")
-	switch {
-	case sid == "":
+	if sid == "" {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "the form names no session"}
-	case session.IsOwn(sid):
-		err = h.Sessions.EndOne(r.Context(), subject, sid)
-	default:
-		err = h.Sessions.EndProvider(r.Context(), sid, "")
 	}
-	if err != nil {
-		return h.unavailable(w, r, err)
+	return h.ended(w, r, h.Ender.Session(r.Context(), sess.Identity.Subject, subject, sid), "/account#everyone")
+}
+
+// endPerson ends all that a person has, by user name, e-mail address or id.
+func (h *Handler) endPerson(w http.ResponseWriter, r *http.Request) error {
+	sess, ok, err := h.adminForm(w, r)
+	if !ok || err != nil {
+		return err
 	}
-	h.Log.Info().Str("user", sess.Identity.Subject).Str("ended_user", subject).Str("sid", sid).Msg("an administrator ended a session")
-	http.Redirect(w, r, "/account#everyone", http.StatusSeeOther)
-	return nil
+	subject, who := r.PostForm.Get("sub"), r.PostForm.Get("who")
+	if subject == "" && who == "" {
+		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "the form names nobody"}
+	}
+	if subject == "" {
+		if subject, err = h.Ender.Find(r.Context(), who); err != nil {
+			return h.Pages.Problem(w, r, http.StatusNotFound, page.Problem{
+				Title: "Nobody was found", Text: "There is no one person of this user name or e-mail address.",
+				Action: "Back", ActionPath: "/account#everyone",
+			}, err)
+		}
+	}
+	return h.ended(w, r, h.Ender.User(r.Context(), sess.Identity.Subject, subject), "/account#everyone")
+}
+
+func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {
+	sess, ok, err := h.form(w, r)
+	if !ok || err != nil {
+		return sess, false, err
+	}
+	if !h.isAdmin(sess.Identity) {
+		return sess, false, &httpkit.Error{Code: http.StatusForbidden, Msg: "only an administrator may end the sessions of others"}
+	}
+	return sess, true, nil
 }

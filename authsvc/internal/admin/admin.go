@@ -8,35 +8,30 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-jose/go-jose/v4"
-	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/ending"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
 
-// PathRevoke takes {"sub": ...} or {"sid": ...} and ends what it names.
+// PathRevoke takes {"sub": ...}, {"sid": ...} or {"user": name or e-mail} and
+// ends what it names.
 const PathRevoke = "/internal/sessions/revoke"
-
-// Sessions ends what an administrator names.
-type Sessions interface {
-	EndUser(ctx context.Context, subject string) error
-	EndProvider(ctx context.Context, sid, subject string) error
-}
 
 // Handler answers the internal paths.
 type Handler struct {
-	Keys     func() (jose.JSONWebKeySet, error)
-	Ended    func(ctx context.Context, ids ...string) (map[string]time.Time, error)
-	Sessions Sessions
-	Open     *Open // told what the bridges ask about
-	Callers  Callers
-	Now      func() time.Time
-	Log      zerolog.Logger
+	Keys    func() (jose.JSONWebKeySet, error)
+	Ended   func(ctx context.Context, ids ...string) (map[string]time.Time, error)
+	Ender   *ending.Ender
+	Open    *Open // told what the bridges ask about
+	Callers Callers
+	Now     func() time.Time
 }
 
 // Mount adds the handler's routes.
@@ -77,24 +72,47 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
-	var m struct{ Sub, SID string }
+	var m struct{ Sub, SID, User string }
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil || (m.Sub == "") == (m.SID == "") {
-		return &httpkit.Error{Code: http.StatusBadRequest, Msg: `want {"sub": "..."} or {"sid": "..."}`}
+	if err := dec.Decode(&m); err != nil || !one(m.Sub, m.SID, m.User) {
+		return &httpkit.Error{
+			Code: http.StatusBadRequest, Msg: `want {"sub": "..."}, {"sid": "..."} or {"user": "name or e-mail address"}`,
+		}
+	}
+	ctx, by := r.Context(), callerOf(r)
+	if m.User != "" {
+		subject, err := h.Ender.Find(ctx, m.User)
+		if err != nil {
+			return &httpkit.Error{Code: http.StatusNotFound, Msg: err.Error(), Err: err}
+		}
+		m.Sub = subject
 	}
 	var err error
 	if m.Sub != "" {
-		err = h.Sessions.EndUser(r.Context(), m.Sub)
+		err = h.Ender.User(ctx, by, m.Sub)
 	} else {
-		err = h.Sessions.EndProvider(r.Context(), m.SID, "")
+		err = h.Ender.Session(ctx, by, "", m.SID)
 	}
-	h.Log.Info().Err(err).Str("by", callerOf(r)).Str("ended_user", m.Sub).Str("sid", m.SID).Msg("revoked")
+	if errors.Is(err, ending.ErrProvider) {
+		return &httpkit.Error{Code: http.StatusBadGateway, Msg: ending.ErrProvider.Error() + ": its client may renew, until this is asked again", Err: err}
+	}
 	if err != nil {
 		return unavailable(err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// one reports whether exactly one of the texts is there.
+func one(texts ...string) bool {
+	n := 0
+	for _, text := range texts {
+		if text != "" {
+			n++
+		}
+	}
+	return n == 1
 }
 
 func unavailable(err error) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
+	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/resource"
@@ -29,7 +30,7 @@ const (
 // behind a token.
 type Sessions interface {
 	Lookup(ctx context.Context, secret session.Secret) (session.Session, error)
-	Note(ctx context.Context, subject, sid string, until time.Time) error
+	Note(ctx context.Context, subject, sid, client string) error
 }
 
 // Tokens verifies access tokens and proofs.
@@ -59,6 +60,7 @@ type Handler struct {
 	Rules    resource.Rules
 	Contact  string      // whom to ask for what is missing
 	Pages    *page.Pages // for what a browser is told
+	Audit    *auditlog.Log
 	Now      func() time.Time
 	Log      zerolog.Logger
 

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/outage"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/resource"
@@ -113,6 +114,9 @@ func (h *Handler) tell(r *http.Request, why denial, user string, err error) {
 		line = line.Str("user", user)
 	}
 	one := refusalOf(r, why, h.Now())
+	if why != denyNothing && why != denyUnavailable {
+		h.Audit.Write(auditlog.Line{Event: "refused", User: user, Why: one.Why, IP: one.IP, Path: one.Path, RequestID: one.RequestID})
+	}
 	line.Err(err).Str("why", one.Why).Str("scheme", schemeOf(r)).Str("ip", one.IP).Str("path", one.Path).
 		Str("request_id", one.RequestID).Msg(text)
 }

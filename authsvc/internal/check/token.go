@@ -136,7 +136,7 @@ func (h *Handler) verified(ctx context.Context, token string, before *verdict, n
 		return nil, fmt.Errorf("%w: its audience %.256q is not this gate", provider.ErrToken, a.Audience)
 	}
 	return &verdict{
-		id: a.Identity, ofToken: true, reach: reach, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation,
+		id: a.Identity, ofToken: true, reach: reach, party: a.Party, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation,
 	}, nil
 }
 
@@ -146,7 +146,8 @@ func (h *Handler) ended(ctx context.Context, v *verdict) bool {
 	ctx, cancel := context.WithTimeout(ctx, endedLimit)
 	defer cancel()
 	user := session.UserEnding(v.id.Subject)
-	ids := []string{user}
+	client := session.ClientEnding(v.id.Subject, v.party)
+	ids := []string{user, client}
 	if v.id.SessionID != "" {
 		ids = append(ids, v.id.SessionID)
 	}
@@ -154,8 +155,12 @@ func (h *Handler) ended(ctx context.Context, v *verdict) bool {
 	if _, ok := ended[v.id.SessionID]; ok {
 		return true
 	}
-	at, ok := ended[user]
-	return ok && !v.issued.After(at)
+	for _, id := range ids[:2] {
+		if at, ok := ended[id]; ok && !v.issued.After(at) {
+			return true
+		}
+	}
+	return false
 }
 
 // note makes a token's session known to whoever ends all of its user's. Where
@@ -166,7 +171,7 @@ func (h *Handler) note(ctx context.Context, v *verdict) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, endedLimit)
 	defer cancel()
-	if err := h.Sessions.Note(ctx, v.id.Subject, v.id.SessionID, v.id.Expires); err != nil {
+	if err := h.Sessions.Note(ctx, v.id.Subject, v.id.SessionID, v.party); err != nil {
 		h.Log.Warn().Err(err).Msg("a token's session was not noted: ending its user will not close its streams")
 	}
 }

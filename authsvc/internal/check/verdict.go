@@ -23,6 +23,7 @@ type verdict struct {
 	// Of a token only.
 	ofToken    bool
 	reach      resource.Reach
+	party      string // the client
 	issued     time.Time
 	thumbprint string // of the key that each request must prove (RFC 9449)
 	generation uint64 // of the key set that verified it

@@ -4,6 +4,7 @@
 package issuertest
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -50,6 +51,7 @@ type Issuer struct {
 	refresh string
 	secrets []string // of the client, newest first
 	shown   string   // the secret of the last call
+	session string   // of the tokens, "" is SID
 	hand    Claims   // of the access tokens that are handed out, nil for Access
 	shape   Shape
 }
@@ -117,7 +119,7 @@ func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
 func (i *Issuer) Access() Claims {
 	now := time.Now()
 	return Claims{
-		"iss": i.URL, "sub": Subject, "aud": []string{Audience, "account"}, "typ": "Bearer", "azp": Client, "sid": SID,
+		"iss": i.URL, "sub": Subject, "aud": []string{Audience, "account"}, "typ": "Bearer", "azp": Client, "sid": i.sid(),
 		"exp": now.Unix() + i.TokenLife.Load(), "iat": now.Unix(), "scope": "openid mcp.access", "email": "alice@example.com",
 		"email_verified": true,
 		"name":           "Alice", "realm_access": map[string]any{"roles": []string{"mcp-user"}},
@@ -134,6 +136,19 @@ func (c Claims) With(changes Claims) Claims {
 		}
 	}
 	return out
+}
+
+// NewSession makes the tokens from now on those of another session.
+func (i *Issuer) NewSession(sid string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.session = sid
+}
+
+func (i *Issuer) sid() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return cmp.Or(i.session, SID)
 }
 
 // Logout is the claims of a good logout token.
@@ -232,7 +247,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	if shape.Scope != "" {
 		answer["scope"] = shape.Scope
 	}
-	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": SID,
+	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": i.sid(),
 		"exp": time.Now().Unix() + 300, "iat": time.Now().Unix(), "nonce": nonce}
 	answer["id_token"] = i.Sign(id.With(shape.ID))
 	_ = json.NewEncoder(w).Encode(answer)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
@@ -43,6 +44,7 @@ type Handler struct {
 	Contact  string        // whom to ask, "" for nobody in particular
 	MaxAge   time.Duration // of the session's cookie
 	Now      func() time.Time
+	Audit    *auditlog.Log
 	Ready    func(context.Context) error // nil where a session could be kept now
 }
 
@@ -122,7 +124,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 
 // admit gives the browser a new secret; what its old one opened ends.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.Grant, since time.Time, back string) error {
-	secret, _, err := h.Sessions.Create(r.Context(), session.Grant(grant), session.Browser{
+	secret, sess, err := h.Sessions.Create(r.Context(), session.Grant(grant), session.Browser{
 		IP: r.Header.Get(contract.HeaderRealIP), Agent: r.UserAgent(), Since: since,
 	})
 	if errors.Is(err, session.ErrNoSession) {
@@ -138,6 +140,11 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.G
 			}
 		}
 	}
+	id := sess.Identity
+	h.Audit.Write(auditlog.Line{
+		Event: "login", User: id.Subject, Email: id.Email, SID: id.SessionID, IP: r.Header.Get(contract.HeaderRealIP),
+		RequestID: httpkit.RequestID(r.Context()),
+	})
 	http.SetCookie(w, SessionCookie(secret.Encode(), int(h.MaxAge.Seconds())))
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, back, http.StatusSeeOther)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/provider"
 	"gatehouse/authsvc/internal/session"
@@ -38,6 +39,7 @@ type Handler struct {
 	Once      session.Once
 	Pages     *page.Pages
 	PublicURL string
+	Audit     *auditlog.Log
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
@@ -74,6 +76,9 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 			}, err)
 		}
 		idToken = sess.IDToken
+		if err == nil {
+			h.Audit.Write(auditlog.Line{Event: "ended", By: sess.Identity.Subject, User: sess.Identity.Subject, SID: sess.Identity.SessionID})
+		}
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: session.CookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -113,6 +118,7 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil { // the provider may send the same token again
 		return unavailable(errors.Join(err, h.Once.Undo(r.Context(), id)))
 	}
+	h.Audit.Write(auditlog.Line{Event: "ended", By: "the provider", User: l.Subject, SID: l.SID})
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

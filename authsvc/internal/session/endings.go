@@ -28,11 +28,11 @@ func UserEnding(subject string) string { return userPrefix + subject }
 // tombstone in the store is what counts, and callers look at it again at most
 // every Recheck.
 type Endings struct {
-	store Store
-	self  string        // in front of what this replica announces
-	life  time.Duration // of a tombstone: nothing that it ends lives longer
-	now   func() time.Time
-	log   zerolog.Logger
+	store       Store
+	self        string        // in front of what this replica announces
+	own, tokens time.Duration // of a tombstone: nothing that it ends lives longer
+	now         func() time.Time
+	log         zerolog.Logger
 
 	mu    sync.Mutex
 	local map[string]time.Time
@@ -45,8 +45,8 @@ type Endings struct {
 const Recheck = time.Second
 
 // NewEndings makes the service; Run must run for it to hear other replicas.
-func NewEndings(store Store, life time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
-	return &Endings{store: store, self: NewSecret().Key("")[1:17], life: life, now: now, log: log, local: map[string]time.Time{}}
+func NewEndings(store Store, own, tokens time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
+	return &Endings{store: store, self: NewSecret().Key("")[1:17], own: own, tokens: tokens, now: now, log: log, local: map[string]time.Time{}}
 }
 
 // OnEnd adds a function that is called for each id that ends, here or
@@ -61,12 +61,21 @@ func (e *Endings) End(ctx context.Context, ids ...string) error {
 	var errs []error
 	for _, id := range ids {
 		e.learn(id)
-		errs = append(errs, e.store.Put(ctx, endedKey(id), []byte(at), e.life))
+		errs = append(errs, e.store.Put(ctx, endedKey(id), []byte(at), e.lifeOf(id)))
 		if err := e.store.Publish(ctx, []byte(e.self+" "+id)); err != nil {
 			e.log.Warn().Err(err).Msg("an ending was not announced; replicas learn of it at their next look")
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// lifeOf a tombstone: of a session of ours its own; of all else that of the
+// longest family of tokens, for each can be renewed until then.
+func (e *Endings) lifeOf(id string) time.Duration {
+	if IsOwn(id) {
+		return e.own
+	}
+	return max(e.own, e.tokens)
 }
 
 func endedKey(id string) string {

@@ -19,8 +19,8 @@ func TestUserEndedAgain(t *testing.T) {
 	clock := time.Unix(1e9, 0)
 	now := func() time.Time { return clock }
 	store := memstore.New(now, 0)
-	here := session.NewEndings(store, time.Hour, now, zerolog.Nop())
-	there := session.NewEndings(store, time.Hour, now, zerolog.Nop()) // hears nothing
+	here := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop())
+	there := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop()) // hears nothing
 	user := session.UserEnding("alice")
 	for range 2 {
 		if err := here.End(t.Context(), user); err != nil {
@@ -57,7 +57,7 @@ func (f *full) Publish(_ context.Context, m []byte) error {
 // every id.
 func TestEndingsAreAnnouncedByAFullStore(t *testing.T) {
 	store := &full{Store: memstore.New(time.Now, 0)}
-	e := session.NewEndings(store, time.Hour, time.Now, zerolog.Nop())
+	e := session.NewEndings(store, time.Hour, time.Hour, time.Now, zerolog.Nop())
 	if err := e.End(t.Context(), "a", "b"); !errors.Is(err, session.ErrFull) {
 		t.Errorf("End = %v, want that the store is full", err)
 	}

@@ -41,7 +41,7 @@ func (s *Sessions) enlist(ctx context.Context, secret Secret, sess Session) (sur
 	if e.ProviderSID != "" {
 		name := s.Box.Name(kindSID, e.ProviderSID)
 		mine := s.Box.Seal(name, []byte(sess.Identity.Subject))
-		if err := s.swap(ctx, name, func([]byte) ([]byte, error) { return mine, nil }); err != nil {
+		if err := s.swap(ctx, name, s.Ages.Absolute, func([]byte) ([]byte, error) { return mine, nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +83,7 @@ func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry
 		return err
 	}
 	defer turn.unlock()
-	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
+	return s.swap(ctx, name, s.Ages.Absolute, func(old []byte) ([]byte, error) {
 		list := change(s.openList(name, old))
 		if len(list) == 0 {
 			return nil, nil
@@ -99,7 +99,7 @@ func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry
 // swap replaces a value by what change makes of it, and tries again for a
 // bounded time when another was faster. There is nothing to do where change
 // returns the very value that it was given.
-func (s *Sessions) swap(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error {
+func (s *Sessions) swap(ctx context.Context, key string, life time.Duration, change func(old []byte) ([]byte, error)) error {
 	busy := time.After(swapLimit)
 	for {
 		values, err := s.Store.Get(ctx, key)
@@ -110,7 +110,7 @@ func (s *Sessions) swap(ctx context.Context, key string, change func(old []byte)
 		if err != nil || same(values[0], next) {
 			return err
 		}
-		if ok, err := s.Store.Swap(ctx, key, values[0], next, s.Ages.Absolute); ok || err != nil {
+		if ok, err := s.Store.Swap(ctx, key, values[0], next, life); ok || err != nil {
 			return err
 		}
 		select {
@@ -257,7 +257,7 @@ func (s *Sessions) endAll(ctx context.Context, subject string, entries ...Entry)
 // endEntry removes the session itself first: what fails after that leaves only
 // a line in a list.
 func (s *Sessions) endEntry(ctx context.Context, e Entry) error {
-	if err := s.swap(ctx, e.Key, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
+	if err := s.swap(ctx, e.Key, s.Ages.Absolute, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
 		return err
 	}
 	return s.Endings.End(ctx, e.SID)

@@ -53,7 +53,7 @@ func (s *Sessions) list(ctx context.Context, id contract.Identity, until time.Ti
 		return err
 	}
 	defer turn.unlock()
-	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
+	return s.swap(ctx, name, s.Ages.Absolute, func(old []byte) ([]byte, error) {
 		people := s.openPeople(name, old)
 		at := slices.IndexFunc(people, func(p Person) bool { return p.Subject == id.Subject })
 		switch {

@@ -18,7 +18,7 @@ func TestAllSessionsInPages(t *testing.T) {
 	store := memstore.New(now, 0)
 	s := &session.Sessions{
 		Store: store, Box: session.NewBox([]byte("secret"), "index"), Now: now, Log: zerolog.Nop(),
-		Endings: session.NewEndings(store, time.Hour, now, zerolog.Nop()), Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour},
+		Endings: session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop()), Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour},
 	}
 	const people = 60
 	for i := range people {

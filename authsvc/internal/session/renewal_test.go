@@ -20,8 +20,8 @@ import (
 func service(store session.Store, now func() time.Time) *session.Sessions {
 	return &session.Sessions{
 		Store: store, Box: session.NewBox([]byte("secret"), "index"), Now: now, Log: zerolog.Nop(),
-		Endings: session.NewEndings(store, time.Hour, now, zerolog.Nop()),
-		Ages:    session.Ages{Absolute: time.Hour, Idle: time.Hour, Grace: time.Minute},
+		Endings: session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop()),
+		Ages:    session.Ages{Absolute: time.Hour, Idle: time.Hour, Grace: time.Minute, Tokens: time.Hour},
 	}
 }
 
@@ -160,12 +160,12 @@ func TestWaitForAListHasAnEnd(t *testing.T) {
 	store := &stuck{Store: memstore.New(time.Now, 0), begun: make(chan struct{}), goOn: make(chan struct{})}
 	s := service(store, time.Now)
 	var first sync.WaitGroup
-	first.Go(func() { _ = s.Note(t.Context(), "alice", "one", time.Now().Add(time.Minute)) })
+	first.Go(func() { _ = s.Note(t.Context(), "alice", "one", "client") })
 	<-store.begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	answered := make(chan error, 1)
-	go func() { answered <- s.Note(ctx, "alice", "two", time.Now().Add(time.Minute)) }()
+	go func() { answered <- s.Note(ctx, "alice", "two", "client") }()
 	select {
 	case err := <-answered:
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -182,8 +182,8 @@ func TestWaitForAListHasAnEnd(t *testing.T) {
 // its own message comes back.
 func TestEndingHasNoEcho(t *testing.T) {
 	store := memstore.New(time.Now, 0)
-	here := session.NewEndings(store, time.Hour, time.Now, zerolog.Nop())
-	there := session.NewEndings(store, time.Hour, time.Now, zerolog.Nop())
+	here := session.NewEndings(store, time.Hour, time.Hour, time.Now, zerolog.Nop())
+	there := session.NewEndings(store, time.Hour, time.Hour, time.Now, zerolog.Nop())
 	heard := make(chan string, 10)
 	here.OnEnd(func(id string) { heard <- "here " + id })
 	there.OnEnd(func(id string) { heard <- "there " + id })

@@ -30,6 +30,7 @@ type Ages struct {
 	Idle     time.Duration // from the last request
 	Grace    time.Duration // past the access token's end while the provider is out of reach
 	Refresh  time.Duration // after which roles and scopes are asked for anew, 0 for the access token's end
+	Tokens   time.Duration // how long tokens can come of one sign-in at the provider
 	PerUser  int           // sessions of one user at once, 0 for no limit
 }
 

@@ -3,69 +3,108 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 )
 
-// A client that comes with a token has no session here. Its sid is noted all
-// the same, under its user, or ending a user could not end the streams that
-// are open under it.
+// A client that comes with a token has no session here. The provider's session
+// of its token is noted all the same, under its user, for as long as any token
+// can come of it: or ending a user could not end what is open under it, and a
+// token that is renewed after the ending would be let in.
 const (
-	kindTokens  = "tokens"
-	notedLonger = 10 * time.Minute // so that a renewed token seldom costs a write
+	kindTokens = "tokens"
+	noteAgain  = time.Hour // a note is renewed no more often
 )
 
-// noted is the provider's session of a token.
-type noted struct {
-	SID   string    `json:"sid"`
-	Until time.Time `json:"until"`
+// Noted is one client's sign-in with tokens.
+type Noted struct {
+	SID    string    `json:"sid"`
+	Client string    `json:"client"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
 }
 
-// Note remembers that a user's token of the provider's session is in use until
-// then.
-func (s *Sessions) Note(ctx context.Context, subject, sid string, until time.Time) error {
-	return s.editNoted(ctx, subject, func(list []noted) ([]noted, bool) {
-		at := slices.IndexFunc(list, func(n noted) bool { return n.SID == sid })
-		if at >= 0 && !list[at].Until.Before(until) {
-			return nil, false
-		}
+// ClientEnding is the id under which all that a client had of a user until now
+// is ended.
+func ClientEnding(subject, client string) string { return userPrefix + subject + "\x00" + client }
+
+// Note remembers that a client uses tokens of the provider's session.
+func (s *Sessions) Note(ctx context.Context, subject, sid, client string) error {
+	now := s.Now()
+	until := now.Add(s.Ages.Tokens)
+	return s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
+		one := Noted{SID: sid, Client: client, Since: now, Until: until}
+		at := slices.IndexFunc(list, func(n Noted) bool { return n.SID == sid && n.Client == client })
 		if at >= 0 {
+			if list[at].Until.After(until.Add(-noteAgain)) {
+				return nil, false
+			}
+			one.Since = list[at].Since
 			list = slices.Delete(list, at, at+1)
 		}
-		list = append(list, noted{sid, until.Add(notedLonger)})
+		list = append(list, one)
 		return list[max(0, len(list)-maxEntries):], true
 	})
 }
 
+// Tokens lists what signed in with a token, newest first.
+func (s *Sessions) Tokens(ctx context.Context, subject string) ([]Noted, error) {
+	name := s.Box.Name(kindTokens, subject)
+	values, err := s.Store.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	list := s.openNoted(name, values[0])
+	slices.Reverse(list)
+	return list, nil
+}
+
+// EndClient ends what a client had of a user: the tokens issued until now.
+func (s *Sessions) EndClient(ctx context.Context, subject, client string) error {
+	err := s.Endings.End(ctx, ClientEnding(subject, client))
+	return errors.Join(err, s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
+		before := len(list)
+		list = slices.DeleteFunc(list, func(n Noted) bool { return n.Client == client })
+		return list, len(list) != before
+	}))
+}
+
 // endNoted ends the provider's sessions of all tokens that were noted.
 func (s *Sessions) endNoted(ctx context.Context, subject string) error {
-	var sids []string
-	err := s.editNoted(ctx, subject, func(list []noted) ([]noted, bool) {
-		sids = nil
-		for _, n := range list {
-			sids = append(sids, n.SID)
-		}
-		return nil, false
-	})
-	if err != nil {
+	list, err := s.Tokens(ctx, subject)
+	if err != nil || len(list) == 0 {
 		return err
 	}
-	return s.Endings.End(ctx, sids...)
+	var sids []string
+	for _, n := range list {
+		sids = append(sids, n.SID)
+	}
+	slices.Sort(sids)
+	if err := s.Endings.End(ctx, slices.Compact(sids)...); err != nil {
+		return err
+	}
+	return s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
+		return slices.DeleteFunc(list, func(n Noted) bool { return slices.Contains(sids, n.SID) }), true
+	})
 }
 
 // editNoted changes the list, where change says so.
-func (s *Sessions) editNoted(ctx context.Context, subject string, change func([]noted) ([]noted, bool)) error {
+func (s *Sessions) editNoted(ctx context.Context, subject string, change func([]Noted) ([]Noted, bool)) error {
 	name := s.Box.Name(kindTokens, subject)
 	turn := s.turns.of(name)
 	if err := turn.lock(ctx); err != nil {
 		return err
 	}
 	defer turn.unlock()
-	return s.swap(ctx, name, func(old []byte) ([]byte, error) {
+	return s.swap(ctx, name, s.Ages.Tokens, func(old []byte) ([]byte, error) {
 		list, changed := change(s.openNoted(name, old))
 		if !changed {
 			return old, nil
+		}
+		if len(list) == 0 {
+			return nil, nil
 		}
 		plain, err := json.Marshal(list)
 		if err != nil {
@@ -75,11 +114,11 @@ func (s *Sessions) editNoted(ctx context.Context, subject string, change func([]
 	})
 }
 
-func (s *Sessions) openNoted(name string, sealed []byte) []noted {
+func (s *Sessions) openNoted(name string, sealed []byte) []Noted {
 	if sealed == nil {
 		return nil
 	}
-	var list []noted
+	var list []Noted
 	plain, err := s.Box.Open(name, sealed)
 	if err == nil {
 		err = json.Unmarshal(plain, &list)
@@ -89,5 +128,5 @@ func (s *Sessions) openNoted(name string, sealed []byte) []noted {
 		return nil
 	}
 	now := s.Now()
-	return slices.DeleteFunc(list, func(n noted) bool { return !now.Before(n.Until) })
+	return slices.DeleteFunc(list, func(n Noted) bool { return !now.Before(n.Until) })
 }

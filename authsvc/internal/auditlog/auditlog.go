@@ -1,0 +1,87 @@
+// Package auditlog writes what happens to people's right to be here into one
+// stream: sign-ins, refusals, revocations and what administrators do, one JSON
+// line each.
+//
+// It holds no token, no cookie and no body; it must never decide anything.
+package auditlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Line is one thing that happened. Empty fields are left out.
+type Line struct {
+	Time      time.Time `json:"time"`
+	Event     string    `json:"event"` // login, refused, ended
+	By        string    `json:"by,omitempty"`
+	User      string    `json:"user,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	SID       string    `json:"sid,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Why       string    `json:"why,omitempty"`
+	IP        string    `json:"ip,omitempty"`
+	Path      string    `json:"path,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	Error     string    `json:"error,omitempty"`
+}
+
+// Log is safe for concurrent use. The zero value writes nothing.
+type Log struct {
+	path string
+	log  zerolog.Logger
+	mu   sync.Mutex
+}
+
+// Open checks that lines can be written to a file; "" is nowhere.
+func Open(path string, log zerolog.Logger) (*Log, error) {
+	l := &Log{path: path, log: log}
+	if path == "" {
+		return l, nil
+	}
+	f, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	return l, f.Close()
+}
+
+func (l *Log) open() (*os.File, error) {
+	return os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+}
+
+// Write adds a line. The file is opened anew each time, so that it can be
+// moved away and goes on under its name.
+func (l *Log) Write(line Line) {
+	if l == nil || l.path == "" {
+		return
+	}
+	line.Time = time.Now().UTC()
+	text, err := json.Marshal(line)
+	if err == nil {
+		err = l.append(append(text, '\n'))
+	}
+	if err != nil {
+		l.log.Error().Err(err).Str("event", line.Event).Msg("a line of the audit stream was not written")
+	}
+}
+
+func (l *Log) append(text []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f, err := l.open()
+	if err != nil {
+		return err
+	}
+	n, err := f.Write(text)
+	if err == nil && n < len(text) {
+		err = fmt.Errorf("%d of %d bytes", n, len(text))
+	}
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,126 @@
+package ending
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/authsvc/internal/auditlog"
+	"gatehouse/authsvc/internal/keycloak"
+	"gatehouse/authsvc/internal/session"
+)
+
+const (
+	leaseKey  = "watch-lease"
+	cursorKey = "watch-cursor"
+	cursorAge = time.Hour
+	// overlap is read again: an event is stored when its transaction ends and bears
+	// the time at which it began, by a clock that may be behind.
+	overlap  = time.Minute
+	refused  = time.Minute // before a Keycloak that says no is asked again
+	askLimit = 10 * time.Second
+)
+
+// Watch hears what ends at the provider without a back-channel, and ends it
+// here. One replica asks for all of them, one question each Every, however many
+// clients there are.
+type Watch struct {
+	Events interface {
+		Endings(ctx context.Context, since time.Time, known func(id string) bool) ([]keycloak.Ending, error)
+	}
+	Sessions *session.Sessions
+	Store    session.Store
+	Every    time.Duration
+	Now      func() time.Time
+	Audit    *auditlog.Log
+	Log      zerolog.Logger
+}
+
+// cursor is up to where the events were read, and which of the last ones.
+type cursor struct {
+	At   time.Time            `json:"at"`
+	Seen map[string]time.Time `json:"seen"`
+}
+
+// Run asks until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	me := session.NewSecret()
+	for {
+		wait := w.Every
+		if err := w.once(ctx, me[:]); err != nil && ctx.Err() == nil {
+			w.Log.Warn().Err(err).Msg("sign-outs of clients that registered themselves are not heard from the provider")
+			wait = min(refused, 5*w.Every)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// once asks, where no other replica did a moment ago.
+func (w *Watch) once(ctx context.Context, me []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	won, err := w.Store.Swap(ctx, leaseKey, nil, me, w.Every*9/10)
+	if err != nil || !won {
+		return err
+	}
+	values, err := w.Store.Get(ctx, cursorKey)
+	if err != nil {
+		return err
+	}
+	begun := w.Now()
+	last := cursor{At: begun}
+	if values[0] != nil {
+		if err := json.Unmarshal(values[0], &last); err != nil {
+			return err
+		}
+	}
+	known := func(id string) bool { _, ok := last.Seen[id]; return ok }
+	found, err := w.Events.Endings(ctx, last.At.Add(-overlap), known)
+	if err != nil {
+		return err
+	}
+	next := cursor{At: begun, Seen: map[string]time.Time{}}
+	for id, at := range last.Seen {
+		if begun.Sub(at) < 2*overlap {
+			next.Seen[id] = at
+		}
+	}
+	for _, e := range found {
+		next.Seen[e.ID] = begun
+		if values[0] == nil {
+			continue // of before this gate's first look
+		}
+		if err := w.end(ctx, e); err != nil {
+			return err // all of them again at the next look
+		}
+	}
+	text, err := json.Marshal(next)
+	if err != nil || bytes.Equal(text, values[0]) {
+		return err
+	}
+	_, err = w.Store.Swap(ctx, cursorKey, values[0], text, cursorAge)
+	return err
+}
+
+func (w *Watch) end(ctx context.Context, e keycloak.Ending) (err error) {
+	switch {
+	case e.SID == "" && e.Subject == "":
+		return nil // it ended nothing
+	case e.Client != "":
+		err = w.Sessions.EndClient(ctx, e.Subject, e.Client)
+	case e.SID != "":
+		err = w.Sessions.EndProvider(ctx, e.SID, e.Subject)
+	default:
+		err = w.Sessions.EndUser(ctx, e.Subject)
+	}
+	w.Audit.Write(auditlog.Line{Event: "ended", By: "the provider", User: e.Subject, SID: e.SID, Client: e.Client})
+	w.Log.Info().Err(err).Str("ended_user", e.Subject).Str("sid", e.SID).Str("client", e.Client).Msg("ended at the provider")
+	return err
+}
