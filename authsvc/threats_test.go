@@ -22,7 +22,7 @@ func TestThreatsNameTheirTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := testsBelow(t, ".")
-	maps.Copy(have, testsBelow(t, "../test/e2e"))
+	maps.Copy(have, testsBelow(t, "../test"))
 	rows := 0
 	for line := range strings.Lines(string(doc)) {
 		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| threat ") {

@@ -1,0 +1,72 @@
+package ending
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/authsvc/internal/keycloak"
+	"gatehouse/authsvc/internal/session"
+	"gatehouse/authsvc/internal/session/memstore"
+)
+
+type events struct {
+	mu    sync.Mutex
+	all   []keycloak.Ending
+	asked int
+}
+
+func (e *events) Endings(_ context.Context, _ time.Time, known func(string) bool) (found []keycloak.Ending, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked++
+	for _, one := range e.all {
+		if !known(one.ID) {
+			found = append(found, one)
+		}
+	}
+	return found, nil
+}
+
+// Two replicas ask by turns; what ended before their first look is past, each
+// later ending counts once.
+func TestWatchEndsOnce(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	store := memstore.New(now, 0)
+	endings := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop())
+	ended := map[string]int{}
+	endings.OnEnd(func(id string) { ended[id]++ })
+	sessions := &session.Sessions{
+		Store: store, Box: session.NewBox([]byte("secret"), "index"), Endings: endings, Now: now, Log: zerolog.Nop(),
+		Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour, Tokens: time.Hour},
+	}
+	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before"}}}
+	var replicas [2]*Watch
+	for i := range replicas {
+		replicas[i] = &Watch{Events: source, Sessions: sessions, Store: store, Every: 2 * time.Second, Now: now, Log: zerolog.Nop()}
+	}
+	look := func() {
+		t.Helper()
+		for i, r := range replicas {
+			if err := r.once(t.Context(), []byte{byte(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clock = clock.Add(2 * time.Second)
+	}
+	look()
+	source.all = append(source.all, keycloak.Ending{ID: "new", SID: "after"})
+	for range 5 {
+		look()
+	}
+	if ended["before"] != 0 || ended["after"] != 1 {
+		t.Errorf("ended %v, want what came after the first look, once", ended)
+	}
+	if source.asked != 6 {
+		t.Errorf("Keycloak was asked %d times in 6 looks of two replicas", source.asked)
+	}
+}
