@@ -40,6 +40,7 @@ type config struct {
 	Scopes       []string      `help:"Scopes that each access token must have; announced in challenges." default:"mcp.access"`
 	ServerScope  string        `help:"Scope of a token for one server alone, such as mcp.access.{server}; announced under /servers/NAME (default: --scopes)."`
 	AdminRole    string        `help:"Role whose holders see and may end all sessions on /account; empty for nobody." default:"mcp-admin"`
+	AdminACR     string        `name:"admin-acr" help:"How they must have signed in for it: a value of acr, such as 2 or mfa; empty for any way."`
 	RequireRole  string        `help:"Role that each caller must have; there is none that lets everybody in (--allow-any-user)."`
 	AllowAnyUser bool          `help:"Let in whoever signs in at the issuer or holds a token of it, without a role."`
 	Contact      string        `help:"Whom to ask for what is missing: an address that refusals name."`

@@ -235,7 +235,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		verdicts,
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
-			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
+			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit, AdminACR: s.cfg.AdminACR,
 		},
 		&logout.Handler{
 			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL, Audit: s.audit,
@@ -258,7 +258,7 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 // adminPart joins what the administrators' part of the page shows.
 func (s *service) adminPart(verdicts *check.Handler) account.Admin {
 	return account.Admin{
-		Role: s.cfg.AdminRole, Who: verdicts.Who,
+		Role: s.cfg.AdminRole, ACR: s.cfg.AdminACR, StepUp: login.StepUpPath, Who: verdicts.Who,
 		Open: func() map[string]bool { return s.open.List(time.Now()) },
 		Refusals: func() (all []account.Refusal) {
 			for _, one := range verdicts.Refusals() {

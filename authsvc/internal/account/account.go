@@ -54,6 +54,9 @@ type view struct {
 	SignedIn []signedIn
 	Clients  []client
 	Everyone *everyone // nil but for an administrator
+
+	StepUp     string
+	MustStepUp bool
 }
 
 type row struct {
@@ -109,7 +112,9 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 			n.Client, h.Ender.ClientName(r.Context(), n.Client), human(n.Since), n.Since.Format(time.RFC3339),
 		})
 	}
-	if h.isAdmin(sess.Identity) {
+	v.StepUp = h.Admin.StepUp
+	v.MustStepUp = h.isAdmin(sess.Identity) && h.mustStepUp(sess)
+	if h.isAdmin(sess.Identity) && !v.MustStepUp {
 		if v.Everyone, err = h.everyone(r, sess); err != nil {
 			return h.unavailable(w, r, err)
 		}

@@ -15,6 +15,8 @@ import (
 // Admin is what the page shows to those with the role, beside their own.
 type Admin struct {
 	Role     string                                     // "" shows it to nobody
+	ACR      string                                     // how they must have signed in, "" for any way
+	StepUp   string                                     // where they do
 	Open     func() map[string]bool                     // sids with a stream open at a bridge
 	Who      func(sid string) (contract.Identity, bool) // whose a token's sid is
 	Refusals func() []Refusal                           // newest first
@@ -51,6 +53,12 @@ type refused struct {
 
 func (h *Handler) isAdmin(id contract.Identity) bool {
 	return h.Admin.Role != "" && id.HasRole(h.Admin.Role)
+}
+
+// mustStepUp reports whether an administrator has yet to sign in in the way that
+// the acts of one demand.
+func (h *Handler) mustStepUp(sess session.Session) bool {
+	return h.Admin.ACR != "" && sess.ACR != h.Admin.ACR
 }
 
 func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, error) {
@@ -122,6 +130,10 @@ func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Ses
 	sess, ok, err := h.form(w, r)
 	if !ok || err != nil {
 		return sess, false, err
+	}
+	if h.isAdmin(sess.Identity) && h.mustStepUp(sess) {
+		http.Redirect(w, r, h.Admin.StepUp, http.StatusSeeOther)
+		return sess, false, nil
 	}
 	if !h.isAdmin(sess.Identity) {
 		return sess, false, &httpkit.Error{Code: http.StatusForbidden, Msg: "only an administrator may end the sessions of others"}

@@ -51,6 +51,7 @@ type Issuer struct {
 	refresh string
 	secrets []string // of the client, newest first
 	shown   string   // the secret of the last call
+	acr     string   // of the next sign-ins
 	session string   // of the tokens, "" is SID
 	hand    Claims   // of the access tokens that are handed out, nil for Access
 	shape   Shape
@@ -151,6 +152,13 @@ func (i *Issuer) sid() string {
 	return cmp.Or(i.session, SID)
 }
 
+// StepUp makes the sign-ins from now on those of an acr.
+func (i *Issuer) StepUp(acr string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.acr = acr
+}
+
 // Logout is the claims of a good logout token.
 func (i *Issuer) Logout() Claims {
 	now := time.Now()
@@ -206,6 +214,7 @@ func link(w http.ResponseWriter, r *http.Request) {
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	i.Expect(q.Get("nonce"))
+	i.StepUp(q.Get("acr_values"))
 	back := url.Values{"code": {"good"}, "state": {q.Get("state")}, "iss": {i.URL}}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
 }
@@ -233,7 +242,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	i.refresh = rand.Text()
-	refresh, nonce, access, shape := i.refresh, i.nonce, i.hand, i.shape
+	refresh, nonce, acr, access, shape := i.refresh, i.nonce, i.acr, i.hand, i.shape
 	i.mu.Unlock()
 	if access == nil {
 		access = i.Access()
@@ -249,6 +258,9 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	}
 	id := Claims{"iss": i.URL, "sub": Subject, "aud": Client, "azp": Client, "typ": "ID", "sid": i.sid(),
 		"exp": time.Now().Unix() + 300, "iat": time.Now().Unix(), "nonce": nonce}
+	if acr != "" {
+		id["acr"] = acr
+	}
 	answer["id_token"] = i.Sign(id.With(shape.ID))
 	_ = json.NewEncoder(w).Encode(answer)
 }

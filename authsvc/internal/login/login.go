@@ -29,7 +29,7 @@ const maxCookies = 16 << 10
 
 // Provider is what signing in needs of the identity provider.
 type Provider interface {
-	AuthURL(state, nonce, verifier string) (string, error)
+	AuthURL(state, nonce, verifier, acr string) (string, error)
 	CheckIssuer(iss string) error
 	Exchange(ctx context.Context, code, nonce, verifier string) (provider.Grant, error)
 }
@@ -45,12 +45,14 @@ type Handler struct {
 	MaxAge   time.Duration // of the session's cookie
 	Now      func() time.Time
 	Audit    *auditlog.Log
+	AdminACR string                      // how who steps up must sign in
 	Ready    func(context.Context) error // nil where a session could be kept now
 }
 
 // Mount adds the handler's routes.
 func (h *Handler) Mount(r chi.Router) {
 	r.Method(http.MethodGet, "/login", httpkit.Handle(h.login))
+	r.Method(http.MethodGet, StepUpPath, httpkit.Handle(h.stepUp))
 	r.Method(http.MethodGet, "/callback", httpkit.Handle(h.callback))
 }
 
@@ -62,12 +64,24 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 			Text:  "It asks to send you to another site afterwards, so it was stopped.", Action: "Sign in", ActionPath: "/login",
 		}, err)
 	}
+	return h.begin(w, r, back, "")
+}
+
+// StepUpPath is where who is signed in signs in again, in the way that an
+// administrator's acts demand.
+const StepUpPath = "/account/step-up"
+
+func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request) error {
+	return h.begin(w, r, "/account", h.AdminACR)
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, back, acr string) error {
 	// Nobody is sent to type a password for a sign-in that cannot end well.
 	if err := h.Ready(r.Context()); err != nil {
 		return h.unavailable(w, r, err)
 	}
 	state, f := session.NewSecret().Encode(), newFlow(back, h.Now())
-	target, err := h.Provider.AuthURL(state, f.Nonce, f.Verifier)
+	target, err := h.Provider.AuthURL(state, f.Nonce, f.Verifier, acr)
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}

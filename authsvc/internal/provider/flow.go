@@ -22,16 +22,21 @@ type Grant struct {
 	Identity     contract.Identity
 	RefreshToken string
 	IDToken      string
+	ACR          string // how it was signed in (OpenID Connect Core, 2), "" where it does not say
 }
 
-// AuthURL is where a browser signs in: code flow with PKCE (RFC 7636, S256).
-func (p *Provider) AuthURL(state, nonce, verifier string) (string, error) {
+// AuthURL is where a browser signs in: code flow with PKCE (RFC 7636, S256). acr
+// is how it must sign in (OpenID Connect Core, 3.1.2.1), "" for any way.
+func (p *Provider) AuthURL(state, nonce, verifier, acr string) (string, error) {
 	d := p.found.Load()
 	if d == nil {
 		return "", ErrNotReady
 	}
-	return p.flow(d).AuthCodeURL(state,
-		oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), nil
+	options := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)}
+	if acr != "" {
+		options = append(options, oauth2.SetAuthURLParam("acr_values", acr))
+	}
+	return p.flow(d).AuthCodeURL(state, options...), nil
 }
 
 // Is reports whether an issuer is this provider.

@@ -53,6 +53,7 @@ func (p *Provider) grant(ctx context.Context, tok *oauth2.Token, nonce string) (
 		return Grant{}, err
 	}
 	g := Grant{Identity: identity(who, end), RefreshToken: tok.RefreshToken, IDToken: raw}
+	g.ACR, _ = id["acr"].(string)
 	return g, p.fits(g.Identity)
 }
 

@@ -13,6 +13,7 @@ type Grant struct {
 	Identity     contract.Identity // SessionID is the provider's sid, Expires the access token's end
 	RefreshToken string
 	IDToken      string
+	ACR          string // how it was signed in, "" where the provider does not say
 }
 
 // Session is one browser's sign-in. In Identity, SessionID is gatehouse's own
@@ -23,6 +24,7 @@ type Session struct {
 	ProviderSID  string            `json:"provider_sid"`
 	RefreshToken string            `json:"refresh_token"`
 	IDToken      string            `json:"id_token"`
+	ACR          string            `json:"acr,omitempty"`
 	TokenEnd     time.Time         `json:"token_end"`  // of the access token that gave the roles
 	TokenLife    time.Duration     `json:"token_life"` // how long that token lived when it came
 	Created      time.Time         `json:"created"`
@@ -48,6 +50,9 @@ func (s *Session) adopt(g Grant, now time.Time, refresh time.Duration) {
 	}
 	if g.IDToken != "" {
 		s.IDToken = g.IDToken
+	}
+	if g.ACR != "" {
+		s.ACR = g.ACR
 	}
 	// Without a refresh token nobody is ever asked again: it ends with its token.
 	// A browser that navigates then signs in anew, at the provider without a word.
