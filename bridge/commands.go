@@ -129,7 +129,9 @@ func serve(ctx context.Context, args []string, s streams, guard func() (*child.G
 			return err
 		}
 		defer guardian.Close()
-		marks = []string{guardian.Mark}
+		if guardian.Mark != "" {
+			marks = []string{guardian.Mark}
+		}
 	}
 	g, err := newGate(ctx, &f, log, marks...)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"syscall"
 	"testing"
 )
 
@@ -38,21 +37,6 @@ func Reserve() (port int, release func(), err error) {
 		release()
 	}
 	return 0, nil, errNone
-}
-
-// reserve binds a bare descriptor: a net.Listener that nobody keeps would be
-// closed by the garbage collector.
-func reserve(port int) (release func(), ok bool) {
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, false
-	}
-	release = func() { _ = syscall.Close(fd) }
-	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: fmt.Sprintf("@gatehouse-port-%d", port)}); err != nil {
-		release()
-		return nil, false
-	}
-	return release, true
 }
 
 // listenable tells whether the port is free on every address.

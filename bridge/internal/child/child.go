@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
@@ -33,6 +32,7 @@ type Options struct {
 type Process struct {
 	opts   Options
 	cmd    *exec.Cmd
+	family system // it and what it starts
 	stdin  *os.File
 	stdout *os.File
 	lines  *rpc.Lines
@@ -42,6 +42,8 @@ type Process struct {
 
 	outbox  outbox
 	stopped sync.Once
+	life    sync.Mutex
+	ended   bool
 }
 
 // Start runs the spec.
@@ -52,7 +54,8 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 	//nolint:noctx // stop is the child's end: a ladder from stdin's end to SIGKILL
 	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	family := &group{}
+	family.prepare(cmd)
 	if err := s.take(); err != nil {
 		return nil, err
 	}
@@ -68,8 +71,16 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Argv[0], err)
 	}
 	pipes.closeTheirs()
+	if err := family.started(cmd); err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		family.release()
+		pipes.close()
+		s.give()
+		return nil, fmt.Errorf("start %s: %w", spec.Argv[0], err)
+	}
 	p := &Process{
-		opts: opts, cmd: cmd, stdin: pipes.stdin, stdout: pipes.stdout,
+		opts: opts, cmd: cmd, family: family, stdin: pipes.stdin, stdout: pipes.stdout,
 		lines: rpc.NewLines(pipes.stdout, opts.MaxLine), done: make(chan struct{}),
 	}
 	p.outbox = outbox{pipe: pipes.stdin, max: opts.MaxWaiting, broken: p.Stop}
@@ -114,7 +125,7 @@ func (p *Process) Stuck(now time.Time) time.Duration { return p.outbox.stuck(now
 // Stop walks the ladder and returns at once; Done tells when it has ended.
 func (p *Process) Stop() {
 	p.stopped.Do(func() {
-		_ = p.stdin.Close()
+		closeInput(p.stdin)
 		go p.ladder()
 	})
 }
@@ -123,11 +134,11 @@ func (p *Process) ladder() {
 	if p.endsWithin(p.opts.StdinGrace) {
 		return
 	}
-	p.signal(syscall.SIGTERM)
+	p.signal(p.family.terminate)
 	if p.endsWithin(p.opts.TermGrace) {
 		return
 	}
-	p.signal(syscall.SIGKILL)
+	p.Kill()
 }
 
 func (p *Process) endsWithin(d time.Duration) bool {
@@ -141,24 +152,28 @@ func (p *Process) endsWithin(d time.Duration) bool {
 	}
 }
 
-// Kill ends the group at once.
-func (p *Process) Kill() { p.signal(syscall.SIGKILL) }
+// Kill ends it and what it started.
+func (p *Process) Kill() { p.signal(p.family.kill) }
 
-// signal reaches the whole group. The leader is reaped only after its group
-// has been killed, so the number cannot mean anybody else.
-func (p *Process) signal(sig syscall.Signal) {
-	select {
-	case <-p.done:
-	default:
-		_ = syscall.Kill(-p.PID(), sig)
+// signal does nothing once the child may have been reaped: its number may then
+// mean anybody.
+func (p *Process) signal(send func()) {
+	p.life.Lock()
+	defer p.life.Unlock()
+	if !p.ended {
+		send()
 	}
 }
 
 // wait sees the child end, kills what is left of its group, then reaps it.
 func (p *Process) wait(stderr *os.File, errDone <-chan struct{}) {
-	awaitExit(p.PID())
-	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+	p.family.await()
+	p.Kill()
+	p.life.Lock()
+	p.ended = true
+	p.life.Unlock()
 	err := p.cmd.Wait()
+	p.family.release()
 	p.exit = "exit status 0"
 	if err != nil {
 		p.exit = err.Error()

@@ -1,12 +1,9 @@
 package child
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"gatehouse/bridge/internal/rpc"
 )
@@ -55,7 +52,7 @@ func (o *outbox) put(line []byte, edits []rpc.Edit) (withdraw func() bool, ok bo
 	}
 	begun := 0
 	if !o.writing {
-		n, err := o.writeNow(buf)
+		n, err := writeNow(o.pipe, buf)
 		if err != nil {
 			o.fail()
 			return nil, true
@@ -79,30 +76,6 @@ func (o *outbox) put(line []byte, edits []rpc.Edit) (withdraw func() bool, ok bo
 		return nil, true
 	}
 	return func() bool { return o.withdraw(w) }, true
-}
-
-// writeNow writes what the pipe has room for.
-func (o *outbox) writeNow(buf []byte) (n int, err error) {
-	conn, err := o.pipe.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var failed error
-	err = conn.Write(func(fd uintptr) bool {
-		for n < len(buf) && failed == nil {
-			var k int
-			k, failed = unix.Write(int(fd), buf[n:])
-			n += max(k, 0)
-			if errors.Is(failed, unix.EINTR) {
-				failed = nil
-			}
-		}
-		return true
-	})
-	if errors.Is(failed, unix.EAGAIN) {
-		failed = nil
-	}
-	return n, errors.Join(err, failed)
 }
 
 // write is the goroutine that waits for the child to read.

@@ -3,13 +3,10 @@ package child
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // Why no child is started, which says nothing of its command.
@@ -21,17 +18,10 @@ var (
 // Exhausted tells whether a start failed for want of what the machine has:
 // another try may do.
 func Exhausted(err error) bool {
-	for _, want := range []error{ErrFull, unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE} {
-		if errors.Is(err, want) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(append(exhausted(), ErrFull), func(want error) bool { return errors.Is(err, want) })
 }
 
-// Starter starts every child from one thread that lives as long as it does.
-// Linux sends Pdeathsig when the thread that forked ends, not the process
-// (prctl(2), PR_SET_PDEATHSIG), and the Go runtime ends threads at will.
+// Starter starts every child, and bounds how many there are.
 type Starter struct {
 	Max int // children at once; 0 means any number
 
@@ -46,24 +36,14 @@ type job struct {
 	done chan error
 }
 
-// NewStarter runs the thread. Close it after the last child has ended.
+// NewStarter runs what starts them. Close it after the last child has ended.
 func NewStarter() *Starter {
 	s := &Starter{jobs: make(chan job), quit: make(chan struct{})}
 	go s.run()
 	return s
 }
 
-// run never unlocks its thread, which therefore ends with it; but the first
-// thread of a process never ends, so that one is held until another is found.
-func (s *Starter) run() {
-	runtime.LockOSThread()
-	if unix.Gettid() == os.Getpid() {
-		elsewhere := make(chan struct{})
-		go func() { close(elsewhere); s.run() }()
-		<-elsewhere
-		runtime.UnlockOSThread()
-		return
-	}
+func (s *Starter) serve() {
 	for {
 		select {
 		case j := <-s.jobs:
@@ -95,5 +75,5 @@ func (s *Starter) take() error {
 
 func (s *Starter) give() { s.running.Add(-1) }
 
-// Close ends the thread; children that still run are killed by it.
+// Close ends it; on Linux, children that still run are killed by that.
 func (s *Starter) Close() { s.once.Do(func() { close(s.quit) }) }
