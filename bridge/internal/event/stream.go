@@ -13,13 +13,14 @@ import (
 type Streams struct {
 	mu    sync.Mutex
 	byID  map[string]*Stream
-	kept  []kept // oldest first
+	told  []told // for those who come back, oldest first
 	bytes int
 	max   int
 	next  int
 }
 
-type kept struct {
+// told is an event that the reader of a stream was told, or should have been.
+type told struct {
 	stream *Stream
 	seq    int
 	event  Event
@@ -146,17 +147,17 @@ func (st *Stream) Next(taken <-chan struct{}) (Told, bool, error) {
 	if !ok {
 		return Told{}, false, err
 	}
-	return st.told(e), true, nil
+	return st.tell(e), true, nil
 }
 
 // Told is Next for an event that was taken from the queue before.
 func (st *Stream) Told(e Event) Told {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
-	return st.told(e)
+	return st.tell(e)
 }
 
-func (st *Stream) told(e Event) Told {
+func (st *Stream) tell(e Event) Told {
 	t := Told{Event: e}
 	if e.Final {
 		st.finals--
@@ -177,14 +178,14 @@ func (st *Stream) record(e Event) string {
 	if e.Size() > s.max {
 		return id
 	}
-	s.kept = append(s.kept, kept{st, st.seq, e})
+	s.told = append(s.told, told{st, st.seq, e})
 	s.bytes += e.Size()
 	st.held++
 	for s.bytes > s.max {
-		oldest := s.kept[0]
+		oldest := s.told[0]
 		s.bytes -= oldest.event.Size()
-		s.kept[0] = kept{}
-		s.kept = s.kept[1:]
+		s.told[0] = told{}
+		s.told = s.told[1:]
 		oldest.stream.held--
 		oldest.stream.forget()
 	}
@@ -202,7 +203,7 @@ func (st *Stream) Place() string {
 func (st *Stream) Missed(seq int) (ids []string, events []Event) {
 	st.all.mu.Lock()
 	defer st.all.mu.Unlock()
-	for _, k := range st.all.kept {
+	for _, k := range st.all.told {
 		if k.stream == st && k.seq > seq {
 			ids = append(ids, st.id+"-"+strconv.Itoa(k.seq))
 			events = append(events, k.event)
@@ -223,7 +224,7 @@ func (st *Stream) Lost(seq int) bool {
 	if !st.bounded || st.finals > 0 || seq >= st.seq {
 		return false
 	}
-	for _, k := range st.all.kept {
+	for _, k := range st.all.told {
 		if k.stream == st && k.seq == st.seq {
 			return false
 		}
@@ -240,7 +241,7 @@ func (s *Streams) Close() {
 			st.expires.Stop()
 		}
 	}
-	s.byID, s.kept = map[string]*Stream{}, nil
+	s.byID, s.told = map[string]*Stream{}, nil
 }
 
 // Want sets how many final answers the stream is to tell.

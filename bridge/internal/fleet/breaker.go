@@ -91,7 +91,8 @@ func (b *Breaker) Refusal(now time.Time) *mux.Refusal {
 	if b.fails <= FreeFails || !now.Before(b.until) {
 		return nil
 	}
-	return &mux.Refusal{Reason: fmt.Sprintf("the server cannot start (%d tries): %s", b.fails, b.why), Retry: b.until.Sub(now)}
+	why := fmt.Sprintf("the server cannot start (%d tries): %s", b.fails, b.why)
+	return &mux.Refusal{Reason: why, Retry: b.until.Sub(now)}
 }
 
 // down is the word for the try that has just failed.

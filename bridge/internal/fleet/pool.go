@@ -17,7 +17,7 @@ type Pool struct {
 	server *Server
 	mu     sync.Mutex
 	warm   map[whose]*warm
-	kept   map[*warm]struct{} // each by a call to itself
+	alone  map[*warm]struct{} // each left to the call that waits there
 }
 
 // whose child it is; nobody's own on a Shared server.
@@ -37,7 +37,7 @@ type warm struct {
 }
 
 func newPool(s *Server) *Pool {
-	return &Pool{server: s, warm: map[whose]*warm{}, kept: map[*warm]struct{}{}}
+	return &Pool{server: s, warm: map[whose]*warm{}, alone: map[*warm]struct{}{}}
 }
 
 // Lease is a right to a warm child. Release it when the link on it is closed.
@@ -71,17 +71,17 @@ func (l *Lease) Keep() {
 	defer p.mu.Unlock()
 	if p.warm[l.w.key] == l.w {
 		delete(p.warm, l.w.key)
-		p.kept[l.w] = struct{}{}
+		p.alone[l.w] = struct{}{}
 	}
 }
 
-// free gives back a child that was kept, when nobody has it any more; where
+// free gives back a child that was left to a call, when nobody has it any more; where
 // another took its place, it ends. The lock is held.
 func (p *Pool) free(w *warm) {
-	if _, kept := p.kept[w]; !kept || w.leases > 0 {
+	if _, alone := p.alone[w]; !alone || w.leases > 0 {
 		return
 	}
-	delete(p.kept, w)
+	delete(p.alone, w)
 	if p.warm[w.key] == nil && !w.over() {
 		p.warm[w.key] = w
 	} else if w.conn != nil {
@@ -173,12 +173,13 @@ func (p *Pool) room(user string) error {
 		}
 	}
 	full := limits.SessionsPerUser > 0 && mine >= limits.SessionsPerUser
-	if !full && len(p.warm)+len(p.kept) < limits.Sessions {
+	if !full && len(p.warm)+len(p.alone) < limits.Sessions {
 		return nil
 	}
 	key, found := p.idlest(func(k whose) bool { return !full || k.user == user })
 	if !found {
-		return &mux.Refusal{Full: full, Retry: 10 * time.Second, Reason: "every server that may run for this user, or for all, is in use"}
+		return &mux.Refusal{Full: full, Retry: 10 * time.Second,
+			Reason: "every server that may run for this user, or for all, is in use"}
 	}
 	if w := p.warm[key]; w.conn != nil {
 		w.conn.Stop()
@@ -272,7 +273,7 @@ func (p *Pool) end(which func(*warm) bool) {
 			if p.warm[w.key] == w {
 				delete(p.warm, w.key)
 			}
-			delete(p.kept, w)
+			delete(p.alone, w)
 			if w.conn != nil {
 				w.conn.Stop()
 			}
@@ -288,7 +289,7 @@ func (p *Pool) all() iter.Seq[*warm] {
 				return
 			}
 		}
-		for w := range p.kept {
+		for w := range p.alone {
 			if !yield(w) {
 				return
 			}

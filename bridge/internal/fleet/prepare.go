@@ -15,7 +15,8 @@ import (
 // what clients can do: which of them can, the Conn finds out when it is asked.
 func initializeLine(version string) []byte {
 	return []byte(`{"jsonrpc":"2.0","id":"gh-init","method":"initialize","params":{"protocolVersion":"` + version +
-		`","capabilities":{"roots":{"listChanged":true},"sampling":{},"elicitation":{}},"clientInfo":{"name":"gatehouse","version":"1"}}}`)
+		`","capabilities":{"roots":{"listChanged":true},"sampling":{},"elicitation":{}},` +
+		`"clientInfo":{"name":"gatehouse","version":"1"}}}`)
 }
 
 // InitializedLine tells a child that its client has read the answer.

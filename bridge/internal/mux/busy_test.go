@@ -48,7 +48,8 @@ func (p *paper) Write(line []byte, edits ...rpc.Edit) (func() bool, bool) {
 func onPaper(t *testing.T) (*Conn, *paper, *Link, *event.Queue) {
 	t.Helper()
 	c, q := alone(false), event.NewQueue(1<<20)
-	l, err := c.Link(LinkOptions{Caller: &Caller{Session: "one", Identity: &contract.Identity{Subject: "alice"}}, Standing: q})
+	who := &Caller{Session: "one", Identity: &contract.Identity{Subject: "alice"}}
+	l, err := c.Link(LinkOptions{Caller: who, Standing: q})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -33,8 +32,9 @@ type Call struct {
 
 func (c *Call) touch(now time.Time) { c.deadline.Store(now.Add(c.life).UnixNano()) }
 
-// late is never said of a subscription: it is open until one side ends it.
-func (c *Call) late(now time.Time) bool {
+// overdue reports whether the time of the call is over. A subscription has no
+// time: it is open until one side ends it.
+func (c *Call) overdue(now time.Time) bool {
 	if c.Method == methodListen {
 		return false
 	}
@@ -103,7 +103,7 @@ func (c *Call) silence() {
 }
 
 func (c *Call) timeout() *rpc.Error {
-	return &rpc.Error{Code: rpc.CodeInternal, Message: fmt.Sprintf("the server did not answer %s within %s", c.Method, c.life)}
+	return rpc.Errorf(rpc.CodeInternal, "the server did not answer %s within %s", c.Method, c.life)
 }
 
 // Cancel gives the call up: the child is told, and a late answer goes nowhere.

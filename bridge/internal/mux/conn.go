@@ -3,7 +3,6 @@ package mux
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -66,7 +65,7 @@ type Conn struct {
 	calls  map[string]*Call     // by the id that the child knows
 	tokens map[string]*Call     // by the token that the child knows
 	stale  map[string]time.Time // ids given up and when, which the child may still answer
-	late   map[owner]time.Time  // until when a shared child may still ask for a call that is over
+	mayAsk map[owner]time.Time  // until when a shared child may still ask for a call that is over
 	asked  map[string]question  // by the id that the client knows
 	links  map[*Link]struct{}
 	tasks  tasks
@@ -105,7 +104,7 @@ func New(proc Process, o Options) *Conn {
 func bare(o Options) *Conn {
 	return &Conn{
 		o: o, done: make(chan struct{}),
-		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, late: map[owner]time.Time{},
+		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, mayAsk: map[owner]time.Time{},
 		asked: map[string]question{}, links: map[*Link]struct{}{},
 	}
 }
@@ -223,7 +222,8 @@ func (c *Conn) hearOdd(line []byte) {
 // client need not wait for the time of the call.
 func (c *Conn) hearUnusable(line []byte, fault error) {
 	if n := c.o.Stats.Garbage.Add(1); seldom(n) {
-		c.o.Log.Warn().Int("bytes", len(line)).Int64("so_far", n).Err(fault).Msg("the server wrote a line that is no JSON-RPC message")
+		c.o.Log.Warn().Int("bytes", len(line)).Int64("so_far", n).Err(fault).
+			Msg("the server wrote a line that is no JSON-RPC message")
 	}
 	id := rpc.Named(line)
 	c.mu.Lock()
@@ -357,49 +357,6 @@ func (c *Conn) drop(call *Call) bool {
 	return true
 }
 
-// How long a shared child may still ask something for a call that is over: one
-// that was given up may go on for a while, one that it answered is done but for
-// what stands in its pipe.
-const (
-	lateDropped  = 30 * time.Second
-	lateAnswered = time.Second
-	staleFor     = 10 * time.Minute // most children never answer what was cancelled
-)
-
-// mayAskUntil keeps the later of two times. A call of the bridge's own has no
-// caller, and nothing is asked because of it. The lock is held.
-func (c *Conn) mayAskUntil(l *Link, t time.Time) {
-	if who := l.owner(); c.o.Shared && l.caller != nil && t.After(c.late[who]) {
-		c.late[who] = t
-	}
-}
-
-// owner is who stands behind a link. Without a session each call has a link of
-// its own, and its identity is the owner.
-type owner struct{ session, user string }
-
-func (l *Link) owner() owner {
-	switch {
-	case l.caller == nil:
-		return owner{}
-	case l.caller.Session != "":
-		return owner{session: l.caller.Session}
-	}
-	return owner{user: l.caller.Identity.Subject}
-}
-
-// mayBeAnothers tells whether a message of a shared child may be for a call of
-// another client that is over. The lock is held.
-func (c *Conn) mayBeAnothers(l *Link) bool {
-	now, who := time.Now(), l.owner()
-	for other, until := range c.late {
-		if other != who && now.Before(until) {
-			return true
-		}
-	}
-	return false
-}
-
 // forget is drop for a call that the child has answered. The lock is held.
 func (c *Conn) forget(call *Call) {
 	delete(c.calls, call.key)
@@ -423,55 +380,4 @@ func (c *Conn) tellCancelled(call *Call, reason string) {
 	line := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + call.key +
 		`,"reason":` + string(why) + `}}`
 	c.Tell([]byte(line))
-}
-
-// Sweep answers the calls whose time is over, and refuses what the child asked
-// and nobody answered.
-func (c *Conn) Sweep(now time.Time) {
-	var late []*Call
-	var unanswered [][]byte
-	c.mu.Lock()
-	for _, call := range c.calls {
-		if call.late(now) {
-			late = append(late, call)
-		}
-	}
-	for key, q := range c.asked {
-		if now.Sub(q.since) > c.o.Bounds.CallTime {
-			delete(c.asked, key)
-			unanswered = append(unanswered, q.childID)
-		}
-	}
-	maps.DeleteFunc(c.stale, func(_ string, since time.Time) bool { return now.Sub(since) > staleFor })
-	maps.DeleteFunc(c.late, func(_ owner, until time.Time) bool { return now.After(until) })
-	c.mu.Unlock()
-	for _, call := range late {
-		if c.drop(call) {
-			call.fail("timeout", call.timeout())
-			c.tellCancelled(call, "the time for this call is over")
-		}
-	}
-	for _, id := range unanswered {
-		c.refuse(id, fmt.Sprintf("the client did not answer within %s", c.o.Bounds.CallTime))
-	}
-	if c.stuck(now) {
-		c.giveUp(fmt.Sprintf("the server read nothing for %s, longer than any call may take, and was stopped", c.o.Bounds.CallTime))
-	}
-}
-
-// stuck tells a dead child from a busy one: for longer than a call may take it
-// has read nothing of what waits for it, and no call is open that it has read
-// of. A call that tells of its progress may take for ever.
-func (c *Conn) stuck(now time.Time) bool {
-	if c.proc.Stuck(now) <= c.o.Bounds.CallTime {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, call := range c.calls {
-		if call.withdraw == nil && call.Method != methodListen {
-			return false
-		}
-	}
-	return true
 }

@@ -157,7 +157,8 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		}
 	}
 	if len(l.calls) >= c.o.Bounds.Calls {
-		return false, &Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
+		return false, &Refusal{Full: true, Retry: time.Second,
+			Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
 	if c.o.Shared {
 		if err := c.mayName(call, m); err != nil {

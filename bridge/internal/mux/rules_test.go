@@ -65,13 +65,13 @@ func TestCallsWithoutASessionHaveTheirIdentityAsOwner(t *testing.T) {
 	}
 	c.drop(before.calls[0])
 	c.drop(other.calls[0])
-	delete(c.late, other.owner())
+	delete(c.mayAsk, other.owner())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if got, _ := c.cause(true); got != one {
 		t.Error("a call of the same identity stands in the way")
 	}
-	c.late[other.owner()] = time.Now().Add(time.Second)
+	c.mayAsk[other.owner()] = time.Now().Add(time.Second)
 	if got, _ := c.cause(true); got != nil {
 		t.Error("another identity's call that is over may still ask")
 	}

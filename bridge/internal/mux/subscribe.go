@@ -11,8 +11,8 @@ import (
 
 // On a shared child a resource is subscribed to once for all who want it, so
 // each link remembers its own, and an unsubscribe reaches the child only with
-// the last of them. Conn.subs keeps the order in which they reach the
-// child that in which they were counted.
+// the last of them. They must reach the child in the order in which they were
+// counted; Conn.subs is held from the one to the other.
 
 const (
 	MethodSubscribe   = "resources/subscribe"
@@ -38,7 +38,8 @@ func (l *Link) subscription(call *Call, m *rpc.Message) (alone bool, err error) 
 	call.uri = m.URI()
 	if call.Method == MethodSubscribe {
 		if l.caller != nil && l.uriBytes+len(call.uri) > maxSubscribed {
-			return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf("the subscriptions of this client have more than %d bytes, the most that it may have", maxSubscribed)}
+			return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf(
+				"the subscriptions of this client have more than %d bytes, the most that it may have", maxSubscribed)}
 		}
 		return false, nil
 	}
@@ -100,5 +101,6 @@ func (c *Conn) unsubscribe(uri string) {
 		return
 	}
 	name, _ := json.Marshal(uri) // a string always has a form in JSON
-	c.Tell([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + MethodUnsubscribe + `","params":{"uri":` + string(name) + `}}`))
+	c.Tell([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + MethodUnsubscribe +
+		`","params":{"uri":` + string(name) + `}}`))
 }

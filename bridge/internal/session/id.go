@@ -53,7 +53,8 @@ func ParseID(s string) (ID, bool) {
 	if !ok || named && (node == "" || !ValidNode(node)) {
 		return ID{}, false
 	}
-	if len(public) != publicLen || len(secret) < minSecret || len(secret) > maxSecret || !all(public, base32Char) || !all(secret, base32Char) {
+	if len(public) != publicLen || len(secret) < minSecret || len(secret) > maxSecret ||
+		!all(public, base32Char) || !all(secret, base32Char) {
 		return ID{}, false
 	}
 	return ID{Node: node, Public: public, Secret: secret}, true

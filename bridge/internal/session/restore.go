@@ -26,7 +26,7 @@ const maxKept = 128 << 10 // bytes of settings that are remembered for one sessi
 // settling is the sink of a request that settles something once it is granted.
 type settling struct {
 	event.Sink
-	kept        *settings
+	settings    *settings
 	method, uri string
 	params      []byte
 }
@@ -36,7 +36,7 @@ type settling struct {
 func (s *Session) settles(m *rpc.Message, sink event.Sink) event.Sink {
 	switch m.Method {
 	case mux.MethodSetLevel, mux.MethodSubscribe, mux.MethodUnsubscribe:
-		return &settling{sink, &s.kept, m.Method, m.URI(), m.Params()}
+		return &settling{sink, &s.settings, m.Method, m.URI(), m.Params()}
 	}
 	return sink
 }
@@ -44,7 +44,7 @@ func (s *Session) settles(m *rpc.Message, sink event.Sink) event.Sink {
 // Push implements Sink.
 func (s *settling) Push(e event.Event) bool {
 	if e.Final && !e.Failed && !e.Silent {
-		s.kept.note(s.method, s.uri, s.params)
+		s.settings.note(s.method, s.uri, s.params)
 	}
 	return s.Sink.Push(e)
 }
@@ -87,19 +87,19 @@ func (k *settings) fits(n int) bool {
 func (s *Session) restore(link *mux.Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.Limits().Start)
 	defer cancel()
-	s.kept.mu.Lock()
+	s.settings.mu.Lock()
 	var lines [][]byte
 	add := func(method string, params []byte) {
 		id := "gh-restore-" + strconv.Itoa(len(lines))
 		lines = append(lines, []byte(`{"jsonrpc":"2.0","id":"`+id+`","method":"`+method+`","params":`+string(params)+`}`))
 	}
-	if s.kept.level != nil && !link.Conn().Shared() { // a shared child's level is nobody's own
-		add(mux.MethodSetLevel, s.kept.level)
+	if s.settings.level != nil && !link.Conn().Shared() { // a shared child's level is nobody's own
+		add(mux.MethodSetLevel, s.settings.level)
 	}
-	for _, params := range s.kept.uris {
+	for _, params := range s.settings.uris {
 		add(mux.MethodSubscribe, params)
 	}
-	s.kept.mu.Unlock()
+	s.settings.mu.Unlock()
 	for _, line := range lines {
 		_, _ = link.Ask(ctx, line)
 	}

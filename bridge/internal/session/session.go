@@ -34,7 +34,7 @@ type Session struct {
 	lease    *fleet.Lease
 	starting chan struct{} // closed when a start under way is over
 	init     []byte        // the client's initialize, for a child that is started anew
-	kept     settings      // what a new child must be told beside it
+	settings settings      // what a new child must be told beside it
 	restart  fleet.Breaker
 	stream   *event.Stream
 	visitors map[*visitor]struct{}
@@ -79,7 +79,9 @@ func (s *Session) listening() bool { return s.readers.Load() > 0 }
 //
 // who is the caller as this request shows him: his roles and scopes may be
 // others than when the session was opened (he stepped up, or lost a role).
-func (s *Session) Call(ctx context.Context, who *contract.Identity, m *rpc.Message, sink event.Sink) (*mux.Call, error) {
+func (s *Session) Call(
+	ctx context.Context, who *contract.Identity, m *rpc.Message, sink event.Sink,
+) (*mux.Call, error) {
 	s.mu.Lock()
 	leaving := s.leaving
 	s.mu.Unlock()
@@ -130,7 +132,8 @@ func (s *Session) extend(who *contract.Identity) {
 	}
 }
 
-// shown is an identity and the caller that it makes.
+// shown remembers the caller that was made of an identity, which most requests
+// show unchanged.
 type shown struct {
 	who    *contract.Identity
 	caller *mux.Caller
@@ -140,15 +143,16 @@ func (s *Session) answerInitialize(c *mux.Conn, m *rpc.Message, sink event.Sink)
 	if c.Ready().Modern {
 		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
 	}
-	sink.Push(event.Event{Kind: rpc.Response, Final: true, Line: rpc.ResultBody(m.ID(), agreed(m.Params(), c.Ready().Result))})
+	line := rpc.ResultBody(m.ID(), withVersion(m.Params(), c.Ready().Result))
+	sink.Push(event.Event{Kind: rpc.Response, Final: true, Line: line})
 	return nil
 }
 
-// agreed is the result with the version that the client asked for, where that
+// withVersion is the result with the version that the client asked for, where that
 // is older than what the bridge agreed on with the child: a server that supports
 // the version asked for must answer with it (2025-11-25, lifecycle), and each of
 // these versions only adds to the one before.
-func agreed(params, result []byte) []byte {
+func withVersion(params, result []byte) []byte {
 	const member = "protocolVersion"
 	at, from := rpc.MemberOf(result, member), rpc.MemberOf(params, member)
 	asked := params[from.Start:from.End]
@@ -255,7 +259,9 @@ func (s *Session) start(ctx context.Context, first bool) (link *mux.Link, err er
 		return nil, err
 	}
 	born := time.Now()
-	link, err = conn.Link(mux.LinkOptions{Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) }})
+	link, err = conn.Link(mux.LinkOptions{
+		Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) },
+	})
 	if err != nil {
 		return nil, err
 	}

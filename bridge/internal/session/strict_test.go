@@ -326,17 +326,17 @@ func TestWhatIsKeptForANewChildIsBounded(t *testing.T) {
 		s.ask("resources/subscribe", fmt.Sprintf(`{"uri":"u%d","pad":%q}`, i, strings.Repeat("x", maxKept/10)))
 	}
 	s.ask("logging/setLevel", fmt.Sprintf(`{"level":"info","pad":%q}`, strings.Repeat("x", 2*maxKept)))
-	total := len(s.kept.level)
-	for uri, params := range s.kept.uris {
+	total := len(s.settings.level)
+	for uri, params := range s.settings.uris {
 		total += len(uri) + cap(params)
 	}
-	if n := len(s.kept.uris); total > maxKept || n == 0 {
+	if n := len(s.settings.uris); total > maxKept || n == 0 {
 		t.Errorf("%d bytes are kept of %d subscriptions, want at most %d", total, n, maxKept)
 	}
-	for uri := range s.kept.uris {
+	for uri := range s.settings.uris {
 		s.ask("resources/unsubscribe", `{"uri":"`+uri+`"}`)
 	}
-	if s.kept.bytes != len(s.kept.level) {
-		t.Errorf("nothing is kept, and %d bytes are counted", s.kept.bytes)
+	if s.settings.bytes != len(s.settings.level) {
+		t.Errorf("nothing is kept, and %d bytes are counted", s.settings.bytes)
 	}
 }

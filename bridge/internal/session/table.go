@@ -137,9 +137,11 @@ func (t *Table) refusal(user string) *mux.Refusal {
 	case t.closed != nil:
 		return t.closed
 	case len(t.sessions) >= t.limits.Sessions:
-		return &mux.Refusal{Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
+		return &mux.Refusal{Retry: 10 * time.Second,
+			Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
 	case t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
-		return &mux.Refusal{Full: true, Retry: 10 * time.Second, Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
+		return &mux.Refusal{Full: true, Retry: 10 * time.Second,
+			Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
 	}
 	return nil
 }
