@@ -183,6 +183,15 @@ func (s *childServer) call(r *childRequest) {
 		s.text(r.ID, "done")
 	case "ask":
 		s.text(r.ID, s.ask(a.Text))
+	case "nag": // asks n times and reads no more
+		s.mu.Lock()
+		out := bufio.NewWriterSize(os.Stdout, 1<<16)
+		for i := range a.N {
+			_, _ = fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%d,"method":"roots/list"}`+"\n", i)
+		}
+		_ = out.Flush()
+		fmt.Fprintln(os.Stderr, "nagged")
+		select {} // with the lock: nothing more is answered
 	case "family":
 		s.text(r.ID, family(a.Text == "apart"))
 	}
