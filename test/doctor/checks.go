@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,12 +28,13 @@ func checks() []check {
 		{"redirect", "let the server block of port 80 answer 301 to https with the host kept", redirect},
 		{"security headers", "include gatehouse/server/headers.conf; an add_header in a location drops all of them", securityHeaders},
 		{"server version", "server_tokens off in nginx.conf", serverVersion},
-		{"health", "look at journalctl -u 'gatehouse-bridge@*': the server behind the bridge does not start", health},
+		{"health", "systemctl status 'gatehouse-bridge@*' and its journal: the bridge, or the server behind it, does not start", health},
 		{"metrics closed", "include gatehouse/server/health.conf: /metrics is for private ranges only", metricsClosed},
 		{"challenge", "include gatehouse/location/protect.conf in the location; authsvc must be reachable", challenge},
 		{"spoofed identity", "include gatehouse/location/bridge.conf in every location that proxies to the bridge", spoofed},
 		{"browser is sent on", "include gatehouse/server/refusals.conf", browser},
 		{"metadata", "proxy /.well-known/oauth-protected-resource to authsvc; --public-url must be the address that clients use", metadata},
+		{"published addresses", "let the issuer that authsvc is told answer at the address that clients see, and publish no endpoint that is not there", published},
 		{"unknown path", "paths that nothing answers must be refused, never answered with a page of 200", unknownPath},
 	}
 }
@@ -136,7 +136,10 @@ func serverVersion(ctx context.Context, g *gate) error {
 func health(ctx context.Context, g *gate) error {
 	a, err := g.ask(ctx, http.MethodGet, "/health", "", nil)
 	if err == nil && (a.StatusCode != http.StatusOK || a.body != "healthy\n") {
-		return fmt.Errorf("/health answered %d %.60q", a.StatusCode, a.body)
+		if why := a.Header.Get("X-Gate-Fault"); why != "" {
+			return fmt.Errorf("the bridge is down: nginx gets %s from the address in site/upstreams.conf", why)
+		}
+		return fmt.Errorf("/health answered %d %.60q: the bridge is there, and says that it is ill", a.StatusCode, a.body)
 	}
 	return err
 }
@@ -220,16 +223,9 @@ func browser(ctx context.Context, g *gate) error {
 }
 
 func metadata(ctx context.Context, g *gate) error {
-	a, err := g.ask(ctx, http.MethodGet, "/.well-known/oauth-protected-resource/mcp", "", nil)
+	doc, err := g.metadata(ctx)
 	if err != nil {
 		return err
-	}
-	var doc struct {
-		Resource string   `json:"resource"`
-		Servers  []string `json:"authorization_servers"`
-	}
-	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d, body %.60q, want the document of RFC 9728", a.StatusCode, a.body)
 	}
 	if want := g.url.String() + "/mcp"; doc.Resource != want || len(doc.Servers) == 0 {
 		return fmt.Errorf("resource %q (want %q), %d authorization servers", doc.Resource, want, len(doc.Servers))

@@ -44,16 +44,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // gate is what is looked at.
 type gate struct {
-	url    *url.URL // https origin, with a path where it is mounted below one
-	plain  string   // where port 80 is
-	token  string
-	onHost bool
-	env    string // globs of the files with secrets
-	units  string
-	log    string
-	pause  time.Duration
-	client *http.Client
-	roots  *x509.CertPool
+	url      *url.URL // https origin, with a path where it is mounted below one
+	plain    string   // where port 80 is
+	token    string
+	onHost   bool
+	roleless string
+	env      string // globs of the files with secrets
+	units    string
+	log      string
+	pause    time.Duration
+	client   *http.Client
+	roots    *x509.CertPool
 
 	oneOfMany bool // found: the limit for an address counts credentials
 }
@@ -64,6 +65,7 @@ func parse(args []string) (*gate, error) {
 	g := &gate{}
 	fs := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	tokenFile := fs.String("token-file", "", "file with an access token: also opens a stream and a session")
+	rolelessFile := fs.String("roleless-token-file", "", "file with an access token of a user who lacks the role: must be refused")
 	caFile := fs.String("ca-file", "", "further root certificate (PEM) to trust")
 	fs.StringVar(&g.plain, "http", "", "the plain origin that redirects (default: the host on port 80)")
 	fs.BoolVar(&g.onHost, "host", false, "also look at this machine's files and units")
@@ -85,14 +87,23 @@ func parse(args []string) (*gate, error) {
 	if err := g.trust(*caFile); err != nil {
 		return nil, err
 	}
-	if *tokenFile != "" {
-		raw, err := os.ReadFile(*tokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("-token-file: %w", err)
-		}
-		g.token = strings.TrimSpace(string(raw))
+	if g.token, err = secret("-token-file", *tokenFile); err != nil {
+		return nil, err
 	}
-	return g, nil
+	g.roleless, err = secret("-roleless-token-file", *rolelessFile)
+	return g, err
+}
+
+// secret reads what must not stand in a command line, "" where no file is named.
+func secret(flag, file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", flag, err)
+	}
+	return strings.TrimSpace(string(raw)), nil
 }
 
 func (g *gate) trust(caFile string) error {
@@ -125,6 +136,9 @@ func examine(ctx context.Context, g *gate, out io.Writer) int {
 	list := checks()
 	if g.token != "" {
 		list = append(list, streamChecks()...)
+	}
+	if g.roleless != "" {
+		list = append(list, roleCheck())
 	}
 	if g.onHost {
 		list = append(list, hostChecks()...)

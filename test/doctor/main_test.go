@@ -27,7 +27,7 @@ type stub struct {
 	seen atomic.Int64
 }
 
-const token = "a-token"
+const token, rolelessToken = "a-token", "a-stranger"
 
 func goodStub() *stub {
 	return &stub{
@@ -53,7 +53,11 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/metrics":
 		w.WriteHeader(http.StatusForbidden)
 	case "/.well-known/oauth-protected-resource/mcp":
-		_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":["https://id.example.com"]}`, s.url+"/mcp")
+		_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":[%q]}`, s.url+"/mcp", s.url+"/realms/r")
+	case "/.well-known/oauth-authorization-server/realms/r":
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q,"registration_endpoint":%q}`, s.url+"/realms/r", s.url+"/token", s.url+"/register")
+	case "/token":
+		w.WriteHeader(http.StatusMethodNotAllowed)
 	case "/mcp", "/message", "/sse":
 		s.guarded(w, r)
 	default:
@@ -73,6 +77,8 @@ func (s *stub) guarded(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, "event: endpoint\ndata: /message?sessionId=x\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
+	case r.Header.Get("Authorization") == "Bearer "+rolelessToken:
+		w.WriteHeader(http.StatusForbidden)
 	case r.Header.Get("Authorization") == "Bearer "+token:
 		_, _ = fmt.Fprint(w, `{"result":{"serverInfo":{}}}`)
 	case r.Header.Get("Sec-Fetch-Mode") == "navigate":
@@ -101,15 +107,15 @@ func examineStub(t *testing.T, s *stub) (int, string) {
 	}))
 	defer plain.Close()
 	dir := t.TempDir()
-	ca, tokenFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token")
+	ca, tokenFile, rolelessFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token"), filepath.Join(dir, "stranger")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gate.Certificate().Raw})
-	for name, data := range map[string][]byte{ca: block, tokenFile: []byte(token + "\n")} {
+	for name, data := range map[string][]byte{ca: block, tokenFile: []byte(token + "\n"), rolelessFile: []byte(rolelessToken)} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var out bytes.Buffer
-	code := run(t.Context(), []string{"-pause", "0", "-ca-file", ca, "-token-file", tokenFile, "-http", plain.URL, gate.URL}, &out, &out)
+	code := run(t.Context(), []string{"-pause", "0", "-ca-file", ca, "-token-file", tokenFile, "-roleless-token-file", rolelessFile, "-http", plain.URL, gate.URL}, &out, &out)
 	return code, out.String()
 }
 
@@ -175,7 +181,22 @@ func TestOneThingBroken(t *testing.T) {
 		"message unguarded":  {"challenge", on("/message", ok)},
 		"metadata is a page": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") })},
 		"other public URL": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp","authorization_servers":["x"]}`)
+			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp"}`)
+		})},
+		"a dead token endpoint":       {"published addresses", on("/token", http.NotFound)},
+		"an issuer that is not there": {"published addresses", on("/.well-known/oauth-authorization-server/realms/r", http.NotFound)},
+		"an issuer of another name": {"published addresses", on("/.well-known/oauth-authorization-server/realms/r", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprint(w, `{"issuer":"https://inside.example"}`)
+		})},
+		"a user without the role is let in": {"role", func(s *stub) {
+			s.change = func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Header.Get("Authorization") == "Bearer "+rolelessToken
+			}
+		}},
+		"the bridge is down": {"health", on("/health", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Gate-Fault", "no answer")
+			w.WriteHeader(503)
+			_, _ = fmt.Fprintln(w, "unhealthy")
 		})},
 		"catch-all page":       {"unknown path", on("/.well-known/openid-configuration-none", ok)},
 		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", http.StatusFound).ServeHTTP)},
@@ -232,7 +253,7 @@ func believe(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func takeAnyToken(w http.ResponseWriter, r *http.Request) bool {
-	if auth := r.Header.Get("Authorization"); auth == "" || auth == "Bearer "+token {
+	if auth := r.Header.Get("Authorization"); auth == "" || auth == "Bearer "+token || auth == "Bearer "+rolelessToken {
 		return false
 	}
 	w.WriteHeader(http.StatusOK)

@@ -48,10 +48,14 @@ func sound(t *testing.T, broke func(*options)) *gate {
 	t.Helper()
 	var g *gate
 	o := options{limits: patient, bridge: doctored, days: 30}
+	issuer := ""
+	issuer = "http://" + serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q}`, issuer, issuer+"/token")
+	})
 	o.auth = func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != "/auth":
-			_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":["https://id.example.com"]}`, g.url+"/mcp")
+			_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":[%q]}`, g.url+"/mcp", issuer)
 		case r.Header.Get("Authorization") != bearer:
 			refuse(401, "WWW-Authenticate", `Bearer resource_metadata="x", scope="mcp.access"`)(w, r)
 		default:
@@ -132,6 +136,7 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 		fails string
 		broke func(*options)
 	}{
+		"the bridge is down":        {"health               the bridge is down", edited("gatehouse/server/health.conf", "proxy_pass http://$gatehouse_health/health", "proxy_pass http://127.0.0.1:1/health")},
 		"nothing":                   {"", nil},
 		"a certificate that ends":   {"certificate", func(o *options) { o.days = 3 }},
 		"no TLS 1.3":                {"TLS versions", edited(server+"tls.conf", "TLSv1.2 TLSv1.3", "TLSv1.2")},
