@@ -59,8 +59,8 @@ func TestOneAddressForAll(t *testing.T) {
 		t.Error("a calm colleague is limited for the busy one")
 	}
 	log, err := exec.CommandContext(t.Context(), "docker", "logs", os.Getenv("COMPOSE_PROJECT_NAME")+"-nginx-1").CombinedOutput()
-	if err != nil || strings.Count(string(log), "the gateway of the container network") != 1 {
-		t.Errorf("%v, the log says it %d times", err, strings.Count(string(log), "the gateway of the container network"))
+	if n := strings.Count(string(log), "the gateway of the container network"); err != nil || n != 1 {
+		t.Errorf("%v, the log says it %d times", err, n)
 	}
 }
 
@@ -82,14 +82,18 @@ func TestExistingKeycloak(t *testing.T) {
 		t.Setenv("ISSUER", gate.Issuer)
 		t.Setenv("ISSUER_INTERNAL", "http://keycloak:8080/auth/realms/gatehouse")
 		t.Setenv("CLIENT_SECRET_FILE", secret)
-		files := []string{"-f", filepath.Join(root, "docker-compose.yml"), "-f", filepath.Join(root, "deploy/compose/existing-keycloak.yml")}
-		out, err := exec.CommandContext(t.Context(), os.Getenv("GATEHOUSE_PARTS"), append(files, "config", "--services")...).Output()
+		files := []string{
+			"-f", filepath.Join(root, "docker-compose.yml"), "-f", filepath.Join(root, "deploy/compose/existing-keycloak.yml"),
+		}
+		list := exec.CommandContext(t.Context(), os.Getenv("GATEHOUSE_PARTS"), append(files, "config", "--services")...)
+		out, err := list.Output()
 		if err != nil || strings.Contains(string(out), "keycloak") || !strings.Contains(string(out), "authsvc") {
 			t.Fatalf("%v, services: %s", err, out)
 		}
 		compose(t, append(files, "up", "--detach", "--wait")...)
 		for path, want := range map[string]int{"/mcp": http.StatusOK, "/auth/realms/gatehouse": http.StatusNotFound} {
-			body := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`
+			const body = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":` +
+				`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+path, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)

@@ -76,8 +76,11 @@ func (b *box) end() {
 
 // command runs inside, with the environment of a login of root and no more.
 func (b *box) command(ctx context.Context, argv ...string) *exec.Cmd {
-	enter := []string{"-t", b.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "env", "-i",
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
+	enter := []string{
+		"-t", b.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "env", "-i",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
+	}
 	return exec.CommandContext(ctx, "nsenter", append(enter, argv...)...)
 }
 

@@ -66,7 +66,8 @@ func (l *load) resumes(t *testing.T, what string) {
 	until(t, what+": calls go on", func() bool { return l.last.Load() > began.UnixMilli() })
 	good := l.good.Load()
 	until(t, what+": all four go on", func() bool { return l.good.Load() > good+8 })
-	t.Logf("%s: good calls again after %v, %d failed", what, time.UnixMilli(l.last.Load()).Sub(began).Round(time.Millisecond), l.bad.Load()-bad)
+	took := time.UnixMilli(l.last.Load()).Sub(began).Round(time.Millisecond)
+	t.Logf("%s: all calls good again after %v, %d failed", what, took, l.bad.Load()-bad)
 }
 
 func (s *story) restart(t *testing.T) {
@@ -89,7 +90,8 @@ func (s *story) watchdog(t *testing.T) {
 			t.Errorf("%s: watchdog %s, want 30s", unit, every)
 		}
 		dropin := "/run/systemd/system/" + unit + ".service.d"
-		s.run(t, "sh", "-c", "mkdir -p '"+dropin+"' && printf '[Service]\\nWatchdogSec=2\\n' >'"+dropin+"/watchdog.conf' && systemctl daemon-reload && systemctl restart "+unit)
+		s.run(t, "sh", "-c", "mkdir -p '"+dropin+"' && printf '[Service]\\nWatchdogSec=2\\n' >'"+dropin+"/watchdog.conf'"+
+			" && systemctl daemon-reload && systemctl restart "+unit)
 		before := s.property(t, unit, "MainPID")
 		s.run(t, "kill", "-STOP", before)
 		until(t, unit+" is started again", func() bool {

@@ -28,8 +28,8 @@ func pebble(t *testing.T) (own, root []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	host(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-		"-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+	host(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+		"-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
 		"certificate": cert, "privateKey": key, "httpPort": 80, "tlsPort": 5001, "ocspResponderURL": "",
@@ -73,8 +73,9 @@ func client(roots ...[]byte) *http.Client {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
 	}
+	trust := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return &http.Client{
-		Transport:     &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}},
+		Transport:     &http.Transport{DialContext: dial, TLSClientConfig: trust},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

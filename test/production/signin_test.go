@@ -72,7 +72,7 @@ func signIn(t *testing.T, ctx context.Context, first string) {
 // in, comes back with a code (RFC 8252), and the code is worth a token.
 func token(t *testing.T, ctx context.Context, web *http.Client) string {
 	t.Helper()
-	verifier := rand.Text()
+	verifier := rand.Text() + rand.Text() // RFC 7636, 4.1: at least 43
 	challenge := sha256.Sum256([]byte(verifier))
 	const back = "http://127.0.0.1/callback"
 	do(t, ctx, "a program's sign-in", chromedp.Navigate(realm+"/protocol/openid-connect/auth?"+url.Values{
@@ -90,7 +90,8 @@ func token(t *testing.T, ctx context.Context, web *http.Client) string {
 		return code != ""
 	})
 	res, err := web.PostForm(realm+"/protocol/openid-connect/token", url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {"mcp-cli"}, "code": {code}, "redirect_uri": {back}, "code_verifier": {verifier},
+		"grant_type": {"authorization_code"}, "client_id": {"mcp-cli"}, "code": {code},
+		"redirect_uri": {back}, "code_verifier": {verifier},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ func (s *story) rotation(t *testing.T) {
 		}
 	}
 	serial := func() string {
-		return s.run(t, "sh", "-c", "echo | openssl s_client -connect 127.0.0.1:443 -servername "+name+" 2>/dev/null | openssl x509 -noout -serial")
+		return s.run(t, "sh", "-c", "echo | openssl s_client -connect 127.0.0.1:443 -servername "+name+" 2>/dev/null"+
+			" | openssl x509 -noout -serial")
 	}
 	before := serial()
 	s.run(t, "certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")
