@@ -28,7 +28,8 @@ func (s *service) openEnder() error {
 	}
 	s.ender.Provider = keycloakAdmin
 	s.watch = &ending.Watch{
-		Events: keycloakAdmin, Sessions: s.sessions, Store: s.store, Every: watchEvery, Now: time.Now, Audit: audit, Log: s.log,
+		Events: keycloakAdmin, Sessions: s.sessions, Store: s.store, Every: watchEvery, Now: time.Now, Audit: audit,
+		Log: s.log,
 	}
 	return nil
 }

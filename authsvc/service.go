@@ -235,17 +235,20 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		verdicts,
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
-			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit, AdminACR: s.cfg.AdminACR,
+			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
+			AdminACR: s.cfg.AdminACR,
 		},
 		&logout.Handler{
 			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL, Audit: s.audit,
 		},
-		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, PublicURL: s.cfg.PublicURL, Admin: s.adminPart(verdicts), Log: s.log},
+		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, PublicURL: s.cfg.PublicURL,
+			Admin: s.adminPart(verdicts)},
 		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)
 	}
-	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.InfoLevel), s.metrics.Login, httpkit.Recover())
+	rest := httpkit.Chain(r, httpkit.WithRequestID(s.log), httpkit.AccessLog(s.log, zerolog.InfoLevel),
+		s.metrics.Login, httpkit.Recover())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth" {
 			auth.ServeHTTP(w, r)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/page"
@@ -32,7 +31,6 @@ type Handler struct {
 	Pages     *page.Pages
 	PublicURL string
 	Admin     Admin
-	Log       zerolog.Logger
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
@@ -198,7 +196,8 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next 
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-		Title: "Your account cannot be shown right now", Text: "A part that it needs is out of reach. You are still signed in.",
+		Title:  "Your account cannot be shown right now",
+		Text:   "A part that it needs is out of reach. You are still signed in.",
 		Action: "Try again", ActionPath: "/account",
 	}, err)
 }
@@ -206,12 +205,14 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 func clients(origin string) []client {
 	mcp, sse := origin+"/mcp", origin+"/sse"
 	return []client{
-		{"Claude Code", "Run this once; it signs you in with your browser.", "claude mcp add --transport http gatehouse " + mcp},
+		{"Claude Code", "Run this once; it signs you in with your browser.",
+			"claude mcp add --transport http gatehouse " + mcp},
 		{"Claude, ChatGPT", "Add a custom connector with this address.", mcp},
 		{"Claude Desktop", "Add this to claude_desktop_config.json.", `{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`},
 		{"Cursor", "Add this to ~/.cursor/mcp.json.", `{"mcpServers": {"gatehouse": {"url": "` + mcp + `"}}}`},
 		{"VS Code", "Add this to .vscode/mcp.json.", `{"servers": {"gatehouse": {"type": "http", "url": "` + mcp + `"}}}`},
-		{"MCP Inspector", "Run this, choose Streamable HTTP and connect.", "npx @modelcontextprotocol/inspector --transport http --server-url " + mcp},
+		{"MCP Inspector", "Run this, choose Streamable HTTP and connect.",
+			"npx @modelcontextprotocol/inspector --transport http --server-url " + mcp},
 		{"A client that speaks only stdio", "With an access token in the variable TOKEN.", `npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`},
 	}
 }

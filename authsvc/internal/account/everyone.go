@@ -136,7 +136,8 @@ func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Ses
 		return sess, false, nil
 	}
 	if !h.isAdmin(sess.Identity) {
-		return sess, false, &httpkit.Error{Code: http.StatusForbidden, Msg: "only an administrator may end the sessions of others"}
+		return sess, false, &httpkit.Error{Code: http.StatusForbidden,
+			Msg: "only an administrator may end the sessions of others"}
 	}
 	return sess, true, nil
 }

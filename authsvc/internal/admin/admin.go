@@ -95,7 +95,8 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
 		err = h.Ender.Session(ctx, by, "", m.SID)
 	}
 	if errors.Is(err, ending.ErrProvider) {
-		return &httpkit.Error{Code: http.StatusBadGateway, Msg: ending.ErrProvider.Error() + ": its client may renew, until this is asked again", Err: err}
+		return &httpkit.Error{Code: http.StatusBadGateway,
+			Msg: ending.ErrProvider.Error() + ": its client may renew, until this is asked again", Err: err}
 	}
 	if err != nil {
 		return unavailable(err)

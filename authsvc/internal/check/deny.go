@@ -115,7 +115,8 @@ func (h *Handler) tell(r *http.Request, why denial, user string, err error) {
 	}
 	one := refusalOf(r, why, h.Now())
 	if why != denyNothing && why != denyUnavailable {
-		h.Audit.Write(auditlog.Line{Event: "refused", User: user, Why: one.Why, IP: one.IP, Path: one.Path, RequestID: one.RequestID})
+		h.Audit.Write(auditlog.Line{Event: "refused", User: user, Why: one.Why, IP: one.IP, Path: one.Path,
+			RequestID: one.RequestID})
 	}
 	line.Err(err).Str("why", one.Why).Str("scheme", schemeOf(r)).Str("ip", one.IP).Str("path", one.Path).
 		Str("request_id", one.RequestID).Msg(text)

@@ -136,7 +136,8 @@ func (h *Handler) verified(ctx context.Context, token string, before *verdict, n
 		return nil, fmt.Errorf("%w: its audience %.256q is not this gate", provider.ErrToken, a.Audience)
 	}
 	return &verdict{
-		id: a.Identity, ofToken: true, reach: reach, party: a.Party, issued: a.IssuedAt, thumbprint: a.Thumbprint, generation: generation,
+		id: a.Identity, ofToken: true, reach: reach, party: a.Party, issued: a.IssuedAt, thumbprint: a.Thumbprint,
+		generation: generation,
 	}, nil
 }
 

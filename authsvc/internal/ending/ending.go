@@ -116,6 +116,7 @@ func (e *Ender) tell(line auditlog.Line, err error) error {
 		line.Error = err.Error()
 	}
 	e.Audit.Write(line)
-	e.Log.Info().Err(err).Str("by", line.By).Str("ended_user", line.User).Str("sid", line.SID).Str("client", line.Client).Msg("ended")
+	e.Log.Info().Err(err).Str("by", line.By).Str("ended_user", line.User).Str("sid", line.SID).Str("client",
+		line.Client).Msg("ended")
 	return err
 }

@@ -121,6 +121,7 @@ func (w *Watch) end(ctx context.Context, e keycloak.Ending) (err error) {
 		err = w.Sessions.EndUser(ctx, e.Subject)
 	}
 	w.Audit.Write(auditlog.Line{Event: "ended", By: "the provider", User: e.Subject, SID: e.SID, Client: e.Client})
-	w.Log.Info().Err(err).Str("ended_user", e.Subject).Str("sid", e.SID).Str("client", e.Client).Msg("ended at the provider")
+	w.Log.Info().Err(err).Str("ended_user", e.Subject).Str("sid", e.SID).Str("client",
+		e.Client).Msg("ended at the provider")
 	return err
 }

@@ -189,7 +189,8 @@ func (a *Admin) access(ctx context.Context) (string, error) {
 		return a.token, nil
 	}
 	form := url.Values{"grant_type": {"client_credentials"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.realm+"/protocol/openid-connect/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.realm+"/protocol/openid-connect/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}

@@ -201,7 +201,8 @@ func (h *Handler) unusable(w http.ResponseWriter, r *http.Request, err error) er
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-		Title: "Signing in is not possible right now", Text: "A part that it needs is out of reach. Your session, if you have one, is kept.",
+		Title:  "Signing in is not possible right now",
+		Text:   "A part that it needs is out of reach. Your session, if you have one, is kept.",
 		Action: "Try again", ActionPath: "/login",
 	}, err)
 }

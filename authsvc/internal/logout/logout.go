@@ -77,7 +77,8 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 		}
 		idToken = sess.IDToken
 		if err == nil {
-			h.Audit.Write(auditlog.Line{Event: "ended", By: sess.Identity.Subject, User: sess.Identity.Subject, SID: sess.Identity.SessionID})
+			h.Audit.Write(auditlog.Line{Event: "ended", By: sess.Identity.Subject, User: sess.Identity.Subject,
+				SID: sess.Identity.SessionID})
 		}
 	}
 	http.SetCookie(w, &http.Cookie{

@@ -46,7 +46,8 @@ const Recheck = time.Second
 
 // NewEndings makes the service; Run must run for it to hear other replicas.
 func NewEndings(store Store, own, tokens time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
-	return &Endings{store: store, self: NewSecret().Key("")[1:17], own: own, tokens: tokens, now: now, log: log, local: map[string]time.Time{}}
+	return &Endings{store: store, self: NewSecret().Key("")[1:17], own: own, tokens: tokens, now: now, log: log,
+		local: map[string]time.Time{}}
 }
 
 // OnEnd adds a function that is called for each id that ends, here or

@@ -144,7 +144,8 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Dura
 // one of the nodes, and only that one has the room.
 func (s *Store) ballast(ctx context.Context) error {
 	return s.do(ctx, func(ctx context.Context) error {
-		return swap.Run(ctx, s.client, []string{ballastKey}, "0", "", "1", make([]byte, ballastBytes), ballastLife.Milliseconds()).Err()
+		return swap.Run(ctx, s.client, []string{ballastKey}, "0", "", "1", make([]byte, ballastBytes),
+			ballastLife.Milliseconds()).Err()
 	})
 }
 
