@@ -183,6 +183,11 @@ func (s *childServer) call(r *childRequest) {
 		s.text(r.ID, "done")
 	case "ask":
 		s.text(r.ID, s.ask(a.Text))
+	case "shout": // n lines on standard error, more than anybody may read
+		for range a.N {
+			fmt.Fprintln(os.Stderr, strings.Repeat("!", 1<<10))
+		}
+		s.text(r.ID, "shouted")
 	case "nag": // asks n times and reads no more
 		s.mu.Lock()
 		out := bufio.NewWriterSize(os.Stdout, 1<<16)

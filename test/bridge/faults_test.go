@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -289,5 +290,27 @@ func TestWarmChildren(t *testing.T) {
 	}
 	if fmt.Sprint(c.says("pid", "", 0)) == "" {
 		t.Error("no pid")
+	}
+}
+
+// TestALogThatNobodyReadsHoldsUpNoChild: the bridge writes to a pipe that is
+// full, and answers, and learns of a child's end.
+func TestALogThatNobodyReadsHoldsUpNoChild(t *testing.T) {
+	unread, log, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := startLogging(t, log, own()...)
+	_ = log.Close()
+	defer unread.Close()
+	c := open(t, b)
+	if a := c.call("shout", "", 2000); a.text() != "shouted" {
+		t.Errorf("the call is answered %+v", a)
+	}
+	if a := c.call("die", "last words", 0); a.Error == nil || !strings.Contains(a.Error.Message, "exit status 3") {
+		t.Errorf("the call of a child that ended is answered %+v", a)
+	}
+	if a := c.call("echo", "again", 0); a.text() != "again" {
+		t.Errorf("a new child answers %+v", a)
 	}
 }

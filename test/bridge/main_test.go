@@ -88,11 +88,20 @@ func start(t *testing.T, flags ...string) *bridge {
 
 func startArgs(t *testing.T, args ...string) *bridge {
 	t.Helper()
+	return startLogging(t, nil, args...)
+}
+
+// startLogging lets the bridge log to a file instead of the test's buffer.
+func startLogging(t *testing.T, log *os.File, args ...string) *bridge {
+	t.Helper()
 	addr := freeport.Addr(t)
 	b := &bridge{base: "http://" + addr, log: &logBuffer{}, ended: make(chan struct{})}
 	b.cmd = exec.Command(program, append([]string{"--listen", addr}, args...)...)
 	b.cmd.Env = append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")
 	b.cmd.Stderr = b.log
+	if log != nil {
+		b.cmd.Stderr = log
+	}
 	if err := b.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
