@@ -50,7 +50,8 @@ func (b Body) Read(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 }
 
 func (b Body) tooLong(w http.ResponseWriter) ([]byte, bool) {
-	Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest, fmt.Sprintf("the body is longer than %d bytes", b.Max))
+	Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest,
+		fmt.Sprintf("the body is longer than %d bytes", b.Max))
 	return nil, false
 }
 

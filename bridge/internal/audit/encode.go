@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// append writes the record as json.Marshal would, but that it makes nothing:
-// it runs once a call.
+// append writes the record as json.Marshal would, without its allocations: it
+// runs once for each call.
 func (r *Record) append(b []byte) []byte {
 	b = r.Time.UTC().AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
 	b = appendText(append(b, `","program":`...), r.Program)

@@ -24,7 +24,8 @@ func Parse(text []byte) (*Policy, error) {
 	c := compiler{src: src, env: env, names: map[string]bool{DefaultRule: true}}
 	p := &Policy{allow: doc.Default == "allow"}
 	if doc.Default != "allow" && doc.Default != "deny" {
-		c.fault(fmt.Sprintf("is %q; say deny or allow: what becomes of an item that no rule covers", doc.Default), "default")
+		c.fault(fmt.Sprintf("is %q; say deny or allow: what becomes of an item that no rule covers", doc.Default),
+			"default")
 	}
 	if len(doc.Rules) > maxRules {
 		c.fault(fmt.Sprintf("there are %d, at most %d fit", len(doc.Rules), maxRules), "rules")
@@ -122,7 +123,8 @@ func (c *compiler) globs(i int, field string, patterns []string, slashes bool) g
 func (c *compiler) checkName(i int, name string) {
 	plain := name != "" && len(name) <= 64
 	for _, b := range []byte(name) {
-		plain = plain && (b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_' || b == '.')
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9'
+		plain = plain && (letter || b == '-' || b == '_' || b == '.')
 	}
 	switch {
 	case !plain:

@@ -36,7 +36,8 @@ func AppendItems(to []Item, method string, params []byte) ([]Item, error) {
 		return subscribed(to, params)
 	case "initialize", "ping", "server/discover", "logging/setLevel",
 		"tools/list", "prompts/list", "resources/list", "resources/templates/list",
-		"notifications/initialized", "notifications/cancelled", "notifications/progress", "notifications/roots/list_changed":
+		"notifications/initialized", "notifications/cancelled", "notifications/progress",
+		"notifications/roots/list_changed":
 		return to, nil
 	}
 	return append(to, Item{Kind: Method, Name: method}), nil

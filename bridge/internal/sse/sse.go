@@ -44,7 +44,8 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
-		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only GET opens the stream; POST goes to the endpoint that it names")
+		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest,
+			"only GET opens the stream; POST goes to the endpoint that it names")
 		return
 	}
 	s := f.open(w, r)
@@ -57,7 +58,8 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusInternalServerError, nil, err)
 		return
 	}
-	endpoint := "event: endpoint\ndata: " + f.prefix(r) + cmp.Or(f.Post, "/message") + "?sessionId=" + s.ID.String() + "\n\n"
+	post := f.prefix(r) + cmp.Or(f.Post, "/message")
+	endpoint := "event: endpoint\ndata: " + post + "?sessionId=" + s.ID.String() + "\n\n"
 	f.Open.Go(func() { relay(s, out, endpoint) })
 }
 

@@ -239,7 +239,8 @@ func (x *exchange) ask(e event.Event) {
 	case err != nil || !declared.Has(capability):
 		x.reply(rpc.Errorf(rpc.CodeMethodNotFound, "the client does not support %s", capability).Body(id))
 	case len(x.asked) == maxAsked:
-		x.reply(rpc.Errorf(rpc.CodeInternal, "%d questions of this call are open, the most that it may have", maxAsked).Body(id))
+		full := rpc.Errorf(rpc.CodeInternal, "%d questions of this call are open, the most that it may have", maxAsked)
+		x.reply(full.Body(id))
 	default:
 		x.asked = append(x.asked, question{key: questionKey(), id: id, request: translate.InputRequest(message)})
 	}

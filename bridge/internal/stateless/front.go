@@ -213,7 +213,8 @@ func statusOf(code int) int {
 	switch code {
 	case rpc.CodeMethodNotFound:
 		return http.StatusNotFound
-	case rpc.CodeHeaderMismatch, rpc.CodeMissingCapability, rpc.CodeUnsupportedVersion, rpc.CodeParse, rpc.CodeInvalidRequest:
+	case rpc.CodeHeaderMismatch, rpc.CodeMissingCapability, rpc.CodeUnsupportedVersion,
+		rpc.CodeParse, rpc.CodeInvalidRequest:
 		return http.StatusBadRequest
 	}
 	return http.StatusOK

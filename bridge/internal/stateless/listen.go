@@ -22,7 +22,8 @@ func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 		return
 	}
 	if !x.streams() {
-		writeError(x.w, http.StatusNotAcceptable, x.req.ID, rpc.Errorf(rpc.CodeInvalidRequest, "Accept must list text/event-stream"))
+		writeError(x.w, http.StatusNotAcceptable, x.req.ID,
+			rpc.Errorf(rpc.CodeInvalidRequest, "Accept must list text/event-stream"))
 		return
 	}
 	x.queue = event.NewQueue(x.front.opts.Queue)

@@ -18,7 +18,8 @@ func (f *Front) track(x *exchange, cancel context.CancelFunc) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.held[user] >= f.opts.Open {
-		return &mux.Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf("%d calls are in flight for this identity, the most that it may have", f.held[user])}
+		return &mux.Refusal{Full: true, Retry: time.Second, Reason: fmt.Sprintf(
+			"%d calls are in flight for this identity, the most that it may have", f.held[user])}
 	}
 	f.held[user]++
 	f.open[x] = cancel

@@ -143,7 +143,8 @@ func (f *Front) get(w http.ResponseWriter, r *http.Request, s *session.Session) 
 func (f *Front) resume(w http.ResponseWriter, r *http.Request, s *session.Session, last string) {
 	st, seq := s.Streams.Find(last)
 	if st == nil {
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Last-Event-ID names no stream of this session, or one that is not kept any more")
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest,
+			"Last-Event-ID names no stream of this session, or one that is not kept any more")
 		return
 	}
 	f.listen(w, r, s, st, seq)
@@ -156,7 +157,8 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	taken, over, leave := take(s, st, identity.From(r.Context()))
 	if st.Lost(after) {
 		leave()
-		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "the answer that came after Last-Event-ID is not kept any more")
+		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest,
+			"the answer that came after Last-Event-ID is not kept any more")
 		return
 	}
 	out, err := answer.Detach(w)
@@ -167,7 +169,7 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	}
 	f.Open.Go(func() {
 		defer leave()
-		if f.hear(over, st, out, after, taken) && st != s.StandingStream() {
+		if hear(over, st, out, after, taken) && st != s.StandingStream() {
 			keep(over, st, taken)
 		}
 	})
@@ -175,7 +177,7 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 
 // hear tells a listener what it missed, and what comes; gone says that it went
 // away before the last answer.
-func (f *Front) hear(over <-chan struct{}, st *event.Stream, out *answer.Stream, after int, taken <-chan struct{}) (gone bool) {
+func hear(over <-chan struct{}, st *event.Stream, out *answer.Stream, after int, taken <-chan struct{}) (gone bool) {
 	defer out.Close()
 	st.Queue.OnSlow(out.Break)
 	ids, events := st.Missed(after)

@@ -111,16 +111,16 @@ func (f *Front) modern(r *http.Request, m *rpc.Message) bool {
 	case f.Modern == nil, m.Method == "initialize" && m.Version() == "":
 		return false
 	case header == rpc.Version20260728:
-		return !inSession || !f.agreed(r, header)
+		return !inSession || !f.spoken(r, header)
 	case inSession:
 		return false
 	}
 	return m.Version() != "" || m.Method == rpc.Discover
 }
 
-// agreed tells whether the version is that of the session which the request
+// spoken tells whether the version is that of the session which the request
 // names.
-func (f *Front) agreed(r *http.Request, version string) bool {
+func (f *Front) spoken(r *http.Request, version string) bool {
 	s := f.find(r)
 	if s == nil {
 		return false
@@ -133,7 +133,8 @@ func (f *Front) accepts(w http.ResponseWriter, r *http.Request) bool {
 	if answer.Accepts(r.Header, "application/json") && answer.Accepts(r.Header, "text/event-stream") {
 		return true
 	}
-	answer.Refuse(w, http.StatusNotAcceptable, rpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
+	answer.Refuse(w, http.StatusNotAcceptable, rpc.CodeInvalidRequest,
+		"Accept must list application/json and text/event-stream")
 	return false
 }
 
@@ -155,7 +156,7 @@ func (f *Front) message(w http.ResponseWriter, r *http.Request, m *rpc.Message) 
 // "Protocol Version Header").
 func (f *Front) version(w http.ResponseWriter, r *http.Request, id []byte) bool {
 	v := r.Header.Get(headerVersion)
-	if !modernVersion(v) || f.agreed(r, v) {
+	if !modernVersion(v) || f.spoken(r, v) {
 		return true
 	}
 	answer.Error(w, http.StatusBadRequest, id, rpc.UnsupportedVersion(v))
@@ -186,7 +187,8 @@ func (f *Front) session(w http.ResponseWriter, r *http.Request, m *rpc.Message) 
 	case s == nil:
 		answer.Error(w, http.StatusNotFound, m.ID(), &rpc.Error{Code: rpc.CodeSession, Message: "no such session"})
 	case m.Method == "initialize":
-		answer.Error(w, http.StatusBadRequest, m.ID(), &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "the session is initialized already"})
+		answer.Error(w, http.StatusBadRequest, m.ID(),
+			rpc.Errorf(rpc.CodeInvalidRequest, "the session is initialized already"))
 		s = nil
 	}
 	return s
@@ -261,7 +263,9 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 }
 
 // unanswered ends the POST of a call that has no answer yet.
-func (f *Front) unanswered(w http.ResponseWriter, r *http.Request, over <-chan struct{}, m *rpc.Message, q *event.Queue, call *mux.Call) {
+func (f *Front) unanswered(
+	w http.ResponseWriter, r *http.Request, over <-chan struct{}, m *rpc.Message, q *event.Queue, call *mux.Call,
+) {
 	// A 404 would be the loss of the session to the client, which then falls over
 	// what it asked: each of these is an answer.
 	e := &rpc.Error{Code: rpc.CodeInternal, Message: event.ErrSlow.Error()} // more than may wait came at once
@@ -309,7 +313,9 @@ func first(ctx context.Context, over <-chan struct{}, q *event.Queue) (event.Eve
 
 // initialize waits for the answer alone; a session whose initialize failed was
 // none.
-func (f *Front) initialize(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message, q *event.Queue, call *mux.Call) {
+func (f *Front) initialize(
+	w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message, q *event.Queue, call *mux.Call,
+) {
 	ctx, cancel := context.WithTimeout(r.Context(), f.Server.Limits().Start)
 	defer cancel()
 	for {

@@ -166,7 +166,9 @@ func (e *Elder) dressed(m Object, id json.RawMessage, edits ...Edit) []byte {
 	if can == nil {
 		can = json.RawMessage("{}")
 	}
-	keys := []Edit{{rpc.MetaVersion, quote(rpc.Version20260728)}, {rpc.MetaClientInfo, e.info}, {rpc.MetaCapabilities, can}}
+	keys := []Edit{
+		{rpc.MetaVersion, quote(rpc.Version20260728)}, {rpc.MetaClientInfo, e.info}, {rpc.MetaCapabilities, can},
+	}
 	if e.level != "" {
 		keys = append(keys, Edit{rpc.MetaLogLevel, quote(e.level)})
 	}

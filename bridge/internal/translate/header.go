@@ -83,7 +83,8 @@ func oneHeader(h http.Header, name string) (string, *rpc.Error) {
 	}
 	for _, c := range []byte(values[0]) {
 		if c != '\t' && (c < ' ' || c > '~') {
-			return "", rpc.Errorf(rpc.CodeHeaderMismatch, "Header mismatch: %s holds the byte 0x%02x; encode it as =?base64?...?=", name, c)
+			return "", rpc.Errorf(rpc.CodeHeaderMismatch,
+				"Header mismatch: %s holds the byte 0x%02x; encode it as =?base64?...?=", name, c)
 		}
 	}
 	return values[0], nil

@@ -60,7 +60,8 @@ func (r *Request) ReadMeta() *rpc.Error {
 	}
 	capabilities := r.Meta.Get(rpc.MetaCapabilities)
 	if _, err := Parse(capabilities); err != nil {
-		return rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: _meta[%q] is missing or not an object", rpc.MetaCapabilities)
+		return rpc.Errorf(rpc.CodeInvalidParams,
+			"Invalid params: _meta[%q] is missing or not an object", rpc.MetaCapabilities)
 	}
 	r.Capabilities = capabilities
 	if r.Meta.Has(rpc.MetaLogLevel) {

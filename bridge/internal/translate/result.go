@@ -70,7 +70,8 @@ const (
 // missing is what 2026-07-28 wants of a result and this one has not.
 func missing(method string, o Object, serverInfo json.RawMessage) []Edit {
 	edits := addMissing(o, nil, "resultType", `"complete"`)
-	if kind, ok := o.Text("resultType"); rpc.Cacheable(method) && (!ok || kind == "complete") { // an interim result carries no hints
+	kind, ok := o.Text("resultType")
+	if rpc.Cacheable(method) && (!ok || kind == "complete") { // an interim result carries no hints
 		edits = addMissing(o, edits, "ttlMs", "0")
 		edits = addMissing(o, edits, "cacheScope", `"private"`)
 	}
@@ -289,7 +290,8 @@ func empty() Object { return Object{raw: []byte("{}")} }
 func OwnRequest(method string, cursor json.RawMessage, modern bool) json.RawMessage {
 	params := empty().With(Edit{"cursor", cursor})
 	if modern {
-		meta := empty().With(Edit{rpc.MetaVersion, quote(rpc.Version20260728)}, Edit{rpc.MetaCapabilities, json.RawMessage("{}")})
+		meta := empty().With(
+			Edit{rpc.MetaVersion, quote(rpc.Version20260728)}, Edit{rpc.MetaCapabilities, json.RawMessage("{}")})
 		params = empty().With(Edit{"cursor", cursor}, Edit{"_meta", meta})
 	}
 	return Message(json.RawMessage("1"), method, params)
