@@ -186,6 +186,8 @@ fi
 
 # 5. Each server that is to be opened by a token of its own: a scope like
 # mcp.access, with the audience of that server in place of the gate's.
+# The gate's challenges name it and the metadata do not: a client that asks for
+# all that is listed would ask for what it may not have.
 for server in ${GATEHOUSE_SERVERS:-}; do
 	scope=mcp.access.$server
 	jq -c --arg scope "$scope" --arg server "$server" '.clientScopes[] | select(.name == "mcp.access")
