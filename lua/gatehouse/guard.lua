@@ -4,7 +4,7 @@
 -- from memory, or authsvc does. admit() then remembers the verdict, lets nobody
 -- pass without one, and has each user wait for their turn.
 --
--- No pcall here: an uncaught error answers 500 and is closed.
+-- No pcall here: an uncaught error is closed, and answered with 503.
 
 local init = require("gatehouse.init")
 local limit = require("gatehouse.limit")
