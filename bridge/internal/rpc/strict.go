@@ -163,23 +163,35 @@ const (
 )
 
 // plainRun is the number of bytes before the first quote, backslash or control
-// character. It looks at eight at a time: strings are most of most messages.
+// character. It looks at many at a time: strings are most of most messages.
 func plainRun(b []byte) int {
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		// A byte's high bit is set where the byte is 0, or below a space. Bytes
-		// above the first such one may be set wrongly; only the first is used.
-		hit := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs
+	rest := b
+	for len(rest) >= 32 {
+		hit := marks(binary.LittleEndian.Uint64(rest)) | marks(binary.LittleEndian.Uint64(rest[8:])) |
+			marks(binary.LittleEndian.Uint64(rest[16:])) | marks(binary.LittleEndian.Uint64(rest[24:]))
 		if hit != 0 {
-			return i + bits.TrailingZeros64(hit)/8
+			break
 		}
+		rest = rest[32:]
 	}
+	for len(rest) >= 8 {
+		if hit := marks(binary.LittleEndian.Uint64(rest)); hit != 0 {
+			return len(b) - len(rest) + bits.TrailingZeros64(hit)/8
+		}
+		rest = rest[8:]
+	}
+	i := len(b) - len(rest)
 	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
 		i++
 	}
 	return i
+}
+
+// marks has the high bit of the first byte of w set that is a quote, a backslash
+// or a control character; 0 where there is none. Bytes above the first may be
+// marked wrongly.
+func marks(w uint64) uint64 {
+	return (((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones) | (w - ones*' ')) &^ w & highs
 }
 
 // escapeLen is the length of the escape that b begins with, 0 where it is none.
