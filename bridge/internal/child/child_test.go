@@ -19,7 +19,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func options() Options {
-	return Options{MaxLine: 1 << 20, MaxWaiting: 1 << 20, StdinGrace: 200 * time.Millisecond, TermGrace: 200 * time.Millisecond}
+	return Options{MaxLine: 1 << 20, MaxWaiting: 1 << 20,
+		StdinGrace: 200 * time.Millisecond, TermGrace: 200 * time.Millisecond}
 }
 
 // run starts a shell script; the package itself never uses a shell.
@@ -131,7 +132,7 @@ func ends(t *testing.T, pid int) bool {
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000) // it is readable when the process has ended
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
 		if !errors.Is(err, unix.EINTR) {
 			return n == 1
 		}
@@ -166,7 +167,9 @@ func TestTheStartersEndIsItsChildrens(t *testing.T) {
 func TestStartFails(t *testing.T) {
 	s := NewStarter()
 	defer s.Close()
-	for name, argv := range map[string][]string{"no command": nil, "no such file": {"/nonexistent/server"}, "no program": {os.TempDir()}} {
+	for name, argv := range map[string][]string{
+		"no command": nil, "no such file": {"/nonexistent/server"}, "no program": {os.TempDir()},
+	} {
 		if _, err := s.Start(Spec{Argv: argv}, options()); err == nil {
 			t.Errorf("%s: it started", name)
 		}

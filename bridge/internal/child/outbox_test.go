@@ -139,7 +139,8 @@ func TestAMachineThatIsFullSaysSo(t *testing.T) {
 	p.Kill()
 	wait(t, p)
 	p.Close()
-	if !Exhausted(fmt.Errorf("start: %w", &os.SyscallError{Syscall: "fork", Err: unix.EAGAIN})) || Exhausted(os.ErrNotExist) {
+	fork := fmt.Errorf("start: %w", &os.SyscallError{Syscall: "fork", Err: unix.EAGAIN})
+	if !Exhausted(fork) || Exhausted(os.ErrNotExist) {
 		t.Error("what the machine lacks is taken for a fault of the command")
 	}
 	if n := Capacity(); n < minCapacity {

@@ -73,7 +73,8 @@ func TestALateAnswerDoesNotShortenTheWait(t *testing.T) {
 	inLate(t, func(l *late) {
 		l.give()
 		l.answer()
-		call := &Call{Method: "tools/call", link: l.over, sink: event.NewQueue(1), id: []byte("3"), key: "3", life: time.Minute}
+		call := &Call{Method: "tools/call", link: l.over, sink: event.NewQueue(1), life: time.Minute}
+		call.id, call.key = []byte("3"), "3"
 		l.calls["3"], l.over.calls = call, append(l.over.calls, call)
 		routeLine(l.t, l.Conn, `{"jsonrpc":"2.0","id":3,"result":{}}`)
 		l.refusedFor(30 * time.Second)

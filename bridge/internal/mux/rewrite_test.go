@@ -2,6 +2,7 @@ package mux
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ func FuzzRewriting(f *testing.F) {
 		f.Add([]byte(id), []byte(id), false)
 	}
 	f.Fuzz(func(t *testing.T, id, token []byte, shared bool) {
-		line := append(append(append(append([]byte(`{"id":`), id...), `,"jsonrpc":"2.0","method":"tools/call","params":{"x":[1e3],"_meta":{"progressToken":`...), token...), `}}}`...)
+		line := slices.Concat([]byte(`{"id":`), id, []byte(`,"jsonrpc":"2.0","method":"tools/call",`+
+			`"params":{"x":[1e3],"_meta":{"progressToken":`), token, []byte(`}}}`))
 		if _, err := rpc.ParseClient(bytes.Clone(line)); err != nil {
 			return
 		}
@@ -45,8 +47,10 @@ func FuzzRewriting(f *testing.F) {
 				t.Fatalf("the child sees %s or %s twice", call.key, call.tokenKey)
 			}
 			keys[call.key], keys["token "+call.tokenKey] = true, true
-			told := rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte(call.key)}, rpc.Edit{At: m.TokenSpan(), With: []byte(call.tokenKey)})
-			if back, err := rpc.Parse(told); err != nil || string(back.ID()) != call.key || string(back.Token()) != call.tokenKey {
+			told := rpc.AppendEdited(nil, m.Line,
+				rpc.Edit{At: m.IDSpan(), With: []byte(call.key)}, rpc.Edit{At: m.TokenSpan(), With: []byte(call.tokenKey)})
+			back, err := rpc.Parse(told)
+			if err != nil || string(back.ID()) != call.key || string(back.Token()) != call.tokenKey {
 				t.Fatalf("the child is told %s (%v)", told, err)
 			}
 			defer func() { answersAsAsked(t, c, q, call, m.ID(), m.Token()) }()
@@ -66,7 +70,8 @@ func answersAsAsked(t *testing.T, c *Conn, q *event.Queue, call *Call, id, token
 	if m, err := rpc.Parse(progress.Bytes()); err != nil || !bytes.Equal(m.Token(), token) {
 		t.Errorf("progress %s for the token %s", progress.Bytes(), token)
 	}
-	if m, err := rpc.Parse(answer.Bytes()); !ok || err != nil || !bytes.Equal(m.ID(), id) || string(m.Result()) != `{"id":"not this"}` {
+	m, err := rpc.Parse(answer.Bytes())
+	if !ok || err != nil || !bytes.Equal(m.ID(), id) || string(m.Result()) != `{"id":"not this"}` {
 		t.Errorf("answer %s to the id %s", answer.Bytes(), id)
 	}
 	if _, more, _ := q.Pop(); more {

@@ -25,7 +25,8 @@ func users(t *testing.T, names ...string) (c *Conn, child *paper, all []*user) {
 	c = alone(true)
 	for _, name := range names {
 		q := event.NewQueue(1 << 20)
-		l, err := c.Link(LinkOptions{Standing: q, Caller: &Caller{Identity: &contract.Identity{Subject: name}, Session: "of " + name}})
+		who := &Caller{Identity: &contract.Identity{Subject: name}, Session: "of " + name}
+		l, err := c.Link(LinkOptions{Standing: q, Caller: who})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,8 @@ func TestATaskIsOfWhoMadeIt(t *testing.T) {
 		if got := alice.does(method, `{"taskId":"b"}`, `{}`); got != "no such task" {
 			t.Errorf("%s of another's: %s", method, got)
 		}
-		for _, params := range []string{`{}`, `{"taskId":"c"}`, `{"taskId":"a","taskId":"b"}`, `{"taskId":"a","taskID":"b"}`, `{"task\u0049d":"b"}`} {
+		for _, params := range []string{`{}`, `{"taskId":"c"}`, `{"taskId":"a","taskId":"b"}`,
+			`{"taskId":"a","taskID":"b"}`, `{"task\u0049d":"b"}`} {
 			if got := alice.does(method, params, `{"taskId":"b"}`); strings.HasPrefix(got, "{") {
 				t.Errorf("%s %s: %s", method, params, got)
 			}

@@ -46,11 +46,13 @@ func TestNullsAreWhatIsNotThere(t *testing.T) {
 		`{"jsonrpc":"2.0","method":null,"id":1,"params":null,"result":{},"error":null}`,
 		"\xef\xbb\xbf" + want,
 	} {
-		if got := answered(t, "1", line); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,`) || !strings.HasSuffix(got, `"result":{}}`) {
+		got := answered(t, "1", line)
+		if !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,`) || !strings.HasSuffix(got, `"result":{}}`) {
 			t.Errorf("%s: the client is told %q", line, got)
 		}
 	}
-	if got := answered(t, "1", `{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"m"}}`); !strings.Contains(got, `"error":{"code":1`) || strings.Contains(got, "result") {
+	got := answered(t, "1", `{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"m"}}`)
+	if !strings.Contains(got, `"error":{"code":1`) || strings.Contains(got, "result") {
 		t.Errorf("an error: %s", got)
 	}
 }
@@ -67,11 +69,13 @@ func TestALineWithoutUseEndsTheCallThatItNames(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`,
 		`[{"jsonrpc":"2.0","id":1,"result":{"x":NaN}}]`,
 	} {
-		if got := answered(t, "1", line); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,`) || !rpc.Valid([]byte(got)) {
+		got := answered(t, "1", line)
+		if !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,`) || !rpc.Valid([]byte(got)) {
 			t.Errorf("%s: the client is told %q", line, got)
 		}
 	}
-	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"x","params":{"x":NaN}}`, `garbage with "id":1`, `{"id":2,"result":NaN}`} {
+	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"x","params":{"x":NaN}}`,
+		`garbage with "id":1`, `{"id":2,"result":NaN}`} {
 		if got := answered(t, "1", line); got != "" {
 			t.Errorf("%s: the client is told %q", line, got)
 		}
@@ -97,7 +101,8 @@ func TestAnAnswerThatNobodyAskedForIsCounted(t *testing.T) {
 func TestWhatAChildIsToldIsEasy(t *testing.T) {
 	for _, id := range []string{`12345678901234567890`, `1764416400000`, `1.50`, `"1"`, `"\u0041\""`} {
 		c, child, l, q := onPaper(t)
-		m, err := rpc.ParseClient([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":` + id + `}}}`))
+		m, err := rpc.ParseClient([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call",` +
+			`"params":{"name":"x","_meta":{"progressToken":` + id + `}}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +113,8 @@ func TestWhatAChildIsToldIsEasy(t *testing.T) {
 		if err != nil || len(told.ID()) > 9 || told.ID()[0] == '"' || len(told.Token()) > 9 || told.Token()[0] == '"' {
 			t.Fatalf("%s: the child is told %s", id, child.lines[0])
 		}
-		c.hear([]byte(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"` + string(told.Token()) + `"}}`))
+		c.hear([]byte(`{"jsonrpc":"2.0","method":"notifications/progress",` +
+			`"params":{"progressToken":"` + string(told.Token()) + `"}}`))
 		if e, _, _ := q.Pop(); string(tokenOf(e)) != id {
 			t.Errorf("progress of %s came as %s", id, e.Bytes())
 		}

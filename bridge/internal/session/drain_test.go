@@ -34,7 +34,12 @@ func TestABusyClientDoesNotUseUpTheTimeOfADrain(t *testing.T) {
 	free := s.make(waits)
 	defer free()
 	q := event.NewQueue(1 << 20)
-	if _, err := s.Call(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"told"}}`), q); err != nil {
+	call := func(id string, q *event.Queue) error {
+		m := message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":{"name":"told"}}`)
+		_, err := s.Call(t.Context(), &s.Owner, m, q)
+		return err
+	}
+	if err := call("7", q); err != nil {
 		t.Fatal(err)
 	}
 	drained := make(chan struct{})
@@ -44,7 +49,7 @@ func TestABusyClientDoesNotUseUpTheTimeOfADrain(t *testing.T) {
 		t.Error("nobody is told that the bridge stops")
 	}
 	var refusal *mux.Refusal
-	_, err := s.Call(t.Context(), &s.Owner, message(t, `{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"told"}}`), event.NewQueue(1<<20))
+	err := call("8", event.NewQueue(1<<20))
 	if !errors.As(err, &refusal) || s.Err() != nil {
 		t.Errorf("a new call: %v; the session: %v", err, s.Err())
 	}

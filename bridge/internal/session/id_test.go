@@ -56,7 +56,8 @@ func TestIDRoundTrip(t *testing.T) {
 			t.Errorf("ParseID(%q) = %v, %v", id.String(), got, ok)
 		}
 	}
-	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!", "." + NewID("").String(), "a.b." + NewID("").String(), NewID("").Label() + ".short"} {
+	for _, bad := range []string{"", "abc", "UPPER.aaaaaaaa." + NewID("").Secret, NewID("").String() + "!",
+		"." + NewID("").String(), "a.b." + NewID("").String(), NewID("").Label() + ".short"} {
 		if _, ok := ParseID(bad); ok {
 			t.Errorf("%q passed", bad)
 		}

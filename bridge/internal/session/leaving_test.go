@@ -67,7 +67,8 @@ func TestTheNextCallLearnsHowTheLastChildEnded(t *testing.T) {
 			t.Errorf("a notification after %d ms: %v", 3*n, err)
 		}
 		got := s.told()
-		if !strings.Contains(got, `"result"`) && !(strings.Contains(got, "exit status 3") && strings.Contains(got, "my last words")) {
+		told := strings.Contains(got, "exit status 3") && strings.Contains(got, "my last words")
+		if !told && !strings.Contains(got, `"result"`) {
 			t.Errorf("a call after %d ms: %s", 3*n, got)
 		}
 		s.restart.Good()

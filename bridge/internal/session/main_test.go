@@ -72,7 +72,8 @@ func markingChild() {
 		mark := r.Params.Arguments.Mark
 		result := func() { say(`{"jsonrpc":"2.0","id":%s,"result":{"mark":%q}}`, r.ID, mark) }
 		progress := func() {
-			say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, r.Params.Meta.ProgressToken, mark)
+			say(`{"jsonrpc":"2.0","method":"notifications/progress","params":`+
+				`{"progressToken":%s,"progress":1,"message":%q}}`, r.Params.Meta.ProgressToken, mark)
 		}
 		ask := func() chan string {
 			next++
@@ -95,7 +96,8 @@ func markingChild() {
 			}
 		case r.ID == nil:
 		case r.Method == "initialize":
-			say(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"marks","version":"1"}}}`, r.ID)
+			say(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18",`+
+				`"capabilities":{},"serverInfo":{"name":"marks","version":"1"}}}`, r.ID)
 		case r.Params.Name == "echo":
 			result()
 		case r.Params.Name == "progress":

@@ -46,7 +46,9 @@ type world struct {
 func newWorld(isolation fleet.Isolation, starter *child.Starter) *world {
 	limits := DefaultLimits()
 	server := fleet.NewServer(fleet.ServerConfig{
-		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0")}, Starter: starter,
+		Starter: starter, Spec: child.Spec{
+			Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"=1", "GORACE=atexit_sleep_ms=0"),
+		},
 		Child:     child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 		Isolation: isolation, Limits: limits.Limits, Log: zerolog.Nop(),
 	})
@@ -80,7 +82,8 @@ func (w *world) join(t *rapid.T) {
 	m := &member{mark: fmt.Sprintf("<m%d>", w.made), s: s, calls: map[string]*pending{}}
 	w.members = append(w.members, m)
 	q := event.NewQueue(1 << 20)
-	line := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"m","version":"1"}}}`
+	line := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+		`"capabilities":{},"clientInfo":{"name":"m","version":"1"}}}`
 	call, err := s.Call(context.Background(), &s.Owner, parse(t, line), q)
 	if err != nil {
 		return // its child cannot be had now: its first call tries again
@@ -100,7 +103,8 @@ func (w *world) call(t *rapid.T, tool string) {
 	m.last++
 	id := fmt.Sprint(m.last)
 	q := event.NewQueue(1 << 20)
-	line := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"mark":%q},"_meta":{"progressToken":%s}}}`, id, tool, m.mark, id)
+	line := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,`+
+		`"arguments":{"mark":%q},"_meta":{"progressToken":%s}}}`, id, tool, m.mark, id)
 	call, err := m.s.Call(context.Background(), &m.s.Owner, parse(t, line), q)
 	if err != nil {
 		return // refused, for a child that died too often: nothing is owed
@@ -117,7 +121,8 @@ func (w *world) cancel(t *rapid.T) {
 		return
 	}
 	if rapid.Bool().Draw(t, "by the client") {
-		_ = m.s.Send(context.Background(), &m.s.Owner, parse(t, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`))
+		_ = m.s.Send(context.Background(), &m.s.Owner, parse(t,
+			`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`))
 	} else {
 		p.call.Cancel("gone")
 	}
@@ -160,7 +165,8 @@ func (w *world) hear(t *rapid.T, m *member) {
 			}
 			if e.Kind == rpc.Request {
 				asked, _ := rpc.Parse(e.Bytes())
-				_ = m.s.Send(context.Background(), &m.s.Owner, parse(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"mark":%q}}`, asked.ID(), m.mark)))
+				_ = m.s.Send(context.Background(), &m.s.Owner, parse(t, fmt.Sprintf(
+					`{"jsonrpc":"2.0","id":%s,"result":{"mark":%q}}`, asked.ID(), m.mark)))
 			}
 		}
 	}

@@ -112,7 +112,9 @@ func newStrictFrom(t *testing.T, change func(*fleet.ServerConfig)) *strict {
 	t.Helper()
 	starter, dir, limits := child.NewStarter(), t.TempDir(), DefaultLimits()
 	config := fleet.ServerConfig{
-		Spec: child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0")}, Starter: starter,
+		Starter: starter, Spec: child.Spec{
+			Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+dir, "GORACE=atexit_sleep_ms=0"),
+		},
 		Child:     child.Options{StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
 		Isolation: fleet.PerSession, Limits: limits.Limits, Log: zerolog.Nop(),
 	}
@@ -212,7 +214,8 @@ func TestNobodySpeaksToANewChildBeforeItIsInitialised(t *testing.T) {
 	})
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Call(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`), event.NewQueue(1)); err == nil {
+	m := message(t, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
+	if _, err := s.Call(gone, &s.Owner, m, event.NewQueue(1)); err == nil {
 		t.Error("a call went to a child that is not initialised")
 	}
 	if err := s.Send(gone, &s.Owner, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
@@ -230,7 +233,8 @@ func TestALargeInitializeIsKeptSmall(t *testing.T) {
 	pad := strings.Repeat("x", 1<<20)
 	s.ask("initialize", `{"pad":"`+pad+`","protocolVersion":"2025-06-18","capabilities":{"roots":{}},`+
 		`"clientInfo":{"icons":["`+pad+`"],"name":"s","version":"1"}}`)
-	const want = `"params":{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},"clientInfo":{"name":"s","version":"1"}}}`
+	const want = `"params":{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},` +
+		`"clientInfo":{"name":"s","version":"1"}}}`
 	if got := string(s.init); cap(s.init) > maxInit || !strings.HasSuffix(got, want) {
 		t.Errorf("%d bytes are kept: %.300s", cap(s.init), got)
 	}

@@ -42,7 +42,8 @@ func TestACallThatWaitsForInputKeepsItsChild(t *testing.T) {
 	}
 	for n, first := range waiting {
 		for key := range first.Result["inputRequests"].(map[string]any) {
-			a := g.call(t, "alice", fmt.Sprint(10+n), "tools/call", fmt.Sprintf(`"name":"ask","arguments":{"n":%d},"requestState":%q,"inputResponses":{%q:{"action":"accept","n":%d}},`,
+			a := g.call(t, "alice", fmt.Sprint(10+n), "tools/call", fmt.Sprintf(`"name":"ask","arguments":{"n":%d},`+
+				`"requestState":%q,"inputResponses":{%q:{"action":"accept","n":%d}},`,
 				n, first.Result["requestState"], key, n), elicits)
 			if got := fmt.Sprint(a.Result["answer"]); !strings.Contains(got, fmt.Sprintf("n:%d", n)) {
 				t.Errorf("call %d went on with %s (%+v)", n, got, a)
@@ -59,14 +60,16 @@ func TestTwoCallsOfOneIdentityMayBothAsk(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		if res, err := g.request(ctx, "alice", `"hung"`, "tools/call", `"name":"never","arguments":{},`, elicits); err == nil {
+		res, err := g.request(ctx, "alice", `"hung"`, "tools/call", `"name":"never","arguments":{},`, elicits)
+		if err == nil {
 			_ = res.Body.Close()
 		}
 	}()
 	for !g.server.Busy() {
 		time.Sleep(time.Millisecond)
 	}
-	if a := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits); a.Result["resultType"] != "input_required" {
+	a := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	if a.Result["resultType"] != "input_required" {
 		t.Errorf("beside a call in flight: %+v", a)
 	}
 	leave()
@@ -130,7 +133,8 @@ func TestWhatIsRefusedMakesNoWork(t *testing.T) {
 func TestAQuestionBeforeASubscriptionIsRefusedAtOnce(t *testing.T) {
 	g := open(t, nil)
 	begun := time.Now()
-	res, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"resourceSubscriptions":["x:/asks"]},`, `{"sampling":{}}`)
+	res, err := g.request(t.Context(), "alice", "1", "subscriptions/listen",
+		`"notifications":{"resourceSubscriptions":["x:/asks"]},`, `{"sampling":{}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
