@@ -2,8 +2,8 @@
 LATE_PARTS += connect-systems
 
 .PHONY: connect-systems connect-fuzz
-connect-systems: ## bridge connect for the systems on which the bridge does not serve, into dist/connect/
-	@for at in darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+connect-systems: ## bridge connect without the server, for desktops, into dist/connect/
+	@for at in linux/amd64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 	  out=dist/connect/$${at%/*}-$${at#*/}/bridge; [ $${at%/*} != windows ] || out=$$out.exe; \
 	  CGO_ENABLED=0 GOOS=$${at%/*} GOARCH=$${at#*/} go build -trimpath -ldflags='-s -w' -o $$out ./bridge/connect || exit 1; \
 	  GOOS=$${at%/*} GOARCH=$${at#*/} go vet ./bridge/internal/connect/... || exit 1; echo $$out; \

@@ -1,5 +1,5 @@
-// Connect is the bridge without its server: `connect URL` and `logout URL`, for
-// systems where only these are of use. The build calls it bridge, too.
+// Connect is the bridge without its server: `connect URL` and `logout URL` in a
+// smaller file, of which a desktop starts one for each client.
 package main
 
 import (
@@ -35,5 +35,5 @@ func run(ctx context.Context, args []string) error {
 	case len(args) > 0 && args[0] == "logout":
 		return cli.Logout(ctx, args[1:], s)
 	}
-	return fmt.Errorf("%w: bridge connect URL, or bridge logout URL; serving needs the bridge for Linux", cli.ErrUsage)
+	return fmt.Errorf("%w: bridge connect URL, or bridge logout URL; this file does not serve", cli.ErrUsage)
 }

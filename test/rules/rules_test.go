@@ -109,8 +109,8 @@ func TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow(t *testing.T) {
 	}
 }
 
-// TestTheOtherEndKnowsNothingOfTheBridge: it builds where the bridge cannot
-// serve, and nothing else of the bridge gets tokens.
+// TestTheOtherEndKnowsNothingOfTheBridge: it stays small, and nothing else of the
+// bridge gets tokens.
 func TestTheOtherEndKnowsNothingOfTheBridge(t *testing.T) {
 	const room = module + "bridge/internal/"
 	may := []string{"connect", "connect/cli", "connect/outbound", "connect/signin", "rpc", "translate"}
