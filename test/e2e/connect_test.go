@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,123 +117,6 @@ func TestBridgeConnectSignsInFromNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Two starts share a token that lives for seconds: both go on across its ends.
-// Then an administrator signs the user out: that is noticed, the user signs in
-// again, and the call that found out is answered.
-func TestBridgeConnectRefreshesAndSignsInAgain(t *testing.T) {
-	who := newPerson(t)
-	first := bridgeConnect(t, t.TempDir(), "/mcp")
-	var session *mcp.ClientSession
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		session = connect(t, first.transport(), nil)
-	}()
-	first.visits(t, 1, who.name)
-	<-done
-	if session == nil {
-		t.FailNow()
-	}
-	path, k := first.kept(t)
-	for _, c := range k.Clients {
-		shorten(t, c.ID)
-	}
-	expire(t, path)
-	second := connect(t, bridgeConnect(t, first.dir, "/mcp").transport(), nil)
-	seen := map[string]bool{k.Token.Access: true}
-	eventually(t, 40*time.Second, "three tokens", func() bool {
-		call(t, second, "whoami", nil)
-		call(t, session, "whoami", nil)
-		_, now := first.kept(t)
-		seen[now.Token.Access] = true
-		return len(seen) >= 4
-	})
-	admin(t, http.MethodPost, "/users/"+who.id+"/logout", nil, nil)
-	answered := make(chan string, 1)
-	go func() {
-		// A token given before the logout may be taken for the 5 s of the promise.
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		for ctx.Err() == nil && len(toVisit.FindAllString(first.said.String(), -1)) < 2 {
-			res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "whoami", Arguments: map[string]any{}})
-			if err != nil { // one that was in flight when the session ended
-				t.Log(err)
-				continue
-			}
-			text, _ := json.Marshal(res.Content)
-			if len(toVisit.FindAllString(first.said.String(), -1)) >= 2 {
-				answered <- string(text)
-				return
-			}
-			<-time.After(100 * time.Millisecond)
-		}
-	}()
-	first.visits(t, 2, who.name)
-	if said := <-answered; !strings.Contains(said, who.name) {
-		t.Errorf("whoami = %q", said)
-	}
-}
-
-// shorten makes the tokens of a client live for seconds.
-func shorten(t *testing.T, clientID string) {
-	t.Helper()
-	id := idOf(t, "/clients?clientId="+clientID)
-	var client map[string]any
-	admin(t, http.MethodGet, "/clients/"+id, nil, &client)
-	attributes, _ := client["attributes"].(map[string]any)
-	if attributes == nil {
-		attributes = map[string]any{}
-	}
-	attributes["access.token.lifespan"] = shortTokens
-	client["attributes"] = attributes
-	admin(t, http.MethodPut, "/clients/"+id, client, nil)
-}
-
-// expire makes the kept token one that is about to end.
-func expire(t *testing.T, path string) {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	doc["token"].(map[string]any)["expires"] = time.Now().UTC().Format(time.RFC3339)
-	if raw, err = json.Marshal(doc); err == nil {
-		err = os.WriteFile(path, raw, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// By the device grant, and out again: what was revoked opens nothing.
-func TestBridgeConnectByDevice(t *testing.T) {
-	who := newPerson(t)
-	o := bridgeConnect(t, t.TempDir(), "/mcp", "--device")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		drive(t, o.transport(), who.name+"@example.com", false)
-	}()
-	o.visits(t, 1, who.name)
-	<-done
-	_, k := o.kept(t)
-	out := exec.Command(o.cmd.Path, "logout", "--ca", gate.CAFile(), "--tokens", o.dir, gate.URL+"/mcp")
-	if text, err := out.CombinedOutput(); err != nil {
-		t.Fatalf("logout: %v: %s", err, text)
-	}
-	if files, _ := filepath.Glob(filepath.Join(o.dir, "*.json")); len(files) > 0 {
-		t.Errorf("kept after the logout: %v", files)
-	}
-	eventually(t, streamPromise, "the revoked token opens nothing", func() bool {
-		res, _ := get(t, gate.URL+"/mcp", bearer(k.Token.Access))
-		return res.StatusCode == http.StatusUnauthorized
-	})
 }
 
 // A token that somebody else renews, as scripts have one.
