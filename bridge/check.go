@@ -123,7 +123,8 @@ func (f *flags) checkPaths(l *faults) {
 		flag  string
 		paths []string
 	}{
-		{"--sse-path", f.SSEPath}, {"--message-path", f.MessagePath}, {"--mcp-path", f.MCPPath}, {"--health-path", f.HealthPath},
+		{"--sse-path", f.SSEPath}, {"--message-path", f.MessagePath},
+		{"--mcp-path", f.MCPPath}, {"--health-path", f.HealthPath},
 	} {
 		for _, path := range p.paths {
 			switch {
@@ -145,7 +146,8 @@ func (f *flags) checkPaths(l *faults) {
 
 func (f *flags) checkURLs(l *faults) {
 	for _, u := range []struct{ flag, value string }{
-		{"--identity-keys", f.IdentityKeys}, {"--sessions-ended", f.SessionsEnded}, {"--resource-metadata", f.ResourceMetadata},
+		{"--identity-keys", f.IdentityKeys}, {"--sessions-ended", f.SessionsEnded},
+		{"--resource-metadata", f.ResourceMetadata},
 	} {
 		if parsed, err := url.Parse(u.value); u.value != "" && (err != nil || parsed.Host == "") {
 			l.add("%s %q is not a URL", u.flag, u.value)
@@ -163,7 +165,8 @@ func (f *flags) checkBounds(l *faults) {
 		{"--max-waiting", int64(f.MaxWaiting)}, {"--stop-time", int64(f.StopTime)}, {"--kill-time", int64(f.KillTime)},
 		{"--body-time", int64(f.BodyTime)}, {"--body-rate", int64(f.BodyRate)}, {"--gone-time", int64(f.GoneTime)},
 		{"--max-queue", int64(f.MaxQueue)}, {"--call-time", int64(f.CallTime)}, {"--start-time", int64(f.StartTime)},
-		{"--session-idle", int64(f.SessionIdle)}, {"--session-age", int64(f.SessionAge)}, {"--drain-time", int64(f.DrainTime)},
+		{"--session-idle", int64(f.SessionIdle)}, {"--session-age", int64(f.SessionAge)},
+		{"--drain-time", int64(f.DrainTime)},
 	} {
 		if n.value <= 0 {
 			l.add("%s must be more than 0", n.flag)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 )
 
 // greet tells a person where to connect.
@@ -42,7 +41,8 @@ func roots(addr net.Addr) []string {
 	out := []string{"http://localhost:" + port}
 	addrs, _ := net.InterfaceAddrs() // none that is known: this machine still is
 	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !strings.HasPrefix(n.IP.String(), "169.254.") {
+		n, ok := a.(*net.IPNet)
+		if ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
 			out = append(out, "http://"+net.JoinHostPort(n.IP.String(), port))
 		}
 	}

@@ -64,7 +64,8 @@ func servers(t *testing.T, dir, page string) []server {
 	var all []server
 	for _, s := range []server{
 		{"everything", nil, "echo", map[string]any{"message": "well"}, "well"},
-		{"filesystem", []string{dir}, "read_text_file", map[string]any{"path": filepath.Join(dir, "file.txt")}, "what is in it"},
+		{"filesystem", []string{dir}, "read_text_file", map[string]any{"path": filepath.Join(dir, "file.txt")},
+			"what is in it"},
 		{"memory", nil, "read_graph", map[string]any{}, "entities"},
 	} {
 		args := s.argv
@@ -73,14 +74,17 @@ func servers(t *testing.T, dir, page string) []server {
 		s.name, s.argv = "npx "+s.name, append([]string{"npx", "-y", "@modelcontextprotocol/server-" + s.name}, args...)
 		all = append(all, s)
 	}
-	python := func(name string) string { return filepath.Join(root, "venv/bin/mcp-server-"+name) }
-	fetch := map[string]any{"url": page}
+	python := func(name string, args ...string) []string {
+		return append([]string{filepath.Join(root, "venv/bin/mcp-server-"+name)}, args...)
+	}
+	arguments := map[string]any{"url": page}
+	fetch := python("fetch", "--ignore-robots-txt", "--allow-private-ips")
+	late := append([]string{"sh", "-c", `sleep 3; exec "$@"`, "sh"}, fetch...)
 	return append(all,
-		server{"time", []string{python("time")}, "get_current_time", map[string]any{"timezone": "Asia/Seoul"}, "Asia/Seoul"},
-		server{"git", []string{python("git"), "--repository", dir}, "git_status", map[string]any{"repo_path": dir}, "file.txt"},
-		server{"fetch", []string{python("fetch"), "--ignore-robots-txt", "--allow-private-ips"}, "fetch", fetch, "a page of the test"},
-		server{"fetch that needs 3 s to start", []string{"sh", "-c", `sleep 3; exec "$@"`, "sh", python("fetch"), "--ignore-robots-txt", "--allow-private-ips"},
-			"fetch", fetch, "a page of the test"},
+		server{"time", python("time"), "get_current_time", map[string]any{"timezone": "Asia/Seoul"}, "Asia/Seoul"},
+		server{"git", python("git", "--repository", dir), "git_status", map[string]any{"repo_path": dir}, "file.txt"},
+		server{"fetch", fetch, "fetch", arguments, "a page of the test"},
+		server{"fetch that needs 3 s to start", late, "fetch", arguments, "a page of the test"},
 	)
 }
 
