@@ -232,7 +232,7 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 func scalarEnd(b []byte, i int) (end int, bad string) {
-	word := ""
+	var word string
 	switch at(b, i) {
 	case 't':
 		word = "true"
