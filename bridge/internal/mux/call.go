@@ -24,6 +24,7 @@ type Call struct {
 	uri      string  // of a subscribe or unsubscribe
 	user     *string // who asks; nil for the bridge itself
 	life     time.Duration
+	edits    [3]rpc.Edit  // of its line: id, token, what the guard adds; they outlive the stack of send
 	order    uint64       // among the calls on the child
 	withdraw func() bool  // takes it back while it waits for the child to read; under conn.mu
 	untold   bool         // the child never heard of it; set when it was dropped

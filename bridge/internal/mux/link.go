@@ -203,7 +203,8 @@ func (c *Conn) assign(call *Call) {
 }
 
 func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
-	edits := [...]rpc.Edit{{}, {}, also}
+	edits := &call.edits
+	edits[2] = also
 	if call.key != string(call.id) {
 		edits[0] = rpc.Edit{At: m.IDSpan(), With: []byte(call.key)}
 	}
