@@ -154,7 +154,7 @@ func (s *story) beside(t *testing.T) {
 	if open != "" {
 		t.Errorf("secrets that all may read:\n%s", open)
 	}
-	listen := s.run(t, "sh", "-c", `ss -Hltn | awk '{print $4}' | grep -v -e '^127[.]' -e '^\[::1\]' | sed 's/.*://' | sort -un`)
+	listen := s.run(t, "sh", "-c", `ss -Hltn | awk '{print $4}' | grep -v -e '127[.]0[.]' -e '^\[::1\]' | sed 's/.*://' | sort -un`)
 	for port := range strings.FieldsSeq(listen) {
 		if port != "80" && port != "443" && port != "5001" && port != "14000" && port != "15000" && port != "8053" {
 			t.Errorf("port %s is open to all addresses", port)
