@@ -42,6 +42,7 @@ type Issuer struct {
 	Disabled  atomic.Bool  // refuses refresh tokens
 	Away      atomic.Bool  // answers 503 to discovery
 	Hang      atomic.Bool  // does not answer at the token endpoint
+	NoDate    atomic.Bool  // sends no Date with its keys, as Keycloak does
 	TokenLife atomic.Int64 // seconds
 
 	mu      sync.Mutex
@@ -112,6 +113,9 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 
 func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
 	i.JWKS.Add(1)
+	if i.NoDate.Load() {
+		w.Header()["Date"] = nil
+	}
 	key := i.Key()
 	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
 }

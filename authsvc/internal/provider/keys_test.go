@@ -73,3 +73,33 @@ func TestIssuersClockIsAhead(t *testing.T) {
 		}
 	}
 }
+
+// Keycloak itself sends no Date: the clocks are taken for one until a token
+// from the future tells otherwise.
+func TestIssuerWithoutADate(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.NoDate.Store(true)
+	mapping, _ := claims.Of("keycloak", issuertest.Client)
+	p := provider.New(provider.Config{
+		Issuer: issuer.URL, Mapping: mapping, Leeway: 30 * time.Second, Now: time.Now, Log: zerolog.Nop(),
+	})
+	if err := p.Find(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	older := func(iat time.Time) time.Duration {
+		t.Helper()
+		a, err := p.VerifyAccess(t.Context(), issuer.Sign(issuer.Access().With(issuertest.Claims{"iat": iat.Unix()})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return iat.Truncate(time.Second).Sub(a.IssuedAt)
+	}
+	past := time.Now().Add(-time.Minute)
+	if got := older(past); got != 0 {
+		t.Errorf("a token may be %s older than it says, before anything is known of the clock", got)
+	}
+	older(time.Now().Add(10 * time.Second))
+	if got := older(past); got < 9*time.Second || got > 12*time.Second {
+		t.Errorf("a token may be %s older than it says, after one was 10 s ahead", got)
+	}
+}

@@ -93,7 +93,6 @@ func New(cfg Config) *Provider {
 		}
 		return ""
 	}, p.client, cfg.Now, p.hear)
-	p.ahead.Store(int64(cfg.Leeway)) // until its clock is known
 	return p
 }
 

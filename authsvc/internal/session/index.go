@@ -224,11 +224,10 @@ func (s *Sessions) ProviderSubject(ctx context.Context, sid string) (string, err
 	if err != nil {
 		return "", err
 	}
-	plain, err := s.Box.Open(name, values[0])
-	if err != nil {
-		return "", nil // none, or sealed with a key that is gone
+	if plain, err := s.Box.Open(name, values[0]); err == nil {
+		return string(plain), nil
 	}
-	return string(plain), nil
+	return "", nil // none, or sealed with a key that is gone
 }
 
 func (s *Sessions) endWhere(ctx context.Context, subject string, match func(Entry) bool) error {
