@@ -59,11 +59,12 @@ func (s *story) load(t *testing.T, key string) *load {
 	return l
 }
 
-// resumes waits until calls are good again after now, and says how long it took.
-func (l *load) resumes(t *testing.T, what string) {
+// resumes waits until calls are good after now, and says how long it took from
+// the restart's beginning, and how many failed.
+func (l *load) resumes(t *testing.T, what string, began time.Time, bad int64) {
 	t.Helper()
-	began, bad := time.Now(), l.bad.Load()
-	until(t, what+": calls go on", func() bool { return l.last.Load() > began.UnixMilli() })
+	now := time.Now()
+	until(t, what+": calls go on", func() bool { return l.last.Load() > now.UnixMilli() })
 	good := l.good.Load()
 	until(t, what+": all four go on", func() bool { return l.good.Load() > good+8 })
 	took := time.UnixMilli(l.last.Load()).Sub(began).Round(time.Millisecond)
@@ -73,8 +74,9 @@ func (l *load) resumes(t *testing.T, what string) {
 func (s *story) restart(t *testing.T) {
 	l := s.load(t, token(t, s.alice, s.web))
 	for _, unit := range []string{bridgeUnit, authUnit, "nginx", "redis-server"} {
+		began, bad := time.Now(), l.bad.Load()
 		s.run(t, "systemctl", "restart", unit)
-		l.resumes(t, "systemctl restart "+unit)
+		l.resumes(t, "systemctl restart "+unit, began, bad)
 	}
 	l.stop()
 	for _, unit := range []string{bridgeUnit, authUnit} {
@@ -115,7 +117,7 @@ func (s *story) outOfMemory(t *testing.T) {
 	}
 	key := token(t, s.alice, s.web)
 	before := s.children(t)
-	small, err := session(t.Context(), s.web, key, "/mcp")
+	small, err := sessionOf(t.Context(), s.web, key, "/mcp", elder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,7 @@ func (s *story) outOfMemory(t *testing.T) {
 	if victim == "" {
 		t.Fatal("the session has no child")
 	}
-	well, err := session(t.Context(), s.web, key, "/mcp")
+	well, err := sessionOf(t.Context(), s.web, key, "/mcp", elder)
 	if err != nil {
 		t.Fatal(err)
 	}

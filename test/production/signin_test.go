@@ -119,10 +119,17 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // session opens one with the server at a path of the gate.
 func session(ctx context.Context, web *http.Client, token, path string) (*mcp.ClientSession, error) {
+	return sessionOf(ctx, web, token, path, nil)
+}
+
+// elder is of a version with sessions: each has a child of its own.
+var elder = &mcp.ClientSessionOptions{ProtocolVersion: "2025-06-18"}
+
+func sessionOf(ctx context.Context, web *http.Client, token, path string, options *mcp.ClientSessionOptions) (*mcp.ClientSession, error) {
 	signed := *web
 	signed.Transport = bearer{token, web.Transport}
 	c := mcp.NewClient(&mcp.Implementation{Name: "colleague", Version: "1"}, nil)
-	return c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gateURL + path, HTTPClient: &signed}, nil)
+	return c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gateURL + path, HTTPClient: &signed}, options)
 }
 
 // call opens a session, calls a tool of the demo server and returns its text.
