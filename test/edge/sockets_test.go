@@ -26,7 +26,7 @@ func TestABridgeOfItsOwnIsFoundByItsSocket(t *testing.T) {
 		if res.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %s", path, res.Status)
 		}
-		return string(body)
+		return body
 	}
 	if got := answer("/servers/notes/mcp"); got != "ok" {
 		t.Fatalf("before it is there: %q", got)

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	err = serve(ctx, o, out)
 	if ctx.Err() != nil {
 		_, _ = fmt.Fprintln(out, "\nstopped")
-		return nil // whoever ends it gets what he asked for
+		return nil //nolint:nilerr // whoever ends it gets what he asked for
 	}
 	return err
 }
@@ -93,7 +93,7 @@ func watch(ctx context.Context, gate *stack.Stack) error {
 	select {
 	case part := <-ended:
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // they were told to
 		}
 		return fmt.Errorf("%s has ended, and the rest is stopped; its last line: %s (all of it: %s)", part.Name, part.LastLine(), part.Log())
 	case <-ctx.Done():

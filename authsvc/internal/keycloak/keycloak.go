@@ -30,7 +30,7 @@ const (
 // Errors. ErrForbidden says that the gate's client lacks a role, ErrNobody that
 // there is no such person.
 var (
-	ErrForbidden = errors.New("Keycloak does not let the gate's client do this: give its service account the roles " +
+	ErrForbidden = errors.New("keycloak does not let the gate's client do this: give its service account the roles " +
 		"manage-users, view-clients and view-events of realm-management (deploy/keycloak/apply.sh does)")
 	ErrNobody = errors.New("no such person")
 )
@@ -174,7 +174,7 @@ func (a *Admin) call(ctx context.Context, method, path string, out any) error {
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%w (%s %s)", ErrNobody, method, path)
 	case status/100 != 2:
-		return fmt.Errorf("Keycloak answered %d to %s %s", status, method, path)
+		return fmt.Errorf("keycloak answered %d to %s %s", status, method, path)
 	case out == nil:
 		return nil
 	}

@@ -86,7 +86,7 @@ func (c *Connector) Run(ctx context.Context, in io.Reader, out io.Writer) error 
 	r.leave()
 	err := context.Cause(r.ctx)
 	if errors.Is(err, errClosed) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // an end that was asked for
 	}
 	return err
 }

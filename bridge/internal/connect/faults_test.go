@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -385,18 +384,43 @@ func TestARequestWaitsForAServerThatStarts(t *testing.T) {
 	server := httptest.NewUnstartedServer(&script{})
 	addr := server.Listener.Addr().String()
 	_ = server.Listener.Close()
-	l := talk(t, "http://"+addr)
-	go l.say(hello)
-	time.Sleep(50 * time.Millisecond) // most likely the first try has failed; if not, nothing is shown
+	k := knocking{make(chan struct{}, 2)}
+	r := run(t, "http://"+addr, k)
+	l := &lines{t, r, bufio.NewReader(r.out)}
+	said := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(r.in, hello+"\n")
+		said <- err
+	}()
+	<-k.tries
+	<-k.tries // a second try: the first has failed
 	again := httptest.NewUnstartedServer(&script{})
 	_ = again.Listener.Close()
 	var err error
 	if again.Listener, err = listenAt(addr); err != nil {
-		t.Skip("the port is taken: ", err)
+		t.Fatal(err)
 	}
 	again.Start()
 	t.Cleanup(again.Close)
 	l.hear(`"protocolVersion"`)
+	if err := <-said; err != nil {
+		t.Error(err)
+	}
+}
+
+// knocking tells of each try.
+type knocking struct{ tries chan struct{} }
+
+func (k knocking) Token(context.Context) (string, error) {
+	select {
+	case k.tries <- struct{}{}:
+	default:
+	}
+	return "", nil
+}
+
+func (knocking) Refused(context.Context, string, int, http.Header) error {
+	return errors.New("nobody signs in")
 }
 
 // asking counts who would open a page on the user.

@@ -75,7 +75,7 @@ func run(t *testing.T, url string, creds connect.Credentials) *rig {
 		cancel()
 		_ = r.out.Close()
 		select {
-		case <-r.done:
+		case <-r.done: //nolint:errcheck // how it ends is for the tests that end it
 		case <-time.After(20 * time.Second):
 			t.Error("Run does not end")
 		}

@@ -14,7 +14,7 @@ func Browse(url string) error {
 	if argv == nil {
 		argv = []string{"xdg-open", url}
 	}
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec // one of three programs, and a URL that was checked
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // one of three programs, a URL that was checked, and it outlives the sign-in
 	if err := cmd.Start(); err != nil {
 		return err
 	}
