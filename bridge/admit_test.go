@@ -17,7 +17,10 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 	signers := newSigners(t)
 	keys := &identity.Keys{URL: signers.URL + contract.PathKeys, Client: http.DefaultClient}
 	keys.Refresh(t.Context())
-	asks := config.Server{Name: "slack", Gate: config.Gate{Roles: []string{"slack users", "admin"}, Scopes: []string{"a", "b"}}}
+	asks := config.Server{
+		Name: "slack",
+		Gate: config.Gate{Roles: []string{"slack users", "admin"}, Scopes: []string{"a", "b"}},
+	}
 	for name, tc := range map[string]struct {
 		entry     config.Server
 		id        contract.Identity
@@ -31,7 +34,8 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 			`Bearer error="insufficient_scope", scope="a b c", resource_metadata="https://m"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := identity.NewVerifier(keys).Wrap(admit(tc.entry, "https://m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+			h := identity.NewVerifier(keys).
+				Wrap(admit(tc.entry, "https://m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 			r, w := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}")), httptest.NewRecorder()
 			tc.id.Subject = "u"
 			r.Header.Set(contract.HeaderAssertion, signers.assertion(t, tc.id))

@@ -30,7 +30,12 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"connect", "connect URL", "is a stdio server for a program on this machine, and a client of URL", other(cli.Connect)},
+		{
+			"connect",
+			"connect URL",
+			"is a stdio server for a program on this machine, and a client of URL",
+			other(cli.Connect),
+		},
 		{"logout", "logout URL", "revokes and forgets what connect signed in with", other(cli.Logout)},
 		{"health", "health URL", "asks a health page", probe},
 		{"policy check", "policy check FILE", "tells whether a policy is good, and explains a decision", checkPolicy},

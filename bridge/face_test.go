@@ -22,9 +22,31 @@ import (
 // TestAloneInPlaceOfOthers: what supergateway and mcp-proxy are told by flags.
 func TestAloneInPlaceOfOthers(t *testing.T) {
 	dir := t.TempDir()
-	base := start(t, "--sse-path", "/events", "--sse-path", "/v1/events", "--message-path", "/post", "--mcp-path", "/v1/mcp",
-		"--health-path", "/healthz", "--health-path", "/health", "--header", "X-Auth-Source: nginx", "--header", "X-Two=2; a",
-		"--cwd", dir, "--env", "MCP_USER_ID=overwritten", "--env", "GIVEN=a;b,c")
+	base := start(
+		t,
+		"--sse-path",
+		"/events",
+		"--sse-path",
+		"/v1/events",
+		"--message-path",
+		"/post",
+		"--mcp-path",
+		"/v1/mcp",
+		"--health-path",
+		"/healthz",
+		"--health-path",
+		"/health",
+		"--header",
+		"X-Auth-Source: nginx",
+		"--header",
+		"X-Two=2; a",
+		"--cwd",
+		dir,
+		"--env",
+		"MCP_USER_ID=overwritten",
+		"--env",
+		"GIVEN=a;b,c",
+	)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	for name, transport := range map[string]mcp.Transport{
@@ -99,7 +121,11 @@ func TestTokensInPlaceOfASignIn(t *testing.T) {
 	if opened.StatusCode != http.StatusOK || session == "" {
 		t.Fatalf("alice: %d %v", opened.StatusCode, opened.Header)
 	}
-	said := ask("alice-secret-of-32-bytes", session, stateful("tools/call", `{"name":"say","arguments":{"text":"x","count":0}}`))
+	said := ask(
+		"alice-secret-of-32-bytes",
+		session,
+		stateful("tools/call", `{"name":"say","arguments":{"text":"x","count":0}}`),
+	)
 	if raw, _ := io.ReadAll(said.Body); !strings.Contains(string(raw), "user=alice") {
 		t.Errorf("the child heard %s", raw)
 	}
@@ -113,7 +139,8 @@ func TestVersion(t *testing.T) {
 	if code := run(context.Background(), []string{"--version"}, &out, io.Discard); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	if !strings.HasPrefix(out.String(), "bridge ") || !strings.Contains(out.String(), "commit ") || !strings.Contains(out.String(), "go1.") {
+	if !strings.HasPrefix(out.String(), "bridge ") || !strings.Contains(out.String(), "commit ") ||
+		!strings.Contains(out.String(), "go1.") {
 		t.Errorf("it says %q", out.String())
 	}
 }

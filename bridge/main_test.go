@@ -40,18 +40,22 @@ type sayArgs struct {
 
 func serveChild() {
 	server := mcp.NewServer(&mcp.Implementation{Name: "child", Version: "1"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "say"}, func(ctx context.Context, r *mcp.CallToolRequest, a sayArgs) (*mcp.CallToolResult, any, error) {
-		for i := range a.Count {
-			err := r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
-				ProgressToken: r.Params.GetProgressToken(), Progress: float64(i), Message: a.Text,
-			})
-			if err != nil {
-				return nil, nil, err
+	mcp.AddTool(
+		server,
+		&mcp.Tool{Name: "say"},
+		func(ctx context.Context, r *mcp.CallToolRequest, a sayArgs) (*mcp.CallToolResult, any, error) {
+			for i := range a.Count {
+				err := r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+					ProgressToken: r.Params.GetProgressToken(), Progress: float64(i), Message: a.Text,
+				})
+				if err != nil {
+					return nil, nil, err
+				}
 			}
-		}
-		text := fmt.Sprintf("%s pid=%d user=%s", a.Text, os.Getpid(), os.Getenv("MCP_USER_ID"))
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
-	})
+			text := fmt.Sprintf("%s pid=%d user=%s", a.Text, os.Getpid(), os.Getenv("MCP_USER_ID"))
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
+		},
+	)
 	addModernTools(server)
 	_ = server.Run(context.Background(), &mcp.StdioTransport{})
 }
@@ -159,40 +163,52 @@ func TestUsage(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no server":          {[]string{}, "no server"},
-		"two ways":           {[]string{"--config", "x", "--", "cat"}, "keep one"},
-		"no such command":    {[]string{"--", "no-such-program"}, `"no-such-program" cannot be started: executable file not found in $PATH`},
-		"no such path":       {[]string{"--cwd", "/nowhere", "--", "./server"}, `"./server" cannot be started`},
-		"env of a file":      {[]string{"--config", "x", "--env", "A=b"}, "write cwd and env into the entry"},
-		"half a variable":    {[]string{"--env", "A", "--", "cat"}, `--env "A": write NAME=VALUE`},
-		"none on all":        {[]string{"--listen", "0.0.0.0:0", "--", "cat"}, "or say --allow-anyone"},
-		"anyone, but signed": {[]string{"--allow-anyone", "--identity", "token", "--token-file", "x", "--", "cat"}, "--allow-anyone is for"},
-		"no keys":            {[]string{"--identity", "signed", "--", "cat"}, "--identity-keys"},
-		"no tokens":          {[]string{"--identity", "token", "--", "cat"}, "--token-file FILE"},
-		"tokens for nobody":  {[]string{"--token-file", "x", "--", "cat"}, "--token-file x is for --identity token"},
-		"unreadable tokens":  {[]string{"--identity", "token", "--token-file", "/nonexistent", "--", "cat"}, "/nonexistent"},
-		"two addresses":      {[]string{"--port", "1", "--listen", "127.0.0.1:2", "--", "cat"}, "keep one"},
-		"no port":            {[]string{"--port", "70000", "--", "cat"}, "--port 70000"},
-		"bad node":           {[]string{"--node", "A.b", "--", "cat"}, `--node "A.b"`},
-		"bad prefix":         {[]string{"--public-prefix", "a/", "--", "cat"}, "--public-prefix"},
-		"bad path":           {[]string{"--mcp-path", "mcp", "--", "cat"}, `--mcp-path "mcp"`},
-		"a path twice":       {[]string{"--sse-path", "/a", "--mcp-path", "/a", "--", "cat"}, "--mcp-path /a is also given as --sse-path"},
-		"another's path":     {[]string{"--mcp-path", "/servers/a", "--", "cat"}, "belong to --config"},
-		"no header":          {[]string{"--header", "X", "--", "cat"}, `--header "X"`},
-		"two lines":          {[]string{"--header", "X: a\r\nY: b", "--", "cat"}, "is no header of HTTP"},
-		"our own header":     {[]string{"--header", "content-type: a", "--", "cat"}, "leave it out"},
-		"half a command":     {[]string{"policy"}, "bridge policy check FILE"},
-		"another half":       {[]string{"policy", "chek", "x"}, "bridge policy check FILE"},
-		"no health page":     {[]string{"health"}, "bridge health URL"},
-		"unknown flag":       {[]string{"--nope"}, "--nope"},
-		"bad bound":          {[]string{"--max-calls", "0", "--", "cat"}, "--max-calls"},
+		"no server": {[]string{}, "no server"},
+		"two ways":  {[]string{"--config", "x", "--", "cat"}, "keep one"},
+		"no such command": {
+			[]string{"--", "no-such-program"},
+			`"no-such-program" cannot be started: executable file not found in $PATH`,
+		},
+		"no such path":    {[]string{"--cwd", "/nowhere", "--", "./server"}, `"./server" cannot be started`},
+		"env of a file":   {[]string{"--config", "x", "--env", "A=b"}, "write cwd and env into the entry"},
+		"half a variable": {[]string{"--env", "A", "--", "cat"}, `--env "A": write NAME=VALUE`},
+		"none on all":     {[]string{"--listen", "0.0.0.0:0", "--", "cat"}, "or say --allow-anyone"},
+		"anyone, but signed": {
+			[]string{"--allow-anyone", "--identity", "token", "--token-file", "x", "--", "cat"},
+			"--allow-anyone is for",
+		},
+		"no keys":           {[]string{"--identity", "signed", "--", "cat"}, "--identity-keys"},
+		"no tokens":         {[]string{"--identity", "token", "--", "cat"}, "--token-file FILE"},
+		"tokens for nobody": {[]string{"--token-file", "x", "--", "cat"}, "--token-file x is for --identity token"},
+		"unreadable tokens": {[]string{"--identity", "token", "--token-file", "/nonexistent", "--", "cat"}, "/nonexistent"},
+		"two addresses":     {[]string{"--port", "1", "--listen", "127.0.0.1:2", "--", "cat"}, "keep one"},
+		"no port":           {[]string{"--port", "70000", "--", "cat"}, "--port 70000"},
+		"bad node":          {[]string{"--node", "A.b", "--", "cat"}, `--node "A.b"`},
+		"bad prefix":        {[]string{"--public-prefix", "a/", "--", "cat"}, "--public-prefix"},
+		"bad path":          {[]string{"--mcp-path", "mcp", "--", "cat"}, `--mcp-path "mcp"`},
+		"a path twice": {
+			[]string{"--sse-path", "/a", "--mcp-path", "/a", "--", "cat"},
+			"--mcp-path /a is also given as --sse-path",
+		},
+		"another's path": {[]string{"--mcp-path", "/servers/a", "--", "cat"}, "belong to --config"},
+		"no header":      {[]string{"--header", "X", "--", "cat"}, `--header "X"`},
+		"two lines":      {[]string{"--header", "X: a\r\nY: b", "--", "cat"}, "is no header of HTTP"},
+		"our own header": {[]string{"--header", "content-type: a", "--", "cat"}, "leave it out"},
+		"half a command": {[]string{"policy"}, "bridge policy check FILE"},
+		"another half":   {[]string{"policy", "chek", "x"}, "bridge policy check FILE"},
+		"no health page": {[]string{"health"}, "bridge health URL"},
+		"unknown flag":   {[]string{"--nope"}, "--nope"},
+		"bad bound":      {[]string{"--max-calls", "0", "--", "cat"}, "--max-calls"},
 		"warm for users": {[]string{"--warm", "2", "--isolation", "user", "--", "cat"},
 			"--warm 2 works only with --isolation session and --identity none (here user and none)"},
 		"warm and shared": {[]string{"--warm", "2", "--isolation", "shared", "--", "cat"}, "(here shared and none)"},
 		"warm and signed": {[]string{"--warm", "2", "--identity", "signed", "--identity-keys",
 			"http://127.0.0.1:4181/internal/keys", "--", "cat"}, "(here session and signed)"},
-		"less than none":    {[]string{"--warm=-1", "--", "cat"}, "--warm -1 must be 0 or more"},
-		"bad URL":           {[]string{"--identity", "signed", "--identity-keys", "keys", "--", "cat"}, `--identity-keys "keys"`},
+		"less than none": {[]string{"--warm=-1", "--", "cat"}, "--warm -1 must be 0 or more"},
+		"bad URL": {
+			[]string{"--identity", "signed", "--identity-keys", "keys", "--", "cat"},
+			`--identity-keys "keys"`,
+		},
 		"unreadable config": {[]string{"--config", "/nonexistent.json"}, "/nonexistent.json"},
 		"unreadable policy": {[]string{"--policy", "/nonexistent.yaml", "--", "cat"}, "/nonexistent.yaml"},
 	}
@@ -216,10 +232,16 @@ func TestRefusals(t *testing.T) {
 		header             map[string]string
 		want               int
 	}{
-		"foreign origin":     {"POST", "/mcp", `{}`, map[string]string{"Origin": "https://evil.example"}, 403},
-		"rebound host":       {"POST", "/mcp", `{}`, map[string]string{"Host": "evil.example"}, 403},
-		"no session":         {"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, nil, 400},
-		"unknown session":    {"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, map[string]string{"Mcp-Session-Id": "abcdefgh.abcdefghijklmnopqrstuvwxyz"}, 404},
+		"foreign origin": {"POST", "/mcp", `{}`, map[string]string{"Origin": "https://evil.example"}, 403},
+		"rebound host":   {"POST", "/mcp", `{}`, map[string]string{"Host": "evil.example"}, 403},
+		"no session":     {"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, nil, 400},
+		"unknown session": {
+			"POST",
+			"/mcp",
+			`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`,
+			map[string]string{"Mcp-Session-Id": "abcdefgh.abcdefghijklmnopqrstuvwxyz"},
+			404,
+		},
 		"not JSON":           {"POST", "/mcp", `{`, nil, 400},
 		"unknown SSE client": {"POST", "/message?sessionId=abcdefgh.abcdefghijklmnopqrstuvwxyz", `{}`, nil, 404},
 		"unknown path":       {"GET", "/nothing", "", nil, 404},

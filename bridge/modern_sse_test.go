@@ -12,20 +12,35 @@ import (
 // addModernTools adds what a client of 2026-07-28 meets: a result that needs
 // input first, and a tool that comes later.
 func addModernTools(server *mcp.Server) {
-	mcp.AddTool(server, &mcp.Tool{Name: "who"}, func(_ context.Context, r *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
-		answer, ok := r.Params.InputResponses["name"].(*mcp.ElicitResult)
-		if !ok {
-			return &mcp.CallToolResult{RequestState: "asked", InputRequests: mcp.InputRequestMap{"name": &mcp.ElicitParams{Message: "who?"}}}, nil, nil
-		}
-		text := r.Params.RequestState + " " + answer.Action
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
-	})
-	mcp.AddTool(server, &mcp.Tool{Name: "grow"}, func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
-		mcp.AddTool(server, &mcp.Tool{Name: "grown"}, func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
+	mcp.AddTool(
+		server,
+		&mcp.Tool{Name: "who"},
+		func(_ context.Context, r *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+			answer, ok := r.Params.InputResponses["name"].(*mcp.ElicitResult)
+			if !ok {
+				return &mcp.CallToolResult{
+					RequestState:  "asked",
+					InputRequests: mcp.InputRequestMap{"name": &mcp.ElicitParams{Message: "who?"}},
+				}, nil, nil
+			}
+			text := r.Params.RequestState + " " + answer.Action
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
+		},
+	)
+	mcp.AddTool(
+		server,
+		&mcp.Tool{Name: "grow"},
+		func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
+			mcp.AddTool(
+				server,
+				&mcp.Tool{Name: "grown"},
+				func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
+					return &mcp.CallToolResult{}, nil, nil
+				},
+			)
 			return &mcp.CallToolResult{}, nil, nil
-		})
-		return &mcp.CallToolResult{}, nil, nil
-	})
+		},
+	)
 }
 
 // TestAModernClientOverSSE: the SDK's client speaks 2026-07-28 on /sse, which

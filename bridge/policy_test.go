@@ -70,7 +70,8 @@ func list(t *testing.T, p peer, assertion, kind string) map[string]bool {
 	}
 	var result map[string]json.RawMessage
 	var items []struct{ Name, URI string }
-	if json.Unmarshal(a.Result, &result) != nil || json.Unmarshal(result[kind], &items) != nil || string(result["nextCursor"]) != `"c"` {
+	if json.Unmarshal(a.Result, &result) != nil || json.Unmarshal(result[kind], &items) != nil ||
+		string(result["nextCursor"]) != `"c"` {
 		t.Fatalf("%s/list: %s", kind, a.Result)
 	}
 	shown := map[string]bool{}

@@ -125,7 +125,9 @@ func newSigners(t *testing.T) signers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "k", Algorithm: string(jose.EdDSA), Use: "sig"}}}
+	keys := jose.JSONWebKeySet{
+		Keys: []jose.JSONWebKey{{Key: public, KeyID: "k", Algorithm: string(jose.EdDSA), Use: "sig"}},
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == contract.PathKeys {
 			_ = json.NewEncoder(w).Encode(keys)
@@ -240,13 +242,29 @@ func (p *streamablePeer) open(t testing.TB, assertion, params string) {
 	if p.session = res.Header.Get("Mcp-Session-Id"); p.session == "" {
 		t.Fatalf("no session: %s %s", res.Status, body)
 	}
-	post(t, p.base+"/mcp", assertion, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Mcp-Session-Id", p.session)
+	post(
+		t,
+		p.base+"/mcp",
+		assertion,
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
+		"Mcp-Session-Id",
+		p.session,
+	)
 }
 
 func (p *streamablePeer) call(t testing.TB, assertion, method, _, params string) reply {
 	t.Helper()
 	p.open(t, assertion, initParams)
-	res, body := post(t, p.base+"/mcp", assertion, stateful(method, params), "Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18")
+	res, body := post(
+		t,
+		p.base+"/mcp",
+		assertion,
+		stateful(method, params),
+		"Mcp-Session-Id",
+		p.session,
+		"Mcp-Protocol-Version",
+		"2025-06-18",
+	)
 	return read(t, res, body)
 }
 

@@ -25,7 +25,16 @@ func TestASessionGoesOnWithANewToken(t *testing.T) {
 		peer.call(t, later, "tools/list", "", `{}`)
 	}
 	ask := func(p *streamablePeer, assertion string) int {
-		res, _ := post(t, g.base+"/mcp", assertion, stateful("tools/list", `{}`), "Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18")
+		res, _ := post(
+			t,
+			g.base+"/mcp",
+			assertion,
+			stateful("tools/list", `{}`),
+			"Mcp-Session-Id",
+			p.session,
+			"Mcp-Protocol-Version",
+			"2025-06-18",
+		)
 		return res.StatusCode
 	}
 	for deadline := soon.Add(10 * time.Second); ask(left, foreign) != http.StatusNotFound; <-time.After(50 * time.Millisecond) {

@@ -40,7 +40,8 @@ func TestOneTraceForOneCall(t *testing.T) {
 			if want := "00-" + span.TraceID + "-" + span.SpanID + "-01"; line.Params.Meta["traceparent"] != want {
 				t.Errorf("the child was told %v, want %s", line.Params.Meta, want)
 			}
-			if era != "stateless" && (span.TraceID != outer[3:35] || span.Parent != outer[36:52] || line.Params.Meta["tracestate"] != "v=1" || line.Params.Meta["progressToken"] != "p") {
+			if era != "stateless" &&
+				(span.TraceID != outer[3:35] || span.Parent != outer[36:52] || line.Params.Meta["tracestate"] != "v=1" || line.Params.Meta["progressToken"] != "p") {
 				t.Errorf("the client's own context was not kept: %+v, %v", span, line.Params.Meta)
 			}
 			for key, want := range map[string]string{
@@ -51,7 +52,8 @@ func TestOneTraceForOneCall(t *testing.T) {
 					t.Errorf("%s = %q, want %q", key, span.Attributes[key], want)
 				}
 			}
-			if span.Service != "bridge" || span.Kind != "SPAN_KIND_SERVER" || span.Failed || strings.Contains(span.Attributes["mcp.session.id"], ".") {
+			if span.Service != "bridge" || span.Kind != "SPAN_KIND_SERVER" || span.Failed ||
+				strings.Contains(span.Attributes["mcp.session.id"], ".") {
 				t.Errorf("span %+v", span)
 			}
 		})
@@ -66,7 +68,11 @@ func TestNoClientMakesSpanNames(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 	p := &streamablePeer{base: start(t)}
 	p.call(t, "", "x/"+strings.Repeat("y", 300), "", `{}`)
-	span := collector.Wait(t, "the call's", func(s tracingtest.Span) bool { return s.Attributes["mcp.method.name"] == "x/"+strings.Repeat("y", 254) })
+	span := collector.Wait(
+		t,
+		"the call's",
+		func(s tracingtest.Span) bool { return s.Attributes["mcp.method.name"] == "x/"+strings.Repeat("y", 254) },
+	)
 	if span.Name != "_OTHER" {
 		t.Errorf("span %+v", span)
 	}
@@ -79,7 +85,8 @@ func TestRelayIsExactWithoutTracing(t *testing.T) {
 	p := &streamablePeer{base: start(t)}
 	params := `{ "name":"exact", "_meta":{"traceparent":"00-x", "z":1.0} }`
 	p.call(t, "", "tools/call", "", params)
-	if lines := seen.lines(t, "exact"); len(lines) != 1 || strings.TrimSuffix(lines[0], "\n") != stateful("tools/call", params) {
+	if lines := seen.lines(t, "exact"); len(lines) != 1 ||
+		strings.TrimSuffix(lines[0], "\n") != stateful("tools/call", params) {
 		t.Errorf("the child got %q", lines)
 	}
 }

@@ -16,7 +16,11 @@ func main() {
 	server := mcp.NewServer(&mcp.Implementation{Name: "gatehouse-demo", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who the gate says you are."}, whoami)
 	mcp.AddTool(server, &mcp.Tool{Name: "add", Description: "Adds two numbers."}, add)
-	mcp.AddTool(server, &mcp.Tool{Name: "countdown", Description: "Counts down, with a progress notification at each step."}, countdown)
+	mcp.AddTool(
+		server,
+		&mcp.Tool{Name: "countdown", Description: "Counts down, with a progress notification at each step."},
+		countdown,
+	)
 	mcp.AddTool(server, &mcp.Tool{Name: "ask", Description: "Asks you for your favourite colour (elicitation)."}, ask)
 	if err := server.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "demo:", err)

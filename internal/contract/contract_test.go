@@ -98,7 +98,10 @@ func TestAssertionRefusals(t *testing.T) {
 		if alg == jose.HS256 {
 			signingKey = jose.JSONWebKey{Key: []byte(k.Public().Key.(ed25519.PublicKey)), KeyID: k.KeyID}
 		}
-		s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: signingKey}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		s, err := jose.NewSigner(
+			jose.SigningKey{Algorithm: alg, Key: signingKey},
+			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,18 +136,24 @@ func TestAssertionRefusals(t *testing.T) {
 		"alg none":           {"eyJhbGciOiJub25lIn0." + strings.Split(good, ".")[1] + ".", contract.ErrAssertion},
 		"too long":           {good + strings.Repeat("A", contract.MaxAssertionBytes), contract.ErrAssertion},
 		"other key same kid": {sign(other, jose.EdDSA, typ, claims(same)), contract.ErrAssertion},
-		"unknown kid":        {sign(jose.JSONWebKey{Key: key.Key, KeyID: "k9"}, jose.EdDSA, typ, claims(same)), contract.ErrUnknownKey},
-		"HS256, public key":  {sign(key, jose.HS256, typ, claims(same)), contract.ErrAssertion},
-		"plain JWT type":     {sign(key, jose.EdDSA, "JWT", claims(same)), contract.ErrAssertion},
-		"wrong issuer":       {sign(key, jose.EdDSA, typ, claims(set("iss", "keycloak"))), contract.ErrAssertion},
-		"wrong audience":     {sign(key, jose.EdDSA, typ, claims(set("aud", "nginx"))), contract.ErrAssertion},
-		"no sub":             {sign(key, jose.EdDSA, typ, claims(drop("sub"))), contract.ErrAssertion},
-		"no exp":             {sign(key, jose.EdDSA, typ, claims(drop("exp"))), contract.ErrAssertion},
-		"no session_exp":     {sign(key, jose.EdDSA, typ, claims(drop("session_exp"))), contract.ErrAssertion},
-		"expired":            {sign(key, jose.EdDSA, typ, claims(set("exp", now.Unix()-1))), contract.ErrAssertionExpired},
-		"iat ahead":          {sign(key, jose.EdDSA, typ, claims(set("iat", now.Unix()+60))), contract.ErrAssertion},
-		"an empty role":      {sign(key, jose.EdDSA, typ, claims(set("roles", []string{"a", ""}))), contract.ErrAssertion},
-		"CRLF in email":      {sign(key, jose.EdDSA, typ, claims(set("email", "a\r\nX-User-Roles: mcp-admin"))), contract.ErrAssertion},
+		"unknown kid": {
+			sign(jose.JSONWebKey{Key: key.Key, KeyID: "k9"}, jose.EdDSA, typ, claims(same)),
+			contract.ErrUnknownKey,
+		},
+		"HS256, public key": {sign(key, jose.HS256, typ, claims(same)), contract.ErrAssertion},
+		"plain JWT type":    {sign(key, jose.EdDSA, "JWT", claims(same)), contract.ErrAssertion},
+		"wrong issuer":      {sign(key, jose.EdDSA, typ, claims(set("iss", "keycloak"))), contract.ErrAssertion},
+		"wrong audience":    {sign(key, jose.EdDSA, typ, claims(set("aud", "nginx"))), contract.ErrAssertion},
+		"no sub":            {sign(key, jose.EdDSA, typ, claims(drop("sub"))), contract.ErrAssertion},
+		"no exp":            {sign(key, jose.EdDSA, typ, claims(drop("exp"))), contract.ErrAssertion},
+		"no session_exp":    {sign(key, jose.EdDSA, typ, claims(drop("session_exp"))), contract.ErrAssertion},
+		"expired":           {sign(key, jose.EdDSA, typ, claims(set("exp", now.Unix()-1))), contract.ErrAssertionExpired},
+		"iat ahead":         {sign(key, jose.EdDSA, typ, claims(set("iat", now.Unix()+60))), contract.ErrAssertion},
+		"an empty role":     {sign(key, jose.EdDSA, typ, claims(set("roles", []string{"a", ""}))), contract.ErrAssertion},
+		"CRLF in email": {
+			sign(key, jose.EdDSA, typ, claims(set("email", "a\r\nX-User-Roles: mcp-admin"))),
+			contract.ErrAssertion,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +248,8 @@ func TestFitsAgreesWithSign(t *testing.T) {
 }
 
 func TestEndedMessages(t *testing.T) {
-	if m, err := contract.ReadEndedRequest(strings.NewReader(`{"sids":["a","b"]}`)); err != nil || !reflect.DeepEqual(m.SIDs, []string{"a", "b"}) {
+	if m, err := contract.ReadEndedRequest(strings.NewReader(`{"sids":["a","b"]}`)); err != nil ||
+		!reflect.DeepEqual(m.SIDs, []string{"a", "b"}) {
 		t.Errorf("request = %+v, %v", m, err)
 	}
 	if m, err := contract.ReadEndedAnswer(strings.NewReader(`{"ended":[]}`)); err != nil || len(m.Ended) != 0 {

@@ -84,7 +84,8 @@ func TestCoarseDeadlineInThePastIsNotCoarse(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if err := readEnds(t, c, 10*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) > 900*time.Millisecond {
+	if err := readEnds(t, c, 10*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) ||
+		time.Since(start) > 900*time.Millisecond {
 		t.Errorf("the read ended with %v after %s", err, time.Since(start))
 	}
 }

@@ -51,7 +51,8 @@ func TestErrorsTellTheCallerLittleAndTheLogAll(t *testing.T) {
 			if err := json.Unmarshal(bytes.ReplaceAll(w.Body.Bytes(), []byte("request_id"), []byte("RequestID")), &body); err != nil {
 				t.Fatal(err)
 			}
-			if w.Code != c.status || body.Message != c.says || body.RequestID != "abc-1" || body.Error != http.StatusText(c.status) {
+			if w.Code != c.status || body.Message != c.says || body.RequestID != "abc-1" ||
+				body.Error != http.StatusText(c.status) {
 				t.Errorf("%d %+v", w.Code, body)
 			}
 			if got := log.String(); (c.logged == "") != (got == "") || !strings.Contains(got, c.logged) {
@@ -87,13 +88,18 @@ func TestRequestIDIsPlainOrNew(t *testing.T) {
 
 func TestAccessLogHasNoQuery(t *testing.T) {
 	var log bytes.Buffer
-	h := httpkit.Chain(http.NotFoundHandler(), httpkit.WithRequestID(zerolog.New(&log)), httpkit.AccessLog(zerolog.New(&log), zerolog.InfoLevel))
+	h := httpkit.Chain(
+		http.NotFoundHandler(),
+		httpkit.WithRequestID(zerolog.New(&log)),
+		httpkit.AccessLog(zerolog.New(&log), zerolog.InfoLevel),
+	)
 	answer(h, nil)
 	var line struct {
 		Method, Path string
 		Status       int
 	}
-	if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Path != "/a" || line.Status != 404 || line.Method != "GET" {
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Path != "/a" || line.Status != 404 ||
+		line.Method != "GET" {
 		t.Errorf("%+v, %v: %s", line, err, log.String())
 	}
 	if strings.Contains(log.String(), "secret") {
@@ -116,7 +122,10 @@ func TestAPanicIsA500(t *testing.T) {
 			t.Errorf("recovered %v, want http.ErrAbortHandler to pass", p)
 		}
 	}()
-	answer(httpkit.Recover()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), nil)
+	answer(
+		httpkit.Recover()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })),
+		nil,
+	)
 }
 
 func TestReadyNamesWhatFails(t *testing.T) {

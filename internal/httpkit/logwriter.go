@@ -35,7 +35,9 @@ func (w *LogWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if w.dropped > 0 {
-		w.put(fmt.Appendf(nil, `{"level":"error","message":"%d lines of the log were dropped: nobody reads it"}`+"\n", w.dropped))
+		w.put(
+			fmt.Appendf(nil, `{"level":"error","message":"%d lines of the log were dropped: nobody reads it"}`+"\n", w.dropped),
+		)
 		w.dropped = 0
 	}
 	w.put(append([]byte(nil), p...))

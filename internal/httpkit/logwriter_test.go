@@ -39,7 +39,8 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 	w.Flush(20 * time.Second)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	n := len(lines)
-	if n < 50 || n > 70 || lines[n-1] != "last" || !strings.Contains(lines[n-2], fmt.Sprintf(`"%d lines of the log were dropped`, 200-(n-2))) {
+	if n < 50 || n > 70 || lines[n-1] != "last" ||
+		!strings.Contains(lines[n-2], fmt.Sprintf(`"%d lines of the log were dropped`, 200-(n-2))) {
 		t.Errorf("%d lines, the last are %.200q", n, lines[max(0, n-2):])
 	}
 }

@@ -49,7 +49,8 @@ func newClient(getenv func(string) string, failed func(error)) (*client, error) 
 		return value, from
 	}
 	endpoint, from := get("ENDPOINT")
-	if endpoint == "" || strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") || getenv("OTEL_TRACES_EXPORTER") == "none" {
+	if endpoint == "" || strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") ||
+		getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
 	u, err := url.Parse(endpoint)
@@ -80,7 +81,12 @@ func newHTTP(get func(string) (string, string)) (*http.Client, error) {
 		}
 		limit = time.Duration(ms) * time.Millisecond
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
+	transport := &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		MaxIdleConns:      2,
+		IdleConnTimeout:   time.Minute,
+		ForceAttemptHTTP2: true,
+	}
 	if path, from := get("CERTIFICATE"); path != "" {
 		pem, err := os.ReadFile(path)
 		if err != nil {

@@ -98,7 +98,10 @@ func (t *Tracer) Start(ctx context.Context, name, traceparent, tracestate string
 		return &Span{span}
 	}
 	ambient := trace.SpanContextFromContext(ctx)
-	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent, "tracestate": tracestate})
+	ctx = propagation.TraceContext{}.Extract(
+		ctx,
+		propagation.MapCarrier{"traceparent": traceparent, "tracestate": tracestate},
+	)
 	var links []trace.Link
 	if ambient.IsValid() && !ambient.Equal(trace.SpanContextFromContext(ctx)) {
 		links = append(links, trace.Link{SpanContext: ambient})

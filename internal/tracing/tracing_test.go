@@ -61,10 +61,12 @@ func TestSpansReachTheCollector(t *testing.T) {
 	served.ServeHTTP(httptest.NewRecorder(), req)
 	closeNow(t, tracer)
 	s := c.Wait(t, "GET /auth", func(s tracingtest.Span) bool { return s.Name == "GET /auth" })
-	if s.Service != "prog" || s.MadeWith != "go" || s.TraceID != parent[3:35] || s.Parent != parent[36:52] || s.TraceState != "v=1" {
+	if s.Service != "prog" || s.MadeWith != "go" || s.TraceID != parent[3:35] || s.Parent != parent[36:52] ||
+		s.TraceState != "v=1" {
 		t.Errorf("span %+v", s)
 	}
-	if s.Attributes["http.response.status_code"] != "401" || s.Attributes["a"] != "b" || s.Failed || s.Kind != "SPAN_KIND_SERVER" {
+	if s.Attributes["http.response.status_code"] != "401" || s.Attributes["a"] != "b" || s.Failed ||
+		s.Kind != "SPAN_KIND_SERVER" {
 		t.Errorf("span %+v", s)
 	}
 	if h := c.Header(); h.Get("X-Tenant") != "a b" || h.Get("Y") != "z" {

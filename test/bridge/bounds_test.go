@@ -33,7 +33,8 @@ func TestBoundOfSessions(t *testing.T) {
 	}
 	defer res.Body.Close()
 	raw, _ := io.ReadAll(res.Body)
-	if res.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(string(raw), `{"jsonrpc":"2.0"`) || res.Header.Get("Retry-After") == "" {
+	if res.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(string(raw), `{"jsonrpc":"2.0"`) ||
+		res.Header.Get("Retry-After") == "" {
 		t.Errorf("/sse answers %s %s", res.Status, raw)
 	}
 }
@@ -81,7 +82,12 @@ func TestBoundOfARequest(t *testing.T) {
 
 func TestBoundOfAStart(t *testing.T) {
 	b := startArgs(t, "--start-time", "500ms", "--", "sleep", "60")
-	refused(t, newClient(t, b.base+"/mcp", nil).post(initialize), http.StatusServiceUnavailable, "did not answer initialize in time")
+	refused(
+		t,
+		newClient(t, b.base+"/mcp", nil).post(initialize),
+		http.StatusServiceUnavailable,
+		"did not answer initialize in time",
+	)
 	eventually(t, "the child is gone", func() bool { return childrenOf(b.cmd.Process.Pid) == guardian })
 }
 
@@ -152,7 +158,8 @@ func TestBoundOfTheReplayBuffer(t *testing.T) {
 	c := open(t, start(t, "--max-replay", "250"))
 	left := streamUntil(t, c, 1)
 	resume(t, c, left.id)
-	if again := resume(t, c, left.id); len(again) == 0 || len(again) > 3 || !strings.Contains(again[len(again)-1].data, `"done"`) {
+	if again := resume(t, c, left.id); len(again) == 0 || len(again) > 3 ||
+		!strings.Contains(again[len(again)-1].data, `"done"`) {
 		t.Errorf("of 250 bytes came %d events", len(again))
 	}
 }

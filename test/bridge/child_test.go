@@ -93,7 +93,13 @@ func (s *childServer) take(r *childRequest) {
 		if v := os.Getenv("GATEHOUSE_TEST_CHILD_VERSION"); v != "" {
 			version = v
 		}
-		s.result(r.ID, fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{},"resources":{"subscribe":true}},"serverInfo":{"name":"faulty","version":"1"}}`, version))
+		s.result(
+			r.ID,
+			fmt.Sprintf(
+				`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{},"resources":{"subscribe":true}},"serverInfo":{"name":"faulty","version":"1"}}`,
+				version,
+			),
+		)
 	case r.Method == "notifications/cancelled":
 		s.note("cancelled")
 		s.mu.Lock()
@@ -177,7 +183,11 @@ func (s *childServer) call(r *childRequest) {
 		}
 	case "progress":
 		for i := range a.N {
-			s.say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d}}`, r.Params.Meta.Token, i)
+			s.say(
+				`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d}}`,
+				r.Params.Meta.Token,
+				i,
+			)
 			time.Sleep(50 * time.Millisecond)
 		}
 		s.text(r.ID, "done")
@@ -208,7 +218,11 @@ func (s *childServer) ask(id string) string {
 	s.mu.Lock()
 	s.answers[`"`+id+`"`] = ch
 	s.mu.Unlock()
-	s.say(`{"jsonrpc":"2.0","id":%q,"method":"elicitation/create","params":{"message":"for %s","requestedSchema":{"type":"object","properties":{}}}}`, id, id)
+	s.say(
+		`{"jsonrpc":"2.0","id":%q,"method":"elicitation/create","params":{"message":"for %s","requestedSchema":{"type":"object","properties":{}}}}`,
+		id,
+		id,
+	)
 	return <-ch
 }
 

@@ -122,7 +122,13 @@ func (c *client) post(body string) *answer {
 
 func callBody(id int, tool, text string, n int) string {
 	args, _ := json.Marshal(map[string]any{"text": text, "n": n})
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s,"_meta":{"progressToken":%d}}}`, id, tool, args, id)
+	return fmt.Sprintf(
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s,"_meta":{"progressToken":%d}}}`,
+		id,
+		tool,
+		args,
+		id,
+	)
 }
 
 // call calls a tool.

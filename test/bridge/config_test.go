@@ -67,10 +67,12 @@ func TestAFileAsPeopleHaveIt(t *testing.T) {
 	if !strings.Contains(mine, "\nMINE=secret by default\n") || !strings.Contains(mine, "\nMCP_USER_ID=local") {
 		t.Errorf("the server got %s", mine)
 	}
-	if strings.Contains(others, "secret") || strings.Contains(others, "BRIDGE_NODE") || strings.Contains(others, "MCP_USER_ID") {
+	if strings.Contains(others, "secret") || strings.Contains(others, "BRIDGE_NODE") ||
+		strings.Contains(others, "MCP_USER_ID") {
 		t.Errorf("the other one, which is shared, got %s", others)
 	}
-	if status, text := get(t, b.base+"/health"); status != http.StatusOK || !strings.HasSuffix(text, "cannot start: far, typo\n") {
+	if status, text := get(t, b.base+"/health"); status != http.StatusOK ||
+		!strings.HasSuffix(text, "cannot start: far, typo\n") {
 		t.Errorf("/health says %d %q", status, text)
 	}
 	a := newClient(t, b.base+"/servers/typo/mcp", nil).post(initialize)
@@ -100,7 +102,11 @@ func TestTheOnlyServerAnswersAtMCPToo(t *testing.T) {
 			t.Errorf("%s answered %q", path, got)
 		}
 	}
-	two := startArgs(t, "--config", writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `"a": {`+self()+`}, "b": {`+self()+`}`))
+	two := startArgs(
+		t,
+		"--config",
+		writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), `"a": {`+self()+`}, "b": {`+self()+`}`),
+	)
 	if a := newClient(t, two.base+"/mcp", nil).post(initialize); a.Status != http.StatusNotFound {
 		t.Errorf("of two servers /mcp answered %+v", a)
 	}
@@ -175,7 +181,8 @@ func TestOneServerThatCannotStartTouchesNoOther(t *testing.T) {
 		"near": {"type": "stdio", "command": "./server", "cwd": `+string(near)+`, "inherit": ["GATEHOUSE_TEST_CHILD"]},
 		"bad": {"command": "/nonexistent/server"},
 		"worse": {`+self()+`, "env": {"GATEHOUSE_TEST_CHILD_DIES": "out of ${GATEHOUSE_TEST_WORD}"}}`))
-	if status, text := get(t, b.base+"/health"); status != http.StatusOK || !strings.HasSuffix(text, "cannot start: bad\n") {
+	if status, text := get(t, b.base+"/health"); status != http.StatusOK ||
+		!strings.HasSuffix(text, "cannot start: bad\n") {
 		t.Errorf("at first /health says %d %q", status, text)
 	}
 	for range 4 {

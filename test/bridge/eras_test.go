@@ -95,7 +95,8 @@ func TestEveryFront(t *testing.T) {
 			t.Run(isolation+"/"+f.name, func(t *testing.T) {
 				t.Run("ids come back byte for byte", func(t *testing.T) { idsComeBack(t, f) })
 				t.Run("an unknown method is the child's to refuse", func(t *testing.T) {
-					if got := f.say(`"u"`, "vendor/unknown", ""); !strings.Contains(got, "-32601") || !strings.Contains(got, `"id":"u"`) {
+					if got := f.say(`"u"`, "vendor/unknown", ""); !strings.Contains(got, "-32601") ||
+						!strings.Contains(got, `"id":"u"`) {
 						t.Errorf("answer %s", got)
 					}
 				})
@@ -120,7 +121,10 @@ func TestEveryFront(t *testing.T) {
 					if isolation == "shared" && strings.Contains(got, "secret") {
 						t.Errorf("the standard error of a child of many users: %s", got)
 					}
-					if again := f.say("4", "tools/call", `"name":"echo","arguments":{"text":"alive"}`); !strings.Contains(again, `"alive"`) {
+					if again := f.say("4", "tools/call", `"name":"echo","arguments":{"text":"alive"}`); !strings.Contains(
+						again,
+						`"alive"`,
+					) {
 						t.Errorf("the next child answers %s", again)
 					}
 				})
@@ -161,7 +165,10 @@ func TestDiscoverIsAnsweredAtOnceInEveryEra(t *testing.T) {
 	b := start(t)
 	begin := time.Now()
 	c := newClient(t, b.base+"/mcp", nil)
-	got := body(t, c.request(t.Context(), http.MethodPost, `{"jsonrpc":"2.0","id":"d","method":"server/discover","params":{}}`))
+	got := body(
+		t,
+		c.request(t.Context(), http.MethodPost, `{"jsonrpc":"2.0","id":"d","method":"server/discover","params":{}}`),
+	)
 	if !strings.HasPrefix(got, `{"jsonrpc":"2.0"`) || !strings.Contains(got, `"id":"d"`) {
 		t.Errorf("/mcp answers %s", got)
 	}
@@ -184,7 +191,8 @@ func TestHeadersOfAStreamComeAtOnce(t *testing.T) {
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the headers took %s", took)
 	}
-	if kind, buffering := s.res.Header.Get("Content-Type"), s.res.Header.Get("X-Accel-Buffering"); kind != "text/event-stream" || buffering != "no" {
+	if kind, buffering := s.res.Header.Get("Content-Type"), s.res.Header.Get("X-Accel-Buffering"); kind != "text/event-stream" ||
+		buffering != "no" {
 		t.Errorf("Content-Type %q, X-Accel-Buffering %q", kind, buffering)
 	}
 }

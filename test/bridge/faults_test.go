@@ -20,7 +20,8 @@ func TestChildKilledMidCall(t *testing.T) {
 	b := start(t)
 	c := open(t, b)
 	a := c.call("die", "last words", 0)
-	if a.Error == nil || a.Error.Code != codeInternal || !strings.Contains(a.Error.Message, "exit status 3") || a.Error.Data.Stderr != "last words" {
+	if a.Error == nil || a.Error.Code != codeInternal || !strings.Contains(a.Error.Message, "exit status 3") ||
+		a.Error.Data.Stderr != "last words" {
 		t.Fatalf("the call in flight got %+v; want %d with the exit and the last line", a.Error, codeInternal)
 	}
 	if told := c.says("told", "", 0); told != "initialize, notifications/initialized" {
@@ -60,7 +61,11 @@ func TestChildThatWritesGarbage(t *testing.T) {
 	if again := c.says("pid", "", 0); again != pid {
 		t.Errorf("the child was %s and is %s; garbage is no reason to end it", pid, again)
 	}
-	eventually(t, "the log tells of it", func() bool { return strings.Contains(b.log.String(), "that is no JSON-RPC message") })
+	eventually(
+		t,
+		"the log tells of it",
+		func() bool { return strings.Contains(b.log.String(), "that is no JSON-RPC message") },
+	)
 	if strings.Contains(b.log.String(), "this is no JSON") {
 		t.Error("the garbage itself is in the log")
 	}
@@ -243,7 +248,8 @@ func TestChildThatExitsAtItsStart(t *testing.T) {
 			t.Fatalf("answer %+v; want the exit named", last.Error)
 		}
 	}
-	if last.Status != http.StatusServiceUnavailable || last.Header.Get("Retry-After") == "" || !strings.Contains(last.Error.Message, "cannot start") {
+	if last.Status != http.StatusServiceUnavailable || last.Header.Get("Retry-After") == "" ||
+		!strings.Contains(last.Error.Message, "cannot start") {
 		t.Errorf("status %d, %+v; want the breaker's 503 with Retry-After", last.Status, last.Error)
 	}
 	begin := time.Now()

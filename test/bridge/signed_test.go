@@ -79,7 +79,13 @@ func (a *authority) header(t *testing.T, user, sid string, life time.Duration) h
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	id := contract.Identity{Subject: user, Email: user + "@example.com", Name: user, SessionID: sid, Expires: time.Now().Add(life)}
+	id := contract.Identity{
+		Subject:   user,
+		Email:     user + "@example.com",
+		Name:      user,
+		SessionID: sid,
+		Expires:   time.Now().Add(life),
+	}
 	now := time.Now()
 	if life < 0 {
 		now = now.Add(2 * life) // signed while the login was good

@@ -28,7 +28,14 @@ func TestResultOf60MB(t *testing.T) {
 	took := time.Since(begin)
 	cpu = cpuTime(t, b.cmd.Process.Pid) - cpu
 	peak := residentKB(t, b.cmd.Process.Pid, "VmHWM")
-	t.Logf("%d MB in %s, CPU %s, peak RSS %d MB (%.1f times the size)", size>>20, took, cpu, peak>>10, float64(peak)*1024/size)
+	t.Logf(
+		"%d MB in %s, CPU %s, peak RSS %d MB (%.1f times the size)",
+		size>>20,
+		took,
+		cpu,
+		peak>>10,
+		float64(peak)*1024/size,
+	)
 	if cpu > time.Second {
 		t.Errorf("it took %s of the processors", cpu)
 	}
@@ -141,7 +148,11 @@ func TestSessionsLeaveNothing(t *testing.T) {
 	wg.Wait()
 	eventually(t, "every child is gone", quiet)
 	eventually(t, "every descriptor is closed", func() bool { return filesOf(pid) <= files })
-	eventually(t, "every goroutine has ended", func() bool { quiet(); return gauge(t, admin, "go_goroutines") <= goroutines })
+	eventually(
+		t,
+		"every goroutine has ended",
+		func() bool { quiet(); return gauge(t, admin, "go_goroutines") <= goroutines },
+	)
 	if n := gauge(t, admin, "gatehouse_sessions"); n != 0 {
 		t.Errorf("%v sessions are still open", n)
 	}
@@ -152,7 +163,17 @@ func TestSessionsLeaveNothing(t *testing.T) {
 func TestIdleStreams(t *testing.T) {
 	const streams = 2000
 	admin := freeport.Addr(t)
-	b := start(t, "--isolation", "shared", "--admin-listen", admin, "--max-sessions", "2100", "--max-user-sessions", "2100")
+	b := start(
+		t,
+		"--isolation",
+		"shared",
+		"--admin-listen",
+		admin,
+		"--max-sessions",
+		"2100",
+		"--max-user-sessions",
+		"2100",
+	)
 	before, goroutines := residentKB(t, b.cmd.Process.Pid, "VmRSS"), gauge(t, admin, "go_goroutines")
 	all := make([]*sseClient, streams)
 	for i := range all {
@@ -162,7 +183,11 @@ func TestIdleStreams(t *testing.T) {
 		}
 	}
 	after := residentKB(t, b.cmd.Process.Pid, "VmRSS")
-	t.Logf("%.1f KB and %.1f goroutines a stream", float64(after-before)/streams, (gauge(t, admin, "go_goroutines")-goroutines)/streams)
+	t.Logf(
+		"%.1f KB and %.1f goroutines a stream",
+		float64(after-before)/streams,
+		(gauge(t, admin, "go_goroutines")-goroutines)/streams,
+	)
 	for i, c := range all {
 		c.send(b.base, callBody(1, "echo", fmt.Sprintf("stream %d", i), 0))
 	}

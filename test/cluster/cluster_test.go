@@ -37,7 +37,8 @@ func kubectl(t *testing.T, args ...string) string {
 func try(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", "gatehouse"}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", "gatehouse"}, args...)...).
+		CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
@@ -264,8 +265,16 @@ func TestAuthsvcAndNginxRoll(t *testing.T) {
 func TestDrainTakesOneBridgeAtATime(t *testing.T) {
 	c := gather(t, attach(t), 4)
 	defer func() { _, _ = try(context.WithoutCancel(t.Context()), "uncordon", "node-0") }()
-	out, err := try(t.Context(), "drain", "node-0", "--pod-selector=app.kubernetes.io/name=bridge", "--delete-emptydir-data",
-		"--force", "--ignore-daemonsets", "--timeout=20s")
+	out, err := try(
+		t.Context(),
+		"drain",
+		"node-0",
+		"--pod-selector=app.kubernetes.io/name=bridge",
+		"--delete-emptydir-data",
+		"--force",
+		"--ignore-daemonsets",
+		"--timeout=20s",
+	)
 	if err == nil || !strings.Contains(err.Error(), "disruption budget") {
 		t.Errorf("drain: %v %s; want it to wait for the disruption budget", err, out)
 	}
@@ -312,8 +321,25 @@ func TestRenewedCertificate(t *testing.T) {
 		return res.TLS.PeerCertificates[0].SerialNumber.String()
 	}
 	before, began := serial(), time.Now()
-	renew := exec.CommandContext(t.Context(), "openssl", "x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-		"-CAcreateserial", "-days", "2", "-extfile", "tls.ext", "-out", "tls.crt")
+	renew := exec.CommandContext(
+		t.Context(),
+		"openssl",
+		"x509",
+		"-req",
+		"-in",
+		"tls.csr",
+		"-CA",
+		"ca.crt",
+		"-CAkey",
+		"ca.key",
+		"-CAcreateserial",
+		"-days",
+		"2",
+		"-extfile",
+		"tls.ext",
+		"-out",
+		"tls.crt",
+	)
 	renew.Dir = secrets
 	if out, err := renew.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -85,7 +85,8 @@ func TestContainersAreHardened(t *testing.T) {
 	for _, c := range containers(t) {
 		service := c.service()
 		seen++
-		if !slices.Equal(c.HostConfig.CapDrop, []string{"ALL"}) || !slices.Contains(c.HostConfig.SecurityOpt, "no-new-privileges:true") {
+		if !slices.Equal(c.HostConfig.CapDrop, []string{"ALL"}) ||
+			!slices.Contains(c.HostConfig.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s: capabilities dropped %v, options %v", service, c.HostConfig.CapDrop, c.HostConfig.SecurityOpt)
 		}
 		if c.Config.User == "" || strings.HasPrefix(c.Config.User, "0") || strings.HasPrefix(c.Config.User, "root") {
@@ -100,7 +101,10 @@ func TestContainersAreHardened(t *testing.T) {
 		if c.State.Health.Status != "healthy" {
 			t.Errorf("%s is %q", service, c.State.Health.Status)
 		}
-		token := slices.ContainsFunc(c.Config.Env, func(pair string) bool { return strings.HasPrefix(pair, "SLACK_BOT_TOKEN=") })
+		token := slices.ContainsFunc(
+			c.Config.Env,
+			func(pair string) bool { return strings.HasPrefix(pair, "SLACK_BOT_TOKEN=") },
+		)
 		if token != (service == "bridge") {
 			t.Errorf("%s knows SLACK_BOT_TOKEN: %v", service, token)
 		}
@@ -131,9 +135,25 @@ func TestSlackImage(t *testing.T) {
 	compose(t, "build", "bridge")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "docker", "run", "--rm", "--interactive", "--network", "none", "--read-only", "--env", "SLACK_BOT_TOKEN=xoxb-none",
-		"--entrypoint", "/opt/slack/venv/bin/python", "gatehouse/bridge-slack", "-u", "/opt/slack/server.py")
-	s, err := mcp.NewClient(&mcp.Implementation{Name: "compose", Version: "1"}, nil).Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
+	cmd := exec.CommandContext(
+		ctx,
+		"docker",
+		"run",
+		"--rm",
+		"--interactive",
+		"--network",
+		"none",
+		"--read-only",
+		"--env",
+		"SLACK_BOT_TOKEN=xoxb-none",
+		"--entrypoint",
+		"/opt/slack/venv/bin/python",
+		"gatehouse/bridge-slack",
+		"-u",
+		"/opt/slack/server.py",
+	)
+	s, err := mcp.NewClient(&mcp.Implementation{Name: "compose", Version: "1"}, nil).
+		Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +181,22 @@ func TestOpenRestyBase(t *testing.T) {
 func TestSecondUpKeepsSecrets(t *testing.T) {
 	gate := attach(t)
 	read := func() string {
-		return docker(t, "run", "--rm", "--network", "none", "--user", "0:0", "-v", os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
-			"gatehouse/nginx", "sha256sum", "/gate/client-secret", "/gate/redis-password", "/gate/tls.key")
+		return docker(
+			t,
+			"run",
+			"--rm",
+			"--network",
+			"none",
+			"--user",
+			"0:0",
+			"-v",
+			os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
+			"gatehouse/nginx",
+			"sha256sum",
+			"/gate/client-secret",
+			"/gate/redis-password",
+			"/gate/tls.key",
+		)
 	}
 	before := read()
 	compose(t, "up", "--detach", "--wait", "--force-recreate", "init", "nginx")
@@ -266,7 +300,8 @@ func TestRealmApply(t *testing.T) {
 		t.Errorf("on the realm that was imported:\n%s", said)
 	}
 	var clients []map[string]any
-	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId=mcp-gateway", nil, &clients); err != nil || len(clients) != 1 {
+	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId=mcp-gateway", nil, &clients); err != nil ||
+		len(clients) != 1 {
 		t.Fatalf("%v, %v", clients, err)
 	}
 	clients[0]["redirectUris"] = []string{"https://evil.example/*"}
@@ -278,7 +313,8 @@ func TestRealmApply(t *testing.T) {
 	}
 	t.Setenv("GATEHOUSE_REALM", "another")
 	t.Setenv("GATEHOUSE_SERVERS", "one two")
-	if said := apply(); !strings.Contains(said, "realm another: made") || !strings.Contains(said, "clients may ask for scope mcp.access.two") {
+	if said := apply(); !strings.Contains(said, "realm another: made") ||
+		!strings.Contains(said, "clients may ask for scope mcp.access.two") {
 		t.Errorf("on a server without the realm:\n%s", said)
 	}
 	if said := apply(); !strings.Contains(said, " 0 changed") {
@@ -291,8 +327,20 @@ func TestRealmApply(t *testing.T) {
 func applier(t *testing.T) func() string {
 	t.Helper()
 	dir, url := t.TempDir(), os.Getenv("GATEHOUSE_URL")
-	secret := docker(t, "run", "--rm", "--network", "none", "--user", "0:0", "-v", os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
-		"gatehouse/nginx", "cat", "/gate/client-secret")
+	secret := docker(
+		t,
+		"run",
+		"--rm",
+		"--network",
+		"none",
+		"--user",
+		"0:0",
+		"-v",
+		os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
+		"gatehouse/nginx",
+		"cat",
+		"/gate/client-secret",
+	)
 	for name, text := range map[string]string{"admin": os.Getenv("GATEHOUSE_ADMIN_PASSWORD"), "client": secret} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -300,9 +348,18 @@ func applier(t *testing.T) func() string {
 	}
 	return func() string {
 		cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(root, "deploy/keycloak/apply.sh"))
-		cmd.Env = append(os.Environ(), "CURL_CA_BUNDLE="+os.Getenv("GATEHOUSE_CA"), "KEYCLOAK_URL="+url+"/auth",
-			"KEYCLOAK_ADMIN_PASSWORD_FILE="+filepath.Join(dir, "admin"), "GATEHOUSE_CLIENT_SECRET_FILE="+filepath.Join(dir, "client"),
-			"GATEHOUSE_PUBLIC_URL="+url, "GATEHOUSE_BACKCHANNEL_URL=http://authsvcs:4180/backchannel-logout")
+		cmd.Env = append(
+			os.Environ(),
+			"CURL_CA_BUNDLE="+os.Getenv("GATEHOUSE_CA"),
+			"KEYCLOAK_URL="+url+"/auth",
+			"KEYCLOAK_ADMIN_PASSWORD_FILE="+filepath.Join(
+				dir,
+				"admin",
+			),
+			"GATEHOUSE_CLIENT_SECRET_FILE="+filepath.Join(dir, "client"),
+			"GATEHOUSE_PUBLIC_URL="+url,
+			"GATEHOUSE_BACKCHANNEL_URL=http://authsvcs:4180/backchannel-logout",
+		)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("apply: %v\n%s", err, out)
@@ -315,7 +372,13 @@ func applier(t *testing.T) func() string {
 // has no stand-in.
 func TestObserve(t *testing.T) {
 	compose(t, "--profile", "observe", "up", "--detach", "prometheus")
-	address := docker(t, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", os.Getenv("COMPOSE_PROJECT_NAME")+"-prometheus-1")
+	address := docker(
+		t,
+		"inspect",
+		"-f",
+		"{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+		os.Getenv("COMPOSE_PROJECT_NAME")+"-prometheus-1",
+	)
 	ask := func(path string) string {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()

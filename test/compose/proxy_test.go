@@ -58,7 +58,8 @@ func TestOneAddressForAll(t *testing.T) {
 	if res.StatusCode == http.StatusTooManyRequests {
 		t.Error("a calm colleague is limited for the busy one")
 	}
-	log, err := exec.CommandContext(t.Context(), "docker", "logs", os.Getenv("COMPOSE_PROJECT_NAME")+"-nginx-1").CombinedOutput()
+	log, err := exec.CommandContext(t.Context(), "docker", "logs", os.Getenv("COMPOSE_PROJECT_NAME")+"-nginx-1").
+		CombinedOutput()
 	if n := strings.Count(string(log), "the gateway of the container network"); err != nil || n != 1 {
 		t.Errorf("%v, the log says it %d times", err, n)
 	}

@@ -59,7 +59,13 @@ func TestSiteMakesEveryVariable(t *testing.T) {
 }
 
 func TestEnvExampleNamesEveryValue(t *testing.T) {
-	read, named := names(read(t, "docker-compose.yml")+read(t, "deploy/compose/existing-keycloak.yml"), `\$\{([A-Z_]+)`), names(read(t, ".env.example"), `(?m)^#? ?([A-Z_]+)=`)
+	read, named := names(
+		read(t, "docker-compose.yml")+read(t, "deploy/compose/existing-keycloak.yml"),
+		`\$\{([A-Z_]+)`,
+	), names(
+		read(t, ".env.example"),
+		`(?m)^#? ?([A-Z_]+)=`,
+	)
 	for name := range read {
 		if !named[name] {
 			t.Errorf(".env.example does not name %s", name)

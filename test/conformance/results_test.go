@@ -9,7 +9,11 @@ import (
 )
 
 func TestResults(t *testing.T) {
-	got, err := conformance.Results(strings.NewReader("✓ ping: 2 passed, 0 failed\n✗ caching: 1 passed, 7 failed\n✗ tasks: 0 passed, 1 failed\nNot scored\n  ✗ tasks (extension)\n"))
+	got, err := conformance.Results(
+		strings.NewReader(
+			"✓ ping: 2 passed, 0 failed\n✗ caching: 1 passed, 7 failed\n✗ tasks: 0 passed, 1 failed\nNot scored\n  ✗ tasks (extension)\n",
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,16 +32,28 @@ var places = map[string]func(id, value, inside string) string{
 		return `{"jsonrpc":"2.0","id":` + id + `,"result":[` + value + `,NaN]}`
 	},
 	"log": func(id, value, _ string) string {
-		return `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":` + value + "}}\n" + answer(id, "{}")
+		return `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":` + value + "}}\n" + answer(
+			id,
+			"{}",
+		)
 	},
 	"progress": func(id, _, inside string) string {
-		return `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + id + "," + inside + "}}\n" + answer(id, "{}")
+		return `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + id + "," + inside + "}}\n" + answer(
+			id,
+			"{}",
+		)
 	},
 	"subscription": func(id, _, inside string) string {
-		return `{"jsonrpc":"2.0","method":"notifications/x","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1,` + inside + "}}}\n" + answer(id, "{}")
+		return `{"jsonrpc":"2.0","method":"notifications/x","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1,` + inside + "}}}\n" + answer(
+			id,
+			"{}",
+		)
 	},
 	"question": func(id, value, _ string) string {
-		return `{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{"messages":` + value + "}}\n" + answer(id, "{}")
+		return `{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{"messages":` + value + "}}\n" + answer(
+			id,
+			"{}",
+		)
 	},
 	"batch": func(id, value, _ string) string { return "[" + answer(id, "{}") + `,` + value + "]" },
 }
@@ -92,7 +104,10 @@ func serveChild() {
 			a := m.Params.Arguments
 			switch {
 			case m.Method == "initialize":
-				text = answer(id, `{"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"cost","version":"1"}}`)
+				text = answer(
+					id,
+					`{"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"cost","version":"1"}}`,
+				)
 			case m.Method == "tools/list":
 				text = answer(id, `{"tools":`+tools+`}`)
 			case m.Params.Name == "tools":

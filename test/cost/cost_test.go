@@ -86,8 +86,23 @@ func start(t *testing.T) *bridge {
 		t.Fatal(err)
 	}
 	addr := freeport.Addr(t)
-	cmd := exec.Command(program, "--listen", addr, "--admin-listen", freeport.Addr(t), "--policy", rules, "--audit", filepath.Join(dir, "audit"),
-		"--max-queue", "67108864", "--log-level", "error", "--", os.Args[0])
+	cmd := exec.Command(
+		program,
+		"--listen",
+		addr,
+		"--admin-listen",
+		freeport.Addr(t),
+		"--policy",
+		rules,
+		"--audit",
+		filepath.Join(dir, "audit"),
+		"--max-queue",
+		"67108864",
+		"--log-level",
+		"error",
+		"--",
+		os.Args[0],
+	)
 	cmd.Env = append(os.Environ(), childMode+"=1")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -141,7 +156,8 @@ func (b *bridge) open() {
 func (b *bridge) hear(text string) string {
 	b.t.Helper()
 	for b.events.Scan() {
-		if line, ok := strings.CutPrefix(b.events.Text(), "data: "); ok && strings.Contains(line[:min(len(line), 1000)]+line[max(0, len(line)-1000):], text) {
+		if line, ok := strings.CutPrefix(b.events.Text(), "data: "); ok &&
+			strings.Contains(line[:min(len(line), 1000)]+line[max(0, len(line)-1000):], text) {
 			return line
 		}
 	}
@@ -206,25 +222,65 @@ type message struct {
 const meta = `"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}`
 
 var messages = []message{
-	{"tools/call", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{"text":%s}}}`},
-	{"tools/call", true, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{%s}}}`},
-	{"tools/call", true, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{"n":1},%s}}`},
+	{
+		"tools/call",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{"text":%s}}}`,
+	},
+	{
+		"tools/call",
+		true,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{%s}}}`,
+	},
+	{
+		"tools/call",
+		true,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"arguments":{"n":1},%s}}`,
+	},
 	{"tools/call", true, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META,%s}}}`},
 	{"tools/call", true, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META}},%s}`},
 	{"tools/call", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%s,"_meta":{META}}}`},
-	{"tools/call", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META,"progressToken":%s}}}`},
-	{"tools/call", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"requestState":%s}}`},
-	{"tools/call", true, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"requestState":"x","inputResponses":{%s}}}`},
+	{
+		"tools/call",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META,"progressToken":%s}}}`,
+	},
+	{
+		"tools/call",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"requestState":%s}}`,
+	},
+	{
+		"tools/call",
+		true,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"requestState":"x","inputResponses":{%s}}}`,
+	},
 	{"resources/read", false, `{"jsonrpc":"2.0","id":%d,"method":"resources/read","params":{"uri":%s,"_meta":{META}}}`},
-	{"subscriptions/listen", false, `{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{"resourceSubscriptions":%s}}}`},
-	{"subscriptions/listen", true, `{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{%s,"resourceSubscriptions":[1]}}}`},
-	{"completion/complete", true, `{"jsonrpc":"2.0","id":%d,"method":"completion/complete","params":{"_meta":{META},"ref":{"type":"ref/prompt","name":"a",%s}}}`},
+	{
+		"subscriptions/listen",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{"resourceSubscriptions":%s}}}`,
+	},
+	{
+		"subscriptions/listen",
+		true,
+		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{%s,"resourceSubscriptions":[1]}}}`,
+	},
+	{
+		"completion/complete",
+		true,
+		`{"jsonrpc":"2.0","id":%d,"method":"completion/complete","params":{"_meta":{META},"ref":{"type":"ref/prompt","name":"a",%s}}}`,
+	},
 	{"tasks/get", false, `{"jsonrpc":"2.0","id":%d,"method":"tasks/get","params":{"taskId":%s,"_meta":{META}}}`},
 	{"vendor/x", false, `{"jsonrpc":"2.0","id":%d,"method":"vendor/x","params":%s}`},
 	{"", false, `{"jsonrpc":"2.0","id":%d,"result":%s}`},
 	{"", true, `{"jsonrpc":"2.0","id":%d,"error":null,"result":{},%s}`},
 	{"notifications/x", false, `{"jsonrpc":"2.0","method":"notifications/x","params":{"_":%d,"x":%s}}`},
-	{"notifications/cancelled", false, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_":%d,"requestId":%s}}`},
+	{
+		"notifications/cancelled",
+		false,
+		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_":%d,"requestId":%s}}`,
+	},
 	{"x", false, `[{"jsonrpc":"2.0","id":%d,"method":"x"},%s]`},
 }
 
@@ -306,7 +362,11 @@ func TestChildren(t *testing.T) {
 // which the bridge keeps what concerns headers.
 func TestLists(t *testing.T) {
 	b := start(t)
-	list := message{"tools/list", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"_meta":{META},"x":%s}}`}
+	list := message{
+		"tools/list",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"_meta":{META},"x":%s}}`,
+	}
 	eras := []string{"streamable", "stateless", "sse"}
 	r := rand.New(rand.NewPCG(*seed, 3))
 	t.Logf("-seed %d", *seed)
@@ -349,7 +409,11 @@ func (b *bridge) says(era, place, value, inside string) time.Duration {
 
 func (b *bridge) calls(era, tool, place, value, inside string) time.Duration {
 	b.t.Helper()
-	m := message{"tools/call", false, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"` + tool + `","_meta":{META},"arguments":%s}}`}
+	m := message{
+		"tools/call",
+		false,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"` + tool + `","_meta":{META},"arguments":%s}}`,
+	}
 	args, err := json.Marshal(map[string]string{"place": place, "value": value, "inside": inside})
 	if err != nil {
 		b.t.Fatal(err)

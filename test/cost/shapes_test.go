@@ -68,7 +68,11 @@ var values = map[string]func(n int) string{
 // plain is what an ordinary message carries: records.
 func plain(n int) string {
 	return "[" + fill(n, func(i int) string {
-		return fmt.Sprintf(`{"id":%d,"name":"a name of some words","tags":["one","two"],"size":%d.5,"done":true,"note":null}`, i, i*7)
+		return fmt.Sprintf(
+			`{"id":%d,"name":"a name of some words","tags":["one","two"],"size":%d.5,"done":true,"note":null}`,
+			i,
+			i*7,
+		)
 	}) + "]"
 }
 

@@ -17,7 +17,8 @@ import (
 // sees alice's session on his page and ends it; she sees none but her own.
 func TestAdministratorEndsAnothersSession(t *testing.T) {
 	alice, bob := signIn(t, stack.Alice), signIn(t, stack.Bob)
-	if _, page := send(t, alice, http.MethodGet, gate.URL+"/account"); strings.Contains(page, "All live sessions") || strings.Contains(page, "bob@example.com") {
+	if _, page := send(t, alice, http.MethodGet, gate.URL+"/account"); strings.Contains(page, "All live sessions") ||
+		strings.Contains(page, "bob@example.com") {
 		t.Error("alice sees the sessions of others")
 	}
 	if res, _ := send(t, alice, http.MethodGet, gate.URL+"/mcp"); !admitted(res) {
@@ -25,7 +26,8 @@ func TestAdministratorEndsAnothersSession(t *testing.T) {
 	}
 	_, page := send(t, bob, http.MethodGet, gate.URL+"/account")
 	// Further sessions of alice may be left over from other tests: end them all.
-	forms := regexp.MustCompile(`(?s)<strong>alice@example\.com</strong>.*?name="sub" value="([^"]+)".*?name="sid" value="([^"]+)"`).FindAllStringSubmatch(page, -1)
+	forms := regexp.MustCompile(`(?s)<strong>alice@example\.com</strong>.*?name="sub" value="([^"]+)".*?name="sid" value="([^"]+)"`).
+		FindAllStringSubmatch(page, -1)
 	if len(forms) == 0 {
 		t.Fatalf("bob does not see alice's session: %s", page)
 	}

@@ -40,7 +40,8 @@ func TestDeviceGrant(t *testing.T) {
 		"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {"mcp-cli"},
 		"device_code": {code.Device}, "code_verifier": {verifier},
 	}
-	if _, err := gate.Grant(t.Context(), gate.Issuer, grant); err == nil || !strings.Contains(err.Error(), "authorization_pending") {
+	if _, err := gate.Grant(t.Context(), gate.Issuer, grant); err == nil ||
+		!strings.Contains(err.Error(), "authorization_pending") {
 		t.Errorf("before the person agreed: %v", err)
 	}
 	agree(t, code.Complete, who)

@@ -21,7 +21,14 @@ const (
 func TestConsoleLogoutClosesStreams(t *testing.T) {
 	t.Parallel()
 	who, other := newPerson(t), newPerson(t)
-	browser, machine, bystander := signIn(t, who.name), client(bearer(token(t, who.name))), client(bearer(token(t, other.name)))
+	browser, machine, bystander := signIn(
+		t,
+		who.name,
+	), client(
+		bearer(token(t, who.name)),
+	), client(
+		bearer(token(t, other.name)),
+	)
 	streams := []stream{openStream(t, "a browser's stream", browser), openStream(t, "a Bearer client's stream", machine)}
 	stays := openStream(t, "a bystander's stream", bystander)
 	begin := time.Now()
@@ -155,7 +162,13 @@ func TestRotatedRealmKeys(t *testing.T) {
 	admin(t, http.MethodGet, "/components?type=org.keycloak.keys.KeyProvider&parent="+realm.ID, nil, &keys)
 	admin(t, http.MethodPost, "/components", map[string]any{
 		"name": "rsa-new", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider", "parentId": realm.ID,
-		"config": map[string][]string{"priority": {"1000"}, "algorithm": {"RS256"}, "keySize": {"2048"}, "enabled": {"true"}, "active": {"true"}},
+		"config": map[string][]string{
+			"priority":  {"1000"},
+			"algorithm": {"RS256"},
+			"keySize":   {"2048"},
+			"enabled":   {"true"},
+			"active":    {"true"},
+		},
 	}, nil)
 	for _, key := range keys {
 		if key.ProviderID == "rsa-generated" {

@@ -30,7 +30,13 @@ func TestManyRoles(t *testing.T) {
 	for _, name := range names {
 		make = append(make, map[string]any{"name": name})
 	}
-	admin(t, http.MethodPost, "/partialImport", map[string]any{"ifResourceExists": "SKIP", "roles": map[string]any{"realm": make}}, nil)
+	admin(
+		t,
+		http.MethodPost,
+		"/partialImport",
+		map[string]any{"ifResourceExists": "SKIP", "roles": map[string]any{"realm": make}},
+		nil,
+	)
 	admin(t, http.MethodGet, "/roles?search=aa&max=200", nil, &roles)
 	admin(t, http.MethodPost, "/users/"+who.id+"/role-mappings/realm", roles, nil)
 	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
@@ -71,7 +77,8 @@ func TestMissingRoleIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := read(t, page); page.StatusCode != http.StatusForbidden || !strings.Contains(text, "The role mcp-user is missing") {
+	if text := read(t, page); page.StatusCode != http.StatusForbidden ||
+		!strings.Contains(text, "The role mcp-user is missing") {
 		t.Errorf("a person sees %s at %s: %s", page.Status, page.Request.URL, text)
 	}
 }
@@ -85,7 +92,9 @@ func TestOwnAddressIsNoIdentity(t *testing.T) {
 		"defaultClientScopes": []string{"basic", "roles", "email", "profile"},
 	})
 	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
-		"grant_type": {"password"}, "client_id": {"account-api"}, "username": {who.name}, "password": {stack.Password(who.name)},
+		"grant_type": {
+			"password",
+		}, "client_id": {"account-api"}, "username": {who.name}, "password": {stack.Password(who.name)},
 	})
 	if err != nil {
 		t.Fatal(err)

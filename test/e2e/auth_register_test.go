@@ -78,7 +78,12 @@ func register(t *testing.T, metadata map[string]any) (int, string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, gate.Issuer+"/clients-registrations/openid-connect", bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		gate.Issuer+"/clients-registrations/openid-connect",
+		bytes.NewReader(text),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

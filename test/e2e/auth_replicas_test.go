@@ -26,7 +26,13 @@ func TestNativeTwoReplicasRefreshOnce(t *testing.T) {
 		"eventsEnabled": true, "eventsExpiration": 3600, "enabledEventTypes": []string{"REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"},
 	}, nil)
 	t.Cleanup(func() {
-		admin(t, http.MethodPut, "/events/config", map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}}, nil)
+		admin(
+			t,
+			http.MethodPut,
+			"/events/config",
+			map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}},
+			nil,
+		)
 	})
 	replicas := []string{fmt.Sprintf("http://127.0.0.1:%d", gate.Ports.Authsvc), secondReplica(t)}
 	who := newPerson(t)
@@ -68,10 +74,27 @@ func secondReplica(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	public, internal := freeport.Addr(t), freeport.Addr(t)
-	cmd := exec.Command(filepath.Join(repository(t), "bin", "authsvc"), "--listen", public, "--internal-listen", internal,
-		"--public-url", gate.URL, "--issuer", gate.Issuer, "--client-id", "mcp-gateway", "--require-role", "mcp-user",
-		"--client-secret-file", filepath.Join(gate.Dir, "client-secret"), "--store-key-file", filepath.Join(gate.Dir, "store-key"),
-		"--redis-url", fmt.Sprintf("redis://127.0.0.1:%d", gate.Ports.Redis))
+	cmd := exec.Command(
+		filepath.Join(repository(t), "bin", "authsvc"),
+		"--listen",
+		public,
+		"--internal-listen",
+		internal,
+		"--public-url",
+		gate.URL,
+		"--issuer",
+		gate.Issuer,
+		"--client-id",
+		"mcp-gateway",
+		"--require-role",
+		"mcp-user",
+		"--client-secret-file",
+		filepath.Join(gate.Dir, "client-secret"),
+		"--store-key-file",
+		filepath.Join(gate.Dir, "store-key"),
+		"--redis-url",
+		fmt.Sprintf("redis://127.0.0.1:%d", gate.Ports.Redis),
+	)
 	cmd.Dir = dir
 	var said strings.Builder
 	cmd.Stderr = &said

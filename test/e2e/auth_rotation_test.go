@@ -48,7 +48,12 @@ func TestNativeClientSecretRotation(t *testing.T) {
 // verdict asks authsvc itself, where no limit of nginx counts.
 func verdict(t *testing.T, cookie string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/auth", gate.Ports.Authsvc), nil)
+	req, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodGet,
+		fmt.Sprintf("http://127.0.0.1:%d/auth", gate.Ports.Authsvc),
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +88,9 @@ func rotatesSecrets(t *testing.T) {
 	}}}, nil)
 	admin(t, http.MethodPut, policies, map[string]any{"policies": []map[string]any{{
 		"name": "rotate", "enabled": true, "profiles": []string{"rotate"},
-		"conditions": []map[string]any{{"condition": "client-access-type", "configuration": map[string][]string{"type": {"confidential"}}}},
+		"conditions": []map[string]any{
+			{"condition": "client-access-type", "configuration": map[string][]string{"type": {"confidential"}}},
+		},
 	}}}, nil)
 }
 
@@ -91,7 +98,13 @@ func rotatesSecrets(t *testing.T) {
 func countRefreshes(t *testing.T) func(person string) int {
 	t.Helper()
 	t.Cleanup(func() {
-		admin(t, http.MethodPut, "/events/config", map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}}, nil)
+		admin(
+			t,
+			http.MethodPut,
+			"/events/config",
+			map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}},
+			nil,
+		)
 	})
 	admin(t, http.MethodPut, "/events/config", map[string]any{
 		"eventsEnabled": true, "eventsExpiration": 3600, "enabledEventTypes": []string{"REFRESH_TOKEN"},

@@ -52,7 +52,10 @@ func TestNativeTokenForOneServer(t *testing.T) {
 		}
 	}
 	res, _ := get(t, gate.URL+"/servers/one/mcp", nil)
-	if challenge := res.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `/servers/one/mcp", scope="mcp.access.one"`) {
+	if challenge := res.Header.Get("WWW-Authenticate"); !strings.Contains(
+		challenge,
+		`/servers/one/mcp", scope="mcp.access.one"`,
+	) {
 		t.Errorf("the challenge of a server is %s", challenge)
 	}
 }

@@ -37,7 +37,8 @@ func TestClientCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who := call(t, open(t, tokens.Access), "whoami", nil); !strings.Contains(who, "service-account-robot") || !strings.Contains(who, "mcp-user") {
+	if who := call(t, open(t, tokens.Access), "whoami", nil); !strings.Contains(who, "service-account-robot") ||
+		!strings.Contains(who, "mcp-user") {
 		t.Errorf("whoami = %q", who)
 	}
 }
@@ -60,7 +61,9 @@ func TestTokenExchange(t *testing.T) {
 		}},
 	})
 	theirs, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
-		"grant_type": {"password"}, "client_id": {"portal"}, "username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
+		"grant_type": {
+			"password",
+		}, "client_id": {"portal"}, "username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +72,9 @@ func TestTokenExchange(t *testing.T) {
 		t.Errorf("the portal's own token: %s, want 401: it is not for the gate", res.Status)
 	}
 	exchanged, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "client_id": {"service"}, "client_secret": {"service-secret"},
+		"grant_type": {
+			"urn:ietf:params:oauth:grant-type:token-exchange",
+		}, "client_id": {"service"}, "client_secret": {"service-secret"},
 		"subject_token": {theirs.Access}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
 	})
 	if err != nil {
@@ -97,7 +102,12 @@ func TestDPoP(t *testing.T) {
 		t.Fatal(err)
 	}
 	endpoint := gate.Issuer + "/protocol/openid-connect/token"
-	form := url.Values{"grant_type": {"password"}, "client_id": {"dpop"}, "username": {who.name}, "password": {stack.Password(who.name)}}
+	form := url.Values{
+		"grant_type": {"password"},
+		"client_id":  {"dpop"},
+		"username":   {who.name},
+		"password":   {stack.Password(who.name)},
+	}
 	res, body := post(t, endpoint, form, dpopProof(t, key, http.MethodPost, endpoint, ""))
 	var tokens stack.Tokens
 	if err := json.Unmarshal([]byte(body), &tokens); err != nil || tokens.Access == "" {
@@ -134,7 +144,10 @@ func dpopProof(t *testing.T, key *ecdsa.PrivateKey, method, address, token strin
 		sum := sha256.Sum256([]byte(token))
 		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: key},
+		(&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

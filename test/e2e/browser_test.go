@@ -72,7 +72,14 @@ func keycloakLogin(user string) chromedp.Action[chromedp.Void] {
 func TestBrowserSignsInAndOut(t *testing.T) {
 	before := sessions(t)
 	ctx := browser(t)
-	do(t, ctx, "sign in", chromedp.Navigate(gate.URL+"/account"), keycloakLogin(stack.Alice), chromedp.WaitVisible(signOut))
+	do(
+		t,
+		ctx,
+		"sign in",
+		chromedp.Navigate(gate.URL+"/account"),
+		keycloakLogin(stack.Alice),
+		chromedp.WaitVisible(signOut),
+	)
 	if at, page := shown(ctx); at != gate.URL+"/account" || !strings.Contains(page, "alice@example.com") {
 		t.Fatalf("after the login: at %s:\n%s", at, page)
 	}

@@ -159,7 +159,12 @@ func outage(t *testing.T, part string) (over func()) {
 // and HSTS where the answer came by TLS (RFC 6797, 7.2).
 func headersOnce(t *testing.T, res *http.Response) {
 	t.Helper()
-	want := map[string]int{"Strict-Transport-Security": 1, "X-Content-Type-Options": 1, "X-Frame-Options": 1, "Referrer-Policy": 1}
+	want := map[string]int{
+		"Strict-Transport-Security": 1,
+		"X-Content-Type-Options":    1,
+		"X-Frame-Options":           1,
+		"Referrer-Policy":           1,
+	}
 	if res.TLS == nil {
 		want["Strict-Transport-Security"] = 0
 	}

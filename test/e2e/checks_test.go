@@ -33,7 +33,9 @@ func TestGuideHealth(t *testing.T) {
 
 func curl(t *testing.T, args ...string) string {
 	t.Helper()
-	argv := append([]string{"-s", "-S", "--max-time", "10", "--cacert", gate.CAFile(), "--interface", from().String()}, args...)
+	argv := append(
+		[]string{"-s", "-S", "--max-time", "10", "--cacert", gate.CAFile(), "--interface", from().String()},
+		args...)
 	out, err := exec.CommandContext(t.Context(), "curl", argv...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("curl: %v\n%s", err, out)

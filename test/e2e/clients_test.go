@@ -58,8 +58,18 @@ func TestMcpRemoteSignsIn(t *testing.T) {
 		return link != nil
 	})
 	ctx := browser(t)
-	do(t, ctx, "sign in and consent", chromedp.Navigate(link[1]), keycloakLogin(stack.Alice),
-		chromedp.WaitVisible(`[name="accept"]`), chromedp.Click(`[name="accept"]`), chromedp.WaitNotPresent(`[name="accept"]`))
+	do(
+		t,
+		ctx,
+		"sign in and consent",
+		chromedp.Navigate(link[1]),
+		keycloakLogin(stack.Alice),
+		chromedp.WaitVisible(
+			`[name="accept"]`,
+		),
+		chromedp.Click(`[name="accept"]`),
+		chromedp.WaitNotPresent(`[name="accept"]`),
+	)
 	<-done
 }
 
@@ -69,7 +79,12 @@ func npx(t *testing.T, args ...string) (*exec.Cmd, *transcript) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "npx", append([]string{"-y"}, args...)...)
-	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+gate.CAFile(), "MCP_REMOTE_CONFIG_DIR="+t.TempDir(), "BROWSER=true")
+	cmd.Env = append(
+		os.Environ(),
+		"NODE_EXTRA_CA_CERTS="+gate.CAFile(),
+		"MCP_REMOTE_CONFIG_DIR="+t.TempDir(),
+		"BROWSER=true",
+	)
 	said := &transcript{}
 	cmd.Stderr = said
 	t.Cleanup(func() {

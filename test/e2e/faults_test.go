@@ -48,7 +48,8 @@ func TestBridgeAway(t *testing.T) {
 		t.Errorf("%s %s, want 503 with the text", res.Status, body)
 	}
 	headersOnce(t, res)
-	if res, body := send(t, c, http.MethodGet, gate.URL+"/health"); res.StatusCode != http.StatusServiceUnavailable || body != "unhealthy\n" {
+	if res, body := send(t, c, http.MethodGet, gate.URL+"/health"); res.StatusCode != http.StatusServiceUnavailable ||
+		body != "unhealthy\n" {
 		t.Errorf("health: %s %q", res.Status, body)
 	}
 	over()

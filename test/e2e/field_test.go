@@ -132,7 +132,10 @@ func (h home) command(ctx context.Context, argv ...string) *exec.Cmd {
 	cmd.Dir = h.dir
 	cmd.Env = []string{
 		"HOME=" + h.dir, "TERM=dumb", "DISPLAY=:99", "CI=", "BROWSER=" + filepath.Join(h.dir, "bin", "xdg-open"),
-		"PATH=" + strings.Join([]string{filepath.Join(h.dir, "bin"), cache + "/node_modules/.bin", cache + "/py/bin", os.Getenv("PATH")}, ":"),
+		"PATH=" + strings.Join(
+			[]string{filepath.Join(h.dir, "bin"), cache + "/node_modules/.bin", cache + "/py/bin", os.Getenv("PATH")},
+			":",
+		),
 		"NODE_EXTRA_CA_CERTS=" + gate.CAFile(), "SSL_CERT_FILE=" + gate.CAFile(), "CODEX_CA_CERTIFICATE=" + gate.CAFile(),
 		"REQUESTS_CA_BUNDLE=" + gate.CAFile(), "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1", "OPENCODE_DISABLE_AUTOUPDATE=1",
 	}
@@ -180,8 +183,18 @@ func (h home) signIn(t *testing.T, user string, argv ...string) string {
 			continue
 		}
 		page := browser(t)
-		do(t, page, argv[0]+": sign in and consent", chromedp.Navigate(string(link)), keycloakLogin(user),
-			chromedp.WaitVisible(`[name="accept"]`), chromedp.Click(`[name="accept"]`), chromedp.WaitNotPresent(`[name="accept"]`))
+		do(
+			t,
+			page,
+			argv[0]+": sign in and consent",
+			chromedp.Navigate(string(link)),
+			keycloakLogin(user),
+			chromedp.WaitVisible(
+				`[name="accept"]`,
+			),
+			chromedp.Click(`[name="accept"]`),
+			chromedp.WaitNotPresent(`[name="accept"]`),
+		)
 		if err := <-ended; err != nil {
 			t.Fatalf("%v: %v\n%s", argv, err, said.String())
 		}

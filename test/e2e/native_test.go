@@ -27,7 +27,15 @@ func TestNativeInterruptLeavesNothing(t *testing.T) {
 			dir := t.TempDir()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, filepath.Join(repository(t), "bin", "run"), "-free", "-dir", dir, "-keycloak", os.Getenv("GATEHOUSE_KEYCLOAK"))
+			cmd := exec.CommandContext(
+				ctx,
+				filepath.Join(repository(t), "bin", "run"),
+				"-free",
+				"-dir",
+				dir,
+				"-keycloak",
+				os.Getenv("GATEHOUSE_KEYCLOAK"),
+			)
 			cmd.Dir = repository(t)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -80,7 +88,10 @@ func TestNativeRunSaysWhatStandsInTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			cmd := exec.CommandContext(t.Context(), filepath.Join(repository(t), "bin", "run"), append([]string{"-dir", dir}, c.args...)...)
+			cmd := exec.CommandContext(
+				t.Context(),
+				filepath.Join(repository(t), "bin", "run"),
+				append([]string{"-dir", dir}, c.args...)...)
 			cmd.Dir = repository(t)
 			out, err := cmd.CombinedOutput()
 			if err == nil {

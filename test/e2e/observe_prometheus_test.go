@@ -145,7 +145,8 @@ func ask(t *testing.T, base, path, field string) int {
 		Data   map[string]json.RawMessage
 	}
 	var list []json.RawMessage
-	if json.Unmarshal(raw, &answer) != nil || answer.Status != "success" || json.Unmarshal(answer.Data[field], &list) != nil {
+	if json.Unmarshal(raw, &answer) != nil || answer.Status != "success" ||
+		json.Unmarshal(answer.Data[field], &list) != nil {
 		t.Fatalf("%s: %s", path, raw)
 	}
 	return len(list)

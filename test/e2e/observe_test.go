@@ -31,7 +31,8 @@ func TestNativeOneTraceAndOneRequestID(t *testing.T) {
 	verdict := collector.Wait(t, "its verdict", func(s tracingtest.Span) bool {
 		return s.Name == "GET /auth" && s.TraceID == span.TraceID
 	})
-	if span.Service != "bridge" || verdict.Service != "authsvc" || verdict.Parent != span.Parent || verdict.Attributes["http.response.status_code"] != "200" {
+	if span.Service != "bridge" || verdict.Service != "authsvc" || verdict.Parent != span.Parent ||
+		verdict.Attributes["http.response.status_code"] != "200" {
 		t.Errorf("call %+v\nverdict %+v", span, verdict)
 	}
 	type line struct {
@@ -43,7 +44,12 @@ func TestNativeOneTraceAndOneRequestID(t *testing.T) {
 		return find(t, audit, &said, func() bool { return said.Tool == "whoami" })
 	})
 	eventually(t, 10*time.Second, "the call in nginx's log", func() bool {
-		return find(t, filepath.Join(gate.Dir, "nginx", "access.log"), &seen, func() bool { return seen.RequestID == said.RequestID })
+		return find(
+			t,
+			filepath.Join(gate.Dir, "nginx", "access.log"),
+			&seen,
+			func() bool { return seen.RequestID == said.RequestID },
+		)
 	})
 	if span.TraceID != said.RequestID || span.Attributes["gatehouse.request_id"] != said.RequestID {
 		t.Errorf("trace %s, request %s in the audit log: want one id", span.TraceID, said.RequestID)

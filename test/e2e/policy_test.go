@@ -98,14 +98,18 @@ func TestNativePolicyByRole(t *testing.T) {
 					t.Errorf("the list shows %v, want %v", shown, may)
 				}
 				call(t, session, "whoami", nil)
-				res, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "add", Arguments: map[string]any{"a": 1, "b": 2}})
+				res, err := session.CallTool(
+					t.Context(),
+					&mcp.CallToolParams{Name: "add", Arguments: map[string]any{"a": 1, "b": 2}},
+				)
 				switch {
 				case user == stack.Bob && (err != nil || res.IsError):
 					t.Errorf("add: %v, %v", res, err)
 				case user == stack.Alice && (err == nil || !strings.Contains(err.Error(), "rule admins")):
 					t.Errorf("add: %v, %v; want a refusal that names the rule", res, err)
 				}
-				if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "ask"}); err == nil || !strings.Contains(err.Error(), "rule default") {
+				if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "ask"}); err == nil ||
+					!strings.Contains(err.Error(), "rule default") {
 					t.Errorf("ask: %v, want a refusal by the default", err)
 				}
 			})
@@ -135,7 +139,11 @@ func TestNativeStepUpByScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := connect(t, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(nil), OAuthHandler: handler}, nil)
+	session := connect(
+		t,
+		&mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(nil), OAuthHandler: handler},
+		nil,
+	)
 	before := session.ID()
 	if shown := tools(t, session); !slices.Equal(shown, []string{"whoami"}) {
 		t.Errorf("before the scope the list shows %v", shown)
@@ -168,7 +176,8 @@ func addScope(t *testing.T, name, clientID string) {
 		t.Fatal(err)
 	}
 	var clients []struct{ ID string }
-	if err := gate.Admin(ctx, http.MethodGet, "/clients?clientId="+clientID, nil, &clients); err != nil || len(clients) != 1 {
+	if err := gate.Admin(ctx, http.MethodGet, "/clients?clientId="+clientID, nil, &clients); err != nil ||
+		len(clients) != 1 {
 		t.Fatal(clients, err)
 	}
 	for _, s := range scopes {
@@ -204,7 +213,10 @@ func authorize(address, user string) (*auth.AuthorizationResult, error) {
 	if action == nil {
 		return nil, errors.New("no form to sign in: " + page.Status)
 	}
-	back, err := c.PostForm(html.UnescapeString(string(action[1])), url.Values{"username": {user}, "password": {stack.Password(user)}})
+	back, err := c.PostForm(
+		html.UnescapeString(string(action[1])),
+		url.Values{"username": {user}, "password": {stack.Password(user)}},
+	)
 	if err != nil {
 		return nil, err
 	}

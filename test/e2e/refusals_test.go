@@ -111,7 +111,8 @@ func addClient(t *testing.T, client map[string]any) {
 	var found []struct {
 		ID string `json:"id"`
 	}
-	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId="+url.QueryEscape(client["clientId"].(string)), nil, &found); err != nil || len(found) != 1 {
+	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId="+url.QueryEscape(client["clientId"].(string)), nil, &found); err != nil ||
+		len(found) != 1 {
 		t.Fatalf("the new client: %v, %v", found, err)
 	}
 	t.Cleanup(func() {
@@ -188,7 +189,11 @@ func TestPlainHTTPOnlyRedirects(t *testing.T) {
 
 func TestRefusesOldTLS(t *testing.T) {
 	host := strings.TrimPrefix(gate.URL, "https://")
-	conn, err := tls.Dial("tcp", host, &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10, InsecureSkipVerify: true})
+	conn, err := tls.Dial(
+		"tcp",
+		host,
+		&tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10, InsecureSkipVerify: true},
+	)
 	if err == nil {
 		_ = conn.Close()
 		t.Error("TLS 1.1 was taken")

@@ -38,7 +38,10 @@ func signIn(t *testing.T, user string) *http.Client {
 		if action == nil || time.Now().After(end) {
 			t.Fatalf("sign in as %s: %s at %s: %s", user, page.Status, page.Request.URL, body)
 		}
-		page, err = c.PostForm(html.UnescapeString(action[1]), url.Values{"username": {user}, "password": {stack.Password(user)}})
+		page, err = c.PostForm(
+			html.UnescapeString(action[1]),
+			url.Values{"username": {user}, "password": {stack.Password(user)}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

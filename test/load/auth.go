@@ -44,7 +44,10 @@ func partAuth(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer idp.Close()
-	g := &gates{issuer: idp, tls: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this run, on loopback
+	g := &gates{
+		issuer: idp,
+		tls:    &tls.Config{InsecureSkipVerify: true},
+	} //nolint:gosec // a certificate of this run, on loopback
 	if err := b.startGates(ctx, g, nil); err != nil {
 		return err
 	}
@@ -86,19 +89,77 @@ func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.
 	if err != nil {
 		return err
 	}
-	start(&g.authsvc, "authsvc", filepath.Join(b.bin, "authsvc"), "--listen", "%ADDR%", "--internal-listen", g.internal, "--public-url", g.url,
-		"--issuer", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret, "--redis-url", "redis://"+g.redis.Addr,
-		"--allow-any-user", "--log-level", "warn", "--store-key", strings.Repeat("k", 32))
-	start(&g.foreign, "oauth2-proxy", filepath.Join(b.tools, "oauth2-proxy"), "--http-address", "%ADDR%", "--provider", "oidc",
-		"--oidc-issuer-url", g.issuer.URL, "--client-id", issuer.Client, "--client-secret", issuer.Secret,
-		"--cookie-secret", strings.Repeat("x", 32), "--session-store-type", "redis", "--redis-connection-url", "redis://"+g.redis.Addr,
-		"--upstream", "static://202", "--reverse-proxy", "--email-domain", "*", "--skip-jwt-bearer-tokens", "--set-xauthrequest",
-		"--redirect-url", g.url+"/oauth2/callback", "--skip-provider-button", "--code-challenge-method", "S256",
-		"--request-logging=false", "--auth-logging=false", "--standard-logging=false")
+	start(
+		&g.authsvc,
+		"authsvc",
+		filepath.Join(b.bin, "authsvc"),
+		"--listen",
+		"%ADDR%",
+		"--internal-listen",
+		g.internal,
+		"--public-url",
+		g.url,
+		"--issuer",
+		g.issuer.URL,
+		"--client-id",
+		issuer.Client,
+		"--client-secret",
+		issuer.Secret,
+		"--redis-url",
+		"redis://"+g.redis.Addr,
+		"--allow-any-user",
+		"--log-level",
+		"warn",
+		"--store-key",
+		strings.Repeat("k", 32),
+	)
+	start(
+		&g.foreign,
+		"oauth2-proxy",
+		filepath.Join(b.tools, "oauth2-proxy"),
+		"--http-address",
+		"%ADDR%",
+		"--provider",
+		"oidc",
+		"--oidc-issuer-url",
+		g.issuer.URL,
+		"--client-id",
+		issuer.Client,
+		"--client-secret",
+		issuer.Secret,
+		"--cookie-secret",
+		strings.Repeat("x", 32),
+		"--session-store-type",
+		"redis",
+		"--redis-connection-url",
+		"redis://"+g.redis.Addr,
+		"--upstream",
+		"static://202",
+		"--reverse-proxy",
+		"--email-domain",
+		"*",
+		"--skip-jwt-bearer-tokens",
+		"--set-xauthrequest",
+		"--redirect-url",
+		g.url+"/oauth2/callback",
+		"--skip-provider-button",
+		"--code-challenge-method",
+		"S256",
+		"--request-logging=false",
+		"--auth-logging=false",
+		"--standard-logging=false",
+	)
 	if err != nil {
 		return err
 	}
-	v := front.Values{Dir: b.dir, Addr: addr, Limit: g.limit.Addr, Floor: g.floor.Addr, Authsvc: g.authsvc.Addr, Foreign: g.foreign.Addr}
+	v := front.Values{
+		Dir:     b.dir,
+		Addr:    addr,
+		Limit:   g.limit.Addr,
+		Floor:   g.floor.Addr,
+		Authsvc: g.authsvc.Addr,
+		Foreign: g.foreign.Addr,
+	}
 	if sites != nil {
 		if v.Sites, err = sites(); err != nil {
 			return err
@@ -130,7 +191,10 @@ func (g *gates) cells(ctx context.Context) ([]*measure.Cell, error) {
 	add := func(name, path string, header map[string]string, procs ...*proc.Proc) {
 		to := func(int) wire.Target { return wire.Target{Addr: g.nginx.Addr, TLS: g.tls, Header: header} }
 		for _, n := range []int{1, 16, 64} {
-			cells = append(cells, &measure.Cell{Target: name, Mode: caller.Plain, N: n, Wire: to, Prefix: path, Procs: append(procs, g.nginx)})
+			cells = append(
+				cells,
+				&measure.Cell{Target: name, Mode: caller.Plain, N: n, Wire: to, Prefix: path, Procs: append(procs, g.nginx)},
+			)
 		}
 	}
 	add("no auth", "/open", nil)
@@ -200,7 +264,11 @@ func (g *gates) live(ctx context.Context, n int) (string, error) {
 		}
 	}
 	kb, err := proc.Resident(g.authsvc)
-	return fmt.Sprintf("authsvc's RSS with %d live sessions, each signed in and used in this run: %.1f MB.\n\n", n, float64(kb)/1024), err
+	return fmt.Sprintf(
+		"authsvc's RSS with %d live sessions, each signed in and used in this run: %.1f MB.\n\n",
+		n,
+		float64(kb)/1024,
+	), err
 }
 
 func (g *gates) visit(ctx context.Context, c *http.Client) error {
@@ -208,7 +276,10 @@ func (g *gates) visit(ctx context.Context, c *http.Client) error {
 	if err != nil {
 		return err
 	}
-	conn := wire.New(wire.Target{Addr: g.nginx.Addr, TLS: g.tls, Header: map[string]string{"Cookie": cookie}}, caller.Timeout)
+	conn := wire.New(
+		wire.Target{Addr: g.nginx.Addr, TLS: g.tls, Header: map[string]string{"Cookie": cookie}},
+		caller.Timeout,
+	)
 	defer conn.Close()
 	resp, err := conn.Do("GET", "/gate", "", nil)
 	if err == nil && resp.Status != http.StatusOK {

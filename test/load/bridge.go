@@ -90,21 +90,55 @@ func partBridge(ctx context.Context, b *bench) error {
 func (b *bench) rows(keys string, headers []map[string]string) []row {
 	all := []caller.Mode{caller.MCP, caller.Stateless, caller.SSE}
 	super := func(mode caller.Mode, flags ...string) row {
-		argv := append([]string{"node", b.peer("supergateway/dist/index.js"), "--stdio", b.child(), "--port", "%PORT%", "--logLevel", "none"}, flags...)
+		argv := append(
+			[]string{
+				"node",
+				b.peer("supergateway/dist/index.js"),
+				"--stdio",
+				b.child(),
+				"--port",
+				"%PORT%",
+				"--logLevel",
+				"none",
+			},
+			flags...)
 		return row{name: rowSuper, argv: argv, modes: []caller.Mode{mode}}
 	}
 	rows := []row{
-		{name: rowLimit, argv: []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()}, modes: []caller.Mode{caller.MCP, caller.SSE}},
+		{
+			name:  rowLimit,
+			argv:  []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()},
+			modes: []caller.Mode{caller.MCP, caller.SSE},
+		},
 		super(caller.MCP, "--outputTransport", "streamableHttp", "--stateful"),
 		super(caller.Stateless, "--outputTransport", "streamableHttp"),
 		super(caller.SSE, "--outputTransport", "sse"),
-		{name: rowProxy, argv: []string{"node", b.peer("mcp-proxy/dist/bin/mcp-proxy.mjs"), "--host", "127.0.0.1", "--port", "%PORT%", "--", b.child()}, modes: all},
+		{
+			name: rowProxy,
+			argv: []string{
+				"node",
+				b.peer("mcp-proxy/dist/bin/mcp-proxy.mjs"),
+				"--host",
+				"127.0.0.1",
+				"--port",
+				"%PORT%",
+				"--",
+				b.child(),
+			},
+			modes: all,
+		},
 	}
 	if _, err := os.Stat(b.bridge()); err != nil {
 		return rows
 	}
-	return append(rows,
-		row{name: rowBridge, argv: b.bridgeArgv("--identity", "signed", "--identity-keys", keys+"/internal/keys"), modes: all, headers: headers},
+	return append(
+		rows,
+		row{
+			name:    rowBridge,
+			argv:    b.bridgeArgv("--identity", "signed", "--identity-keys", keys+"/internal/keys"),
+			modes:   all,
+			headers: headers,
+		},
 		row{name: rowNone, argv: b.bridgeArgv("--identity", "none"), modes: all},
 	)
 }

@@ -47,7 +47,10 @@ func partConnect(ctx context.Context, b *bench) error {
 	flags := []string{"connect", "--ca", ca, "--header", "Authorization: Bearer x", url}
 	ends := []*otherEnd{
 		{name: "bridge connect", argv: append([]string{b.bridge()}, flags...)},
-		{name: "bridge connect, the file without a server", argv: append([]string{filepath.Join(b.tools, "connect")}, flags...)},
+		{
+			name: "bridge connect, the file without a server",
+			argv: append([]string{filepath.Join(b.tools, "connect")}, flags...),
+		},
 		{name: "mcp-remote 0.15.1", env: env,
 			argv: []string{"node", b.peer("mcp-remote/dist/proxy.js"), url, "--header", "Authorization: Bearer x"}},
 	}
@@ -66,9 +69,17 @@ func partConnect(ctx context.Context, b *bench) error {
 			}
 		}
 	}
-	text := connectIntro + report.Made(b.command) + "| program | calls/s at 1 | calls/s at 8 | RSS MB |\n|---|---:|---:|---:|\n"
+	text := connectIntro + report.Made(
+		b.command,
+	) + "| program | calls/s at 1 | calls/s at 8 | RSS MB |\n|---|---:|---:|---:|\n"
 	for _, e := range ends {
-		text += fmt.Sprintf("| %s | %.0f | %.0f | %.1f |\n", e.name, median(e.rates[1]), median(e.rates[8]), float64(rss(e.cmd.Process.Pid))/1024)
+		text += fmt.Sprintf(
+			"| %s | %.0f | %.0f | %.1f |\n",
+			e.name,
+			median(e.rates[1]),
+			median(e.rates[8]),
+			float64(rss(e.cmd.Process.Pid))/1024,
+		)
 	}
 	fmt.Print(text)
 	return report.Write(b.out, "the other end", text)
@@ -93,10 +104,19 @@ func echoOverHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if m.Method == "initialize" {
-		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}}`, m.ID)
+		_, _ = fmt.Fprintf(
+			w,
+			`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}}`,
+			m.ID,
+		)
 		return
 	}
-	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":%q}]}}`, m.ID, m.Params.Arguments.Text)
+	_, _ = fmt.Fprintf(
+		w,
+		`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":%q}]}}`,
+		m.ID,
+		m.Params.Arguments.Text,
+	)
 }
 
 func (e *otherEnd) open(ctx context.Context) (err error) {
@@ -137,7 +157,11 @@ func (e *otherEnd) measure(n int, window time.Duration) error {
 	for open > 0 || time.Since(begin) < window {
 		for open < n && time.Since(begin) < window {
 			e.next++
-			line := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":"t%d."}}}`+"\n", e.next, e.next)
+			line := fmt.Sprintf(
+				`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":"t%d."}}}`+"\n",
+				e.next,
+				e.next,
+			)
 			if _, err := io.WriteString(e.in, line); err != nil {
 				return err
 			}

@@ -53,7 +53,10 @@ func partGate(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer idp.Close()
-	g := &gates{issuer: idp, tls: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this run, on loopback
+	g := &gates{
+		issuer: idp,
+		tls:    &tls.Config{InsecureSkipVerify: true},
+	} //nolint:gosec // a certificate of this run, on loopback
 	var behind *inner
 	var ways []*way
 	err = b.startGates(ctx, g, func() (sites []front.Site, err error) {
@@ -84,7 +87,12 @@ func partGate(ctx context.Context, b *bench) error {
 		t := report.Table{Title: "The whole way over " + string(mode), Mode: mode, Base: rowWayLimit, Cells: cells}
 		text += t.Markdown() + "\n"
 	}
-	hits := report.Table{Title: "Remembered verdicts: a GET through the gate's nginx to a handler that answers `ok`", Mode: caller.Plain, Base: rowAlone, Cells: cells}
+	hits := report.Table{
+		Title: "Remembered verdicts: a GET through the gate's nginx to a handler that answers `ok`",
+		Mode:  caller.Plain,
+		Base:  rowAlone,
+		Cells: cells,
+	}
 	text += hits.Markdown() + "\n"
 	hits.Title, hits.Base = "The same once more, the ratio to the gate's nginx without sign-in", rowOpen
 	text += hits.Markdown() + "\n" + report.Faults(cells)
@@ -109,10 +117,29 @@ func (b *bench) inner(ctx context.Context, g *gates) (*inner, error) {
 		}
 		return p
 	}
-	super := []string{"node", b.peer("supergateway/dist/index.js"), "--stdio", b.child(), "--port", "%PORT%", "--logLevel", "none", "--outputTransport"}
+	super := []string{
+		"node",
+		b.peer("supergateway/dist/index.js"),
+		"--stdio",
+		b.child(),
+		"--port",
+		"%PORT%",
+		"--logLevel",
+		"none",
+		"--outputTransport",
+	}
 	i := &inner{bearer: map[string]string{"Authorization": "Bearer " + token}}
 	i.bare = start("bare handler", filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child())
-	i.bridge = start("bridge", b.bridgeArgv("--identity", "signed", "--identity-keys", "http://"+g.internal+contract.PathKeys, "--max-user-sessions", "1000")...)
+	i.bridge = start(
+		"bridge",
+		b.bridgeArgv(
+			"--identity",
+			"signed",
+			"--identity-keys",
+			"http://"+g.internal+contract.PathKeys,
+			"--max-user-sessions",
+			"1000",
+		)...)
 	i.superMCP = start("supergateway mcp", append(super, "streamableHttp", "--stateful")...)
 	i.superSSE = start("supergateway sse", append(super, "sse")...)
 	return i, err
@@ -120,16 +147,26 @@ func (b *bench) inner(ctx context.Context, g *gates) (*inner, error) {
 
 // foreignWays are those through the benchmarks' nginx.
 func (g *gates) foreignWays(i *inner) []*way {
-	ways := []*way{{name: rowAlone, mode: caller.Plain, prefix: "/mcp", to: i.bare, header: i.bearer, levels: []int{1, 16}}}
+	ways := []*way{
+		{name: rowAlone, mode: caller.Plain, prefix: "/mcp", to: i.bare, header: i.bearer, levels: []int{1, 16}},
+	}
 	for _, mode := range []caller.Mode{caller.MCP, caller.SSE} {
 		peer := i.superMCP
 		if mode == caller.SSE {
 			peer = i.superSSE
 		}
-		ways = append(ways,
+		ways = append(
+			ways,
 			&way{name: "no auth, bare net/http", mode: mode, to: i.bare, header: i.bearer},
 			&way{name: rowWayLimit, mode: mode, to: i.bare, ask: "floor", header: i.bearer, also: []*proc.Proc{g.floor}},
-			&way{name: "oauth2-proxy 7.15.4, supergateway 4.0.0", mode: mode, to: peer, ask: "foreign", header: i.bearer, also: []*proc.Proc{g.foreign, g.redis}},
+			&way{
+				name:   "oauth2-proxy 7.15.4, supergateway 4.0.0",
+				mode:   mode,
+				to:     peer,
+				ask:    "foreign",
+				header: i.bearer,
+				also:   []*proc.Proc{g.foreign, g.redis},
+			},
 		)
 	}
 	return ways
@@ -180,11 +217,22 @@ func withoutSignIn(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, bytes.ReplaceAll(text, []byte("location/bridge.conf"), []byte("location/bridge_open.conf")), 0o600)
+	return os.WriteFile(
+		path,
+		bytes.ReplaceAll(text, []byte("location/bridge.conf"), []byte("location/bridge_open.conf")),
+		0o600,
+	)
 }
 
 // ownNginx starts the repository's nginx tree, edited, in front of a bridge.
-func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *proc.Proc, ttl int, edits ...func(dir string) error) (*proc.Proc, error) {
+func (b *bench) ownNginx(
+	ctx context.Context,
+	g *gates,
+	name string,
+	bridge *proc.Proc,
+	ttl int,
+	edits ...func(dir string) error,
+) (*proc.Proc, error) {
 	root, err := stack.Root()
 	if err != nil {
 		return nil, err
@@ -216,7 +264,12 @@ func (b *bench) ownNginx(ctx context.Context, g *gates, name string, bridge *pro
 			return nil, err
 		}
 	}
-	return b.startAt(ctx, name, addr, []string{"nginx", "-e", dir + "/error.log", "-p", dir, "-c", dir + "/nginx.conf", "-g", "daemon off;"})
+	return b.startAt(
+		ctx,
+		name,
+		addr,
+		[]string{"nginx", "-e", dir + "/error.log", "-p", dir, "-c", dir + "/nginx.conf", "-g", "daemon off;"},
+	)
 }
 
 // ownLimits is site/limits.conf with rates that one caller cannot reach.

@@ -25,13 +25,20 @@ func partGateIdle(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer idp.Close()
-	g := &gates{issuer: idp, tls: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this run, on loopback
+	g := &gates{
+		issuer: idp,
+		tls:    &tls.Config{InsecureSkipVerify: true},
+	} //nolint:gosec // a certificate of this run, on loopback
 	if err := b.startGates(ctx, g, nil); err != nil {
 		return err
 	}
 	most := strconv.Itoa(gateStreams + 10)
-	bridge, err := b.start(ctx, "bridge shared", b.bridgeArgv("--identity", "signed", "--identity-keys", "http://"+g.internal+contract.PathKeys,
-		"--isolation", "shared", "--max-sessions", most, "--max-user-sessions", most))
+	bridge, err := b.start(
+		ctx,
+		"bridge shared",
+		b.bridgeArgv("--identity", "signed", "--identity-keys", "http://"+g.internal+contract.PathKeys,
+			"--isolation", "shared", "--max-sessions", most, "--max-user-sessions", most),
+	)
 	if err != nil {
 		return err
 	}
@@ -44,7 +51,9 @@ func partGateIdle(ctx context.Context, b *bench) error {
 		return err
 	}
 	text := "## Idle streams through the gate\n\nnginx is the tree of `nginx/` and `lua/`; the weight is of its workers together, TLS included.\n\n" +
-		report.Made(b.command+" HOLD="+b.hold.String()) +
+		report.Made(
+			b.command+" HOLD="+b.hold.String(),
+		) +
 		"| streams | held for | RSS KB a stream at nginx | still open, each answered a call |\n|---:|---:|---:|---:|\n" + line + "\n"
 	fmt.Print(text)
 	return report.Write(b.out, "idle streams through the gate", text)
@@ -85,7 +94,13 @@ func (b *bench) holdOpen(ctx context.Context, g *gates, nginx *proc.Proc) (strin
 			good++
 		}
 	}
-	return fmt.Sprintf("| %d | %v | %.1f | %d |\n", gateStreams, b.hold, float64(after.Sub(before).RSSKB)/gateStreams, good), nil
+	return fmt.Sprintf(
+		"| %d | %v | %.1f | %d |\n",
+		gateStreams,
+		b.hold,
+		float64(after.Sub(before).RSSKB)/gateStreams,
+		good,
+	), nil
 }
 
 // openIdle opens sessions of the older kind and leaves each its stream alone.

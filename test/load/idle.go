@@ -62,8 +62,12 @@ func (b *bench) idleBridge(ctx context.Context, bare float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, err := b.start(ctx, "bridge shared", b.bridgeArgv("--identity", "none", "--isolation", "shared", "--admin-listen", admin,
-		"--max-sessions", strconv.Itoa(b.streams+10), "--max-user-sessions", strconv.Itoa(b.streams+10)))
+	p, err := b.start(
+		ctx,
+		"bridge shared",
+		b.bridgeArgv("--identity", "none", "--isolation", "shared", "--admin-listen", admin,
+			"--max-sessions", strconv.Itoa(b.streams+10), "--max-user-sessions", strconv.Itoa(b.streams+10)),
+	)
 	if err != nil {
 		return "", err
 	}
@@ -95,8 +99,15 @@ func (b *bench) idleBridge(ctx context.Context, bare float64) (string, error) {
 		}
 	}
 	kb := float64(after-before) / float64(b.streams)
-	return fmt.Sprintf("| bridge, `--isolation shared`, sessions initialised | %d | %.1f (%.2f of bare) | %.1f | %d of %d |\n",
-		b.streams, kb, kb/bare, each, good, b.streams), nil
+	return fmt.Sprintf(
+		"| bridge, `--isolation shared`, sessions initialised | %d | %.1f (%.2f of bare) | %.1f | %d of %d |\n",
+		b.streams,
+		kb,
+		kb/bare,
+		each,
+		good,
+		b.streams,
+	), nil
 }
 
 var goGoroutines = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)

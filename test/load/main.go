@@ -70,7 +70,12 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")
 	fs.IntVar(&o.sessions, "sessions", 10000, "live sessions at authsvc")
 	fs.DurationVar(&o.hold, "hold", 10*time.Minute, "how long part gate-idle holds its streams")
-	fs.StringVar(&o.only, "rows", "", "of parts bridge and gate only the rows that hold one of these words, as in limit,signed")
+	fs.StringVar(
+		&o.only,
+		"rows",
+		"",
+		"of parts bridge and gate only the rows that hold one of these words, as in limit,signed",
+	)
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")
 	fs.StringVar(&o.tools, "tools", ".cache/load", "folder of the limit, the child and the peers")
 	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write")
@@ -132,7 +137,10 @@ func (b *bench) startAt(ctx context.Context, name, addr string, argv []string, e
 	for i, arg := range argv {
 		full[i] = fill.Replace(arg)
 	}
-	p, err := proc.Start(ctx, proc.Spec{Name: name, Argv: full, Env: env, Addr: addr, Log: b.dir + "/" + fileName(name) + ".log"})
+	p, err := proc.Start(
+		ctx,
+		proc.Spec{Name: name, Argv: full, Env: env, Addr: addr, Log: b.dir + "/" + fileName(name) + ".log"},
+	)
 	if err != nil {
 		return nil, err
 	}

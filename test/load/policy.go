@@ -53,7 +53,15 @@ func partPolicy(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, row{name: []string{rowGoverned, rowCEL}[i], argv: b.bridgeArgv(append(flags, signed...)...), modes: all, headers: headers})
+		rows = append(
+			rows,
+			row{
+				name:    []string{rowGoverned, rowCEL}[i],
+				argv:    b.bridgeArgv(append(flags, signed...)...),
+				modes:   all,
+				headers: headers,
+			},
+		)
 	}
 	cells, err := b.anew(ctx, rows)
 	if err != nil {

@@ -24,8 +24,21 @@ func list(t *testing.T, args ...string) []string {
 // or Redis client is then no flaw of the bridge.
 func TestWhatAProgramLinks(t *testing.T) {
 	never := map[string][]string{
-		"./bridge":  {"github.com/redis/go-redis", "github.com/coreos/go-oidc", "github.com/modelcontextprotocol/go-sdk", "google.golang.org/grpc", module + "authsvc", module + "test"},
-		"./authsvc": {"github.com/modelcontextprotocol/go-sdk", "cel.dev/cel-go", "google.golang.org/grpc", module + "bridge", module + "test"},
+		"./bridge": {
+			"github.com/redis/go-redis",
+			"github.com/coreos/go-oidc",
+			"github.com/modelcontextprotocol/go-sdk",
+			"google.golang.org/grpc",
+			module + "authsvc",
+			module + "test",
+		},
+		"./authsvc": {
+			"github.com/modelcontextprotocol/go-sdk",
+			"cel.dev/cel-go",
+			"google.golang.org/grpc",
+			module + "bridge",
+			module + "test",
+		},
 	}
 	for program, bad := range never {
 		for _, dep := range list(t, "-deps", program) {
@@ -42,7 +55,13 @@ func TestWhatAProgramLinks(t *testing.T) {
 var siblings = [][]string{
 	{"bridge/internal/sse", "bridge/internal/streamable", "bridge/internal/stateless"},
 	{"authsvc/internal/session/memstore", "authsvc/internal/session/redisstore"},
-	{"authsvc/internal/check", "authsvc/internal/login", "authsvc/internal/logout", "authsvc/internal/account", "authsvc/internal/metadata"},
+	{
+		"authsvc/internal/check",
+		"authsvc/internal/login",
+		"authsvc/internal/logout",
+		"authsvc/internal/account",
+		"authsvc/internal/metadata",
+	},
 }
 
 func TestSiblingsDoNotKnowEachOther(t *testing.T) {

@@ -95,7 +95,12 @@ func watch(ctx context.Context, gate *stack.Stack) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // they were told to
 		}
-		return fmt.Errorf("%s has ended, and the rest is stopped; its last line: %s (all of it: %s)", part.Name, part.LastLine(), part.Log())
+		return fmt.Errorf(
+			"%s has ended, and the rest is stopped; its last line: %s (all of it: %s)",
+			part.Name,
+			part.LastLine(),
+			part.Log(),
+		)
 	case <-ctx.Done():
 		return nil
 	}

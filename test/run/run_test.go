@@ -37,7 +37,8 @@ func TestASecondStartSaysWhoHoldsTheFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hold(dir); err == nil || !strings.Contains(err.Error(), "process ") || !strings.Contains(err.Error(), "-dir") {
+	if _, err := hold(dir); err == nil || !strings.Contains(err.Error(), "process ") ||
+		!strings.Contains(err.Error(), "-dir") {
 		t.Errorf("a second start: %v", err)
 	}
 	unlock()

@@ -11,7 +11,9 @@ import (
 // tell says what to do next, in the order in which people do it.
 func tell(out io.Writer, gate *stack.Stack, o opts) {
 	ca := filepath.Join(o.dir, "ca.pem")
-	_, _ = fmt.Fprintf(out, `
+	_, _ = fmt.Fprintf(
+		out,
+		`
 1. Let your clients trust this gate. Put both lines into your shell's profile:
      export NODE_EXTRA_CA_CERTS=%[5]q
      export SSL_CERT_FILE=%[5]q
@@ -34,6 +36,18 @@ func tell(out io.Writer, gate *stack.Stack, o opts) {
 
 Logs are in %[6]s.
 Ctrl-C stops everything.
-`, gate.URL, gate.Issuer, stack.Password(stack.Alice), stack.Password(stack.Bob), ca, o.dir,
-		fmt.Sprintf("http://127.0.0.1:%d/admin", gate.Ports.Keycloak), filepath.Join(o.bin, "bridge"), stack.Password("admin"))
+`,
+		gate.URL,
+		gate.Issuer,
+		stack.Password(stack.Alice),
+		stack.Password(stack.Bob),
+		ca,
+		o.dir,
+		fmt.Sprintf(
+			"http://127.0.0.1:%d/admin",
+			gate.Ports.Keycloak,
+		),
+		filepath.Join(o.bin, "bridge"),
+		stack.Password("admin"),
+	)
 }

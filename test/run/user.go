@@ -36,7 +36,11 @@ func addUser(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if f.NArg() != 1 || !userName.MatchString(f.Arg(0)) {
-		return fmt.Errorf("%w: make user NAME=carol, a name of small letters, digits, dots and dashes; got %q", errUsage, f.Args())
+		return fmt.Errorf(
+			"%w: make user NAME=carol, a name of small letters, digits, dots and dashes; got %q",
+			errUsage,
+			f.Args(),
+		)
 	}
 	text, err := os.ReadFile(filepath.Join(*dir, foundFile))
 	if err != nil {

@@ -67,7 +67,10 @@ func (a *webAPI) list(w http.ResponseWriter, r *http.Request) {
 	to := min(from+limit, nChannels)
 	page := make([]map[string]any, 0, limit)
 	for i := from; i < to; i++ {
-		page = append(page, map[string]any{"id": fmt.Sprintf("C%d", i), "name": fmt.Sprintf("channel-%d", i), "is_member": true})
+		page = append(
+			page,
+			map[string]any{"id": fmt.Sprintf("C%d", i), "name": fmt.Sprintf("channel-%d", i), "is_member": true},
+		)
 	}
 	next := ""
 	if to < nChannels {

@@ -61,7 +61,12 @@ type Tokens struct {
 
 // Grant asks the token endpoint of an issuer.
 func (s *Stack) Grant(ctx context.Context, issuer string, form url.Values) (t Tokens, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, issuer+"/protocol/openid-connect/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		issuer+"/protocol/openid-connect/token",
+		strings.NewReader(form.Encode()),
+	)
 	if err != nil {
 		return t, err
 	}

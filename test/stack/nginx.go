@@ -127,21 +127,38 @@ func (v NginxValues) site(dir string) (map[string]string, error) {
 		lua = tree + "/usr/share/lua/5.1/?.lua;"
 	}
 	return map[string]string{
-		"process.conf":              user() + fmt.Sprintf("pid %q;\nerror_log %q warn;\n", dir+"/nginx.pid", dir+"/error.log"),
+		"process.conf": user() + fmt.Sprintf(
+			"pid %q;\nerror_log %q warn;\n",
+			dir+"/nginx.pid",
+			dir+"/error.log",
+		),
 		"listen_http.conf":          listen(v.HTTP, ""),
 		"listen_http_default.conf":  listen(v.HTTP, "default_server"),
 		"listen_https.conf":         listen(v.HTTPS, "ssl"+http2) + http2On,
 		"listen_https_default.conf": listen(v.HTTPS, "ssl default_server"+http2) + http2On,
 		"names.conf":                fmt.Sprintf("server_name %s;\n", v.ServerNames),
 		"certificate.conf":          fmt.Sprintf("ssl_certificate %q;\nssl_certificate_key %q;\n", v.Cert, v.Key),
-		"public.conf":               fmt.Sprintf("map \"\" $gatehouse_port { default \"%s\"; }\nmap \"\" $gatehouse_prefix { default \"%s\"; }\n", v.Port, v.Prefix),
-		"acme.conf":                 fmt.Sprintf("root %q;\n", dir+"/acme"),
-		"paths.conf":                fmt.Sprintf("lua_package_path \"%s/lua/?.lua;%s;\";\n", dir, lua) + tempPaths(dir) + v.resolver(),
-		"server.conf":               fmt.Sprintf("access_log %q mcp_json buffer=32k flush=1s;\nclient_max_body_size 4m;\n", dir+"/access.log"),
-		"upstreams.conf":            v.upstreams(),
-		"limits.conf":               v.Limits,
-		"trusted_proxies.conf":      v.Proxies,
-		"origins.conf":              v.Origins,
+		"public.conf": fmt.Sprintf(
+			"map \"\" $gatehouse_port { default \"%s\"; }\nmap \"\" $gatehouse_prefix { default \"%s\"; }\n",
+			v.Port,
+			v.Prefix,
+		),
+		"acme.conf": fmt.Sprintf("root %q;\n", dir+"/acme"),
+		"paths.conf": fmt.Sprintf(
+			"lua_package_path \"%s/lua/?.lua;%s;\";\n",
+			dir,
+			lua,
+		) + tempPaths(
+			dir,
+		) + v.resolver(),
+		"server.conf": fmt.Sprintf(
+			"access_log %q mcp_json buffer=32k flush=1s;\nclient_max_body_size 4m;\n",
+			dir+"/access.log",
+		),
+		"upstreams.conf":       v.upstreams(),
+		"limits.conf":          v.Limits,
+		"trusted_proxies.conf": v.Proxies,
+		"origins.conf":         v.Origins,
 	}, nil
 }
 

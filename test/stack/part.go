@@ -190,8 +190,12 @@ func free(part, option string, port int) (int, error) {
 	}
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return 0, fmt.Errorf("%s: port %d is taken by another program: give -%s another one, or -free for free ports everywhere",
-			part, port, option)
+		return 0, fmt.Errorf(
+			"%s: port %d is taken by another program: give -%s another one, or -free for free ports everywhere",
+			part,
+			port,
+			option,
+		)
 	}
 	return port, l.Close()
 }
@@ -202,7 +206,9 @@ func clientFor(roots *tls.Config, from net.IP) *http.Client {
 	if from != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: from}
 	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: roots, ForceAttemptHTTP2: true, DialContext: dialer.DialContext}}
+	return &http.Client{
+		Transport: &http.Transport{TLSClientConfig: roots, ForceAttemptHTTP2: true, DialContext: dialer.DialContext},
+	}
 }
 
 // Root is the repository: the folder above with go.mod.

@@ -196,13 +196,28 @@ func (s *Stack) programs(o Options) []*Part {
 	parts := []*Part{
 		{
 			Name: Redis, Wait: "an open port", up: listens(at("127.0.0.1:%d", p.Redis)),
-			argv: []string{"redis-server", "--port", at("%d", p.Redis), "--bind", "127.0.0.1", "--dir", o.Dir, "--save", "", "--appendonly", "yes"},
+			argv: []string{
+				"redis-server",
+				"--port",
+				at("%d", p.Redis),
+				"--bind",
+				"127.0.0.1",
+				"--dir",
+				o.Dir,
+				"--save",
+				"",
+				"--appendonly",
+				"yes",
+			},
 		},
 		s.keycloak(home, p),
 		{
 			Name: Authsvc, Wait: "/health/ready", up: answers(plain, at("http://127.0.0.1:%d/health/ready", p.AuthsvcInternal)),
 			argv: []string{
-				filepath.Join(o.Bin, "authsvc"), at("--listen=127.0.0.1:%d", p.Authsvc), at("--internal-listen=127.0.0.1:%d", p.AuthsvcInternal),
+				filepath.Join(
+					o.Bin,
+					"authsvc",
+				), at("--listen=127.0.0.1:%d", p.Authsvc), at("--internal-listen=127.0.0.1:%d", p.AuthsvcInternal),
 				"--public-url=" + s.URL, "--issuer=" + s.Issuer, "--client-id=mcp-gateway", "--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
 				"--store-key-file=" + filepath.Join(o.Dir, "store-key"),
 				at("--redis-url=redis://127.0.0.1:%d", p.Redis), "--logout-client=mcp-cli", "--require-role=mcp-user",
@@ -211,13 +226,26 @@ func (s *Stack) programs(o Options) []*Part {
 		{
 			Name: Bridge, Wait: "/health", up: answers(plain, at("http://127.0.0.1:%d/health", p.Bridge)),
 			argv: []string{
-				filepath.Join(o.Bin, "bridge"), at("--listen=127.0.0.1:%d", p.Bridge), at("--admin-listen=127.0.0.1:%d", p.BridgeAdmin),
+				filepath.Join(
+					o.Bin,
+					"bridge",
+				), at("--listen=127.0.0.1:%d", p.Bridge), at("--admin-listen=127.0.0.1:%d", p.BridgeAdmin),
 				"--identity=signed", "--identity-keys=" + keys,
 			},
 		},
 		{
 			Name: Nginx, Wait: "/health through TLS", up: answers(s.HTTPClient(), s.URL+"/health"),
-			argv: []string{"nginx", "-e", filepath.Join(nginx, "error.log"), "-p", nginx, "-c", filepath.Join(nginx, "nginx.conf"), "-g", "daemon off;"},
+			argv: []string{
+				"nginx",
+				"-e",
+				filepath.Join(nginx, "error.log"),
+				"-p",
+				nginx,
+				"-c",
+				filepath.Join(nginx, "nginx.conf"),
+				"-g",
+				"daemon off;",
+			},
 		},
 	}
 	for _, part := range parts {
@@ -246,7 +274,10 @@ func (o Options) server() []string {
 func (s *Stack) keycloak(home string, p Ports) *Part {
 	part := &Part{
 		Name: Keycloak, Wait: "the realm's metadata",
-		up: answers(&http.Client{}, fmt.Sprintf("http://127.0.0.1:%d/realms/%s/.well-known/openid-configuration", p.Keycloak, Realm)),
+		up: answers(
+			&http.Client{},
+			fmt.Sprintf("http://127.0.0.1:%d/realms/%s/.well-known/openid-configuration", p.Keycloak, Realm),
+		),
 		argv: []string{
 			filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
 			"--features=" + keycloakFeatures, fmt.Sprintf("--http-port=%d", p.Keycloak), fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),

@@ -36,7 +36,8 @@ func TestErrorSaysHowToGoOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			Error(w, http.StatusBadRequest, []byte(`"id"`), tc.err)
-			if w.Code != tc.status || w.Header().Get(tc.header) != tc.value || !strings.HasPrefix(w.Body.String(), `{"jsonrpc":"2.0","id":"id","error":`) {
+			if w.Code != tc.status || w.Header().Get(tc.header) != tc.value ||
+				!strings.HasPrefix(w.Body.String(), `{"jsonrpc":"2.0","id":"id","error":`) {
 				t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 			}
 		})
@@ -138,7 +139,8 @@ func FuzzEvent(f *testing.F) {
 				t.Fatalf("a field %q of the line's own making", key)
 			}
 		}
-		if !whole || name != "message" || last != id || len(data) != 1 || data[0] != string(line) || strings.Contains(out.String(), "\r") {
+		if !whole || name != "message" || last != id || len(data) != 1 || data[0] != string(line) ||
+			strings.Contains(out.String(), "\r") {
 			t.Errorf("event %q, id %q, data %q; want the one line %q", name, last, data, line)
 		}
 	})
@@ -153,19 +155,23 @@ func TestAPageIsToldWhatItMayDo(t *testing.T) {
 			r.Header.Set("Access-Control-Request-Method", http.MethodPost)
 			r.Header.Set("Access-Control-Request-Headers", "mcp-param-x, content-type")
 		}
-		o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })).ServeHTTP(w, r)
+		o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })).
+			ServeHTTP(w, r)
 		return w
 	}
 	w := ask(alone, http.MethodOptions, "https://app.example.com")
 	if h := w.Header(); w.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "https://app.example.com" || h.Get("Vary") != "Origin" ||
-		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") || h.Get("Access-Control-Allow-Headers") != "mcp-param-x, content-type" {
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") ||
+		h.Get("Access-Control-Allow-Headers") != "mcp-param-x, content-type" {
 		t.Errorf("the preflight: %d %v", w.Code, h)
 	}
 	w = ask(alone, http.MethodPost, "https://app.example.com")
-	if h := w.Header(); w.Code != http.StatusTeapot || h.Get("Access-Control-Allow-Origin") == "" || !strings.Contains(h.Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") {
+	if h := w.Header(); w.Code != http.StatusTeapot || h.Get("Access-Control-Allow-Origin") == "" ||
+		!strings.Contains(h.Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") {
 		t.Errorf("the call: %d %v", w.Code, h)
 	}
-	if w := ask(alone, http.MethodOptions, "https://evil.example.com"); w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
+	if w := ask(alone, http.MethodOptions, "https://evil.example.com"); w.Code != http.StatusForbidden ||
+		w.Header().Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("another page: %d %v", w.Code, w.Header())
 	}
 	alone.CORS = false // a proxy does it

@@ -46,7 +46,17 @@ func TestOneLineACall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	s := open(t, path, nil)
 	args := []byte(`{"text":"salary"}`)
-	s.Write(&audit.Record{Program: "bridge", User: "u-1", Server: "slack", Method: "tools/call", Tool: "a\nb", Outcome: "allowed", ArgsHash: s.Hash(args)})
+	s.Write(
+		&audit.Record{
+			Program:  "bridge",
+			User:     "u-1",
+			Server:   "slack",
+			Method:   "tools/call",
+			Tool:     "a\nb",
+			Outcome:  "allowed",
+			ArgsHash: s.Hash(args),
+		},
+	)
 	s.Close()
 	got := lines(t, path)
 	if len(got) != 1 || s.Written() != 1 || s.Dropped() != 0 {
@@ -78,7 +88,16 @@ func FuzzRecord(f *testing.F) {
 		if math.IsNaN(ms) || math.IsInf(ms, 0) || args != "" && (!json.Valid([]byte(args)) || strings.Contains(args, "\n")) {
 			return
 		}
-		r := audit.Record{Time: time.Unix(1e9, 5), Tool: tool, User: user, Outcome: outcome, Rule: tool, Millis: ms, BytesIn: n, Args: json.RawMessage(args)}
+		r := audit.Record{
+			Time:    time.Unix(1e9, 5),
+			Tool:    tool,
+			User:    user,
+			Outcome: outcome,
+			Rule:    tool,
+			Millis:  ms,
+			BytesIn: n,
+			Args:    json.RawMessage(args),
+		}
 		want, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +232,8 @@ func TestAPipeThatNobodyReads(t *testing.T) {
 	}
 	buf := make([]byte, 1<<20)
 	n, err := reader.Read(buf)
-	if err != nil || uint64(bytes.Count(buf[:n], []byte("}\n"))) > s.Written() || !json.Valid(buf[:bytes.IndexByte(buf[:n], '\n')]) {
+	if err != nil || uint64(bytes.Count(buf[:n], []byte("}\n"))) > s.Written() ||
+		!json.Valid(buf[:bytes.IndexByte(buf[:n], '\n')]) {
 		t.Errorf("%d bytes are in the pipe: %v", n, err)
 	}
 }

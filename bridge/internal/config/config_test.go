@@ -48,7 +48,13 @@ func TestRead(t *testing.T) {
 		{Key: "b", Name: "b", Command: "/opt/bin/run", Args: []string{"$TOKEN", "t", "--port", "3000", "t"}, Dir: "/opt/bin",
 			Env: map[string]string{"A": "xty", "B": "$TOKEN", "C": "c det", "D": "true"}},
 		{Key: "a", Name: "a", Type: "stdio", Command: "other", Inherit: []string{"SSL_*"}},
-		{Key: "far", Name: "far", Type: "http", URL: "https://far.example/mcp", Headers: map[string]string{"Authorization": "Bearer t"}},
+		{
+			Key:     "far",
+			Name:    "far",
+			Type:    "http",
+			URL:     "https://far.example/mcp",
+			Headers: map[string]string{"Authorization": "Bearer t"},
+		},
 	}
 	if !reflect.DeepEqual(got.Servers, want) || got.Notes != nil {
 		t.Errorf("servers = %+v, %q\nwant %+v", got.Servers, got.Notes, want)
@@ -72,8 +78,11 @@ func TestKeysOfOtherPrograms(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	f, err := parse([]byte(`{"mcpServers": {"My Server": {"command": "x"}, "My-Server": {"command": "x"}, "a b": {"command": "x"},
-		"슬랙": {"command": "x"}, "../etc": {"command": "x"}, "`+strings.Repeat("n", 70)+`": {"command": "x"}}}`), lookup)
+	f, err := parse(
+		[]byte(`{"mcpServers": {"My Server": {"command": "x"}, "My-Server": {"command": "x"}, "a b": {"command": "x"},
+		"슬랙": {"command": "x"}, "../etc": {"command": "x"}, "`+strings.Repeat("n", 70)+`": {"command": "x"}}}`),
+		lookup,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +96,8 @@ func TestNames(t *testing.T) {
 	if !seen["My-Server"] || !seen["a-b"] || !seen["etc"] || f.Servers[1].Name != "My-Server" {
 		t.Errorf("names: %v", seen)
 	}
-	if len(f.Notes) != 5 || f.Notes[1] != "mcpServers.a b is served at /servers/a-b/ and is a-b in policies, logs and metrics" {
+	if len(f.Notes) != 5 ||
+		f.Notes[1] != "mcpServers.a b is served at /servers/a-b/ and is a-b in policies, logs and metrics" {
 		t.Errorf("notes: %q", f.Notes)
 	}
 }
@@ -96,7 +106,13 @@ func TestGate(t *testing.T) {
 	s, _ := one(t, `{"command": "x", "gatehouse":
 		{"scopes": ["mcp.slack"], "roles": ["slack users"], "isolation": "user", "warm": 0, "callTime": "90s"}}`)
 	none := 0
-	want := Gate{Scopes: []string{"mcp.slack"}, Roles: []string{"slack users"}, Isolation: "user", Warm: &none, CallTime: 90 * time.Second}
+	want := Gate{
+		Scopes:    []string{"mcp.slack"},
+		Roles:     []string{"slack users"},
+		Isolation: "user",
+		Warm:      &none,
+		CallTime:  90 * time.Second,
+	}
 	if s.Err != nil || !reflect.DeepEqual(s.Gate, want) {
 		t.Errorf("gate %+v, %v", s.Gate, s.Err)
 	}
@@ -176,10 +192,19 @@ func TestEnviron(t *testing.T) {
 		server Server
 		want   []string
 	}{
-		"of a file":     {Server{Env: map[string]string{"B": "2", "A": "1"}}, []string{"PATH=/bin", "HOME=/root", "A=1", "B=2"}},
-		"its own wins":  {Server{Env: map[string]string{"HOME": "/srv"}}, []string{"PATH=/bin", "HOME=/srv"}},
-		"that inherits": {Server{Inherit: []string{"SSL_*", "TOKEN", "BRIDGE_NODE"}}, []string{"PATH=/bin", "HOME=/root", "TOKEN=t", "SSL_CERT_FILE=ca"}},
-		"after --":      {Command([]string{"x"}, "", nil), []string{"PATH=/bin", "HOME=/root", "TOKEN=t", "SSL_CERT_FILE=ca"}},
+		"of a file": {
+			Server{Env: map[string]string{"B": "2", "A": "1"}},
+			[]string{"PATH=/bin", "HOME=/root", "A=1", "B=2"},
+		},
+		"its own wins": {Server{Env: map[string]string{"HOME": "/srv"}}, []string{"PATH=/bin", "HOME=/srv"}},
+		"that inherits": {
+			Server{Inherit: []string{"SSL_*", "TOKEN", "BRIDGE_NODE"}},
+			[]string{"PATH=/bin", "HOME=/root", "TOKEN=t", "SSL_CERT_FILE=ca"},
+		},
+		"after --": {
+			Command([]string{"x"}, "", nil),
+			[]string{"PATH=/bin", "HOME=/root", "TOKEN=t", "SSL_CERT_FILE=ca"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -91,8 +91,14 @@ func (s *stdio) initialize(r *request) {
 	case s.mode == Plain:
 		version = r.Params.ProtocolVersion
 	}
-	say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"before initialize is answered"}}`)
-	say(`{"jsonrpc":"2.0","id":%s,"result":{"capabilities":{"experimental":{"x":{"protocolVersion":"2024-11-05"}}},"protocolVersion":%q,"serverInfo":{"name":"front","version":"1"}}}`, r.ID, version)
+	say(
+		`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"before initialize is answered"}}`,
+	)
+	say(
+		`{"jsonrpc":"2.0","id":%s,"result":{"capabilities":{"experimental":{"x":{"protocolVersion":"2024-11-05"}}},"protocolVersion":%q,"serverInfo":{"name":"front","version":"1"}}}`,
+		r.ID,
+		version,
+	)
 }
 
 func text(id json.RawMessage, text string) {
@@ -115,7 +121,12 @@ func (s *stdio) call(r *request) {
 		text(r.ID, strings.Repeat("b", a.N))
 	case "progress": // n times, each with a text, then the answer
 		for i := range a.N {
-			say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d,"message":%q}}`, r.Params.Meta.ProgressToken, i, a.Text)
+			say(
+				`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d,"message":%q}}`,
+				r.Params.Meta.ProgressToken,
+				i,
+				a.Text,
+			)
 		}
 		text(r.ID, "done")
 	case "later": // n lines that belong to no call
@@ -130,7 +141,10 @@ func (s *stdio) call(r *request) {
 			log(strings.Repeat("z", 4<<10))
 		}
 	case "half": // one progress and never an answer
-		say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":0}}`, r.Params.Meta.ProgressToken)
+		say(
+			`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":0}}`,
+			r.Params.Meta.ProgressToken,
+		)
 	case "ask":
 		s.asked = append(s.asked, r.ID)
 		say(`{"jsonrpc":"2.0","id":"question","method":"elicitation/create","params":{"message":%q}}`, a.Text)

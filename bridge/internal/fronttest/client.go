@@ -25,7 +25,9 @@ type Reply struct {
 // Refused checks a clear no: the status and a JSON-RPC error that says why.
 func (r Reply) Refused(t testing.TB, status int, says string) {
 	t.Helper()
-	if r.Status != status || !strings.HasPrefix(r.Body, `{"jsonrpc":"2.0","id":`) || !strings.Contains(r.Body, `"error":`) || !strings.Contains(r.Body, says) {
+	if r.Status != status || !strings.HasPrefix(r.Body, `{"jsonrpc":"2.0","id":`) ||
+		!strings.Contains(r.Body, `"error":`) ||
+		!strings.Contains(r.Body, says) {
 		t.Errorf("status %d, %.300s; want %d and a JSON-RPC error with %q", r.Status, r.Body, status, says)
 	}
 }
@@ -159,10 +161,20 @@ func (s *Stream) next() (e Event, err error) {
 
 // Initialize is the message that begins a session of the version.
 func Initialize(version string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":%q,"capabilities":{"elicitation":{}},"clientInfo":{"name":"test","version":"1"}}}`, version)
+	return fmt.Sprintf(
+		`{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":%q,"capabilities":{"elicitation":{}},"clientInfo":{"name":"test","version":"1"}}}`,
+		version,
+	)
 }
 
 // Call is a tools/call of the child's tool; the id is its progress token too.
 func Call(id, tool, text string, n int) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q,"n":%d},"_meta":{"progressToken":%s}}}`, id, tool, text, n, id)
+	return fmt.Sprintf(
+		`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q,"n":%d},"_meta":{"progressToken":%s}}}`,
+		id,
+		tool,
+		text,
+		n,
+		id,
+	)
 }

@@ -36,7 +36,10 @@ func Main(m *testing.M) {
 
 // Spec starts this test binary as the child of the mode.
 func Spec(mode string) child.Spec {
-	return child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childMode+"="+mode, "GORACE=atexit_sleep_ms=0")}
+	return child.Spec{
+		Argv: []string{os.Args[0]},
+		Env:  append(os.Environ(), childMode+"="+mode, "GORACE=atexit_sleep_ms=0"),
+	}
 }
 
 // Options say what stands behind the front. The zero value is a child of every
@@ -78,7 +81,11 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 		Child:     child.Options{StdinGrace: time.Second, TermGrace: time.Second},
 		Isolation: o.Isolation, Limits: limits.Limits, Starter: starter, Log: zerolog.Nop(),
 	})
-	g := &Gate{Server: server, Table: session.NewTable("", limits, server), client: &http.Client{Transport: &http.Transport{}}}
+	g := &Gate{
+		Server: server,
+		Table:  session.NewTable("", limits, server),
+		client: &http.Client{Transport: &http.Transport{}},
+	}
 	g.Body = answer.Body{Max: limits.Body, Time: 10 * time.Second}
 	srv := httptest.NewServer(g.identified(t, front(g)))
 	g.URL = srv.URL
@@ -119,7 +126,11 @@ func (g *Gate) identified(t testing.TB, next http.Handler) http.Handler {
 			who = "alice"
 		}
 		user, _, _ := strings.Cut(who, "/")
-		token, _, err := g.signer.Sign(contract.Identity{Subject: user, SessionID: "login of " + who, Expires: time.Now().Add(time.Hour)}, time.Now(), time.Minute)
+		token, _, err := g.signer.Sign(
+			contract.Identity{Subject: user, SessionID: "login of " + who, Expires: time.Now().Add(time.Hour)},
+			time.Now(),
+			time.Minute,
+		)
 		if err != nil {
 			t.Error(err)
 		}

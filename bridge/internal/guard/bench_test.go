@@ -41,9 +41,18 @@ func BenchmarkCall(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer sink.Close()
-	g := &guard.Guard{Policy: &file.Current, Limits: policy.NewLimits(time.Now), Audit: sink, Metrics: telemetry.New(prometheus.NewRegistry())}
+	g := &guard.Guard{
+		Policy:  &file.Current,
+		Limits:  policy.NewLimits(time.Now),
+		Audit:   sink,
+		Metrics: telemetry.New(prometheus.NewRegistry()),
+	}
 	g.Metrics.Listed("", "echo")
-	m, err := rpc.Parse([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"gatehouse-load.169.1."}}}`))
+	m, err := rpc.Parse(
+		[]byte(
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"gatehouse-load.169.1."}}}`,
+		),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}

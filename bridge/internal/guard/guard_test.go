@@ -114,7 +114,20 @@ func TestGuardDecidesAndTells(t *testing.T) {
 		w.End(mux.Outcome{Status: "ok"})
 	}
 	g.Audit.Close()
-	checkLog(t, log, []string{"limited read", "ok read", "missing_scope write", "denied default", "error write", "tool_error write", "ok write", "ok write"})
+	checkLog(
+		t,
+		log,
+		[]string{
+			"limited read",
+			"ok read",
+			"missing_scope write",
+			"denied default",
+			"error write",
+			"tool_error write",
+			"ok write",
+			"ok write",
+		},
+	)
 }
 
 // checkLog holds outcome and rule of each line against want; only rule write
@@ -153,7 +166,11 @@ func TestAgainCountsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := &mux.CallInfo{Method: m.Method, Message: &m, Caller: &mux.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}}}
+	info := &mux.CallInfo{
+		Method:  m.Method,
+		Message: &m,
+		Caller:  &mux.Caller{Identity: &contract.Identity{Subject: "u-1", Roles: []string{"mcp-user"}}},
+	}
 	if err := g.Again(t.Context(), info); err != nil {
 		t.Errorf("still allowed: %v", err)
 	}
@@ -209,7 +226,8 @@ func TestNothingUnknownReachesAServer(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`:                                true,
 	} {
 		var refused *rpc.Error
-		if w, err := begin(t, g, "", line); (err == nil) != allowed || err != nil && (!errors.As(err, &refused) || refused.Code != guard.CodeRefused) {
+		if w, err := begin(t, g, "", line); (err == nil) != allowed ||
+			err != nil && (!errors.As(err, &refused) || refused.Code != guard.CodeRefused) {
 			t.Errorf("%s: %v", line, err)
 		} else if err == nil {
 			w.Release()

@@ -54,7 +54,11 @@ func newIssuer(t *testing.T, kid string) *issuer {
 
 func (i *issuer) sign(t *testing.T, user string) string {
 	t.Helper()
-	token, _, err := i.signer.Sign(contract.Identity{Subject: user, Expires: time.Now().Add(time.Hour)}, time.Now(), time.Minute)
+	token, _, err := i.signer.Sign(
+		contract.Identity{Subject: user, Expires: time.Now().Add(time.Hour)},
+		time.Now(),
+		time.Minute,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +78,9 @@ func ask(t *testing.T, h http.Handler, token string) int {
 func TestAnUnknownKeyIsFetchedButNotForEveryForgery(t *testing.T) {
 	i, stranger := newIssuer(t, "one"), newIssuer(t, "two")
 	seen := ""
-	h := NewVerifier(i.keys()).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = From(r.Context()).Subject }))
+	h := NewVerifier(
+		i.keys(),
+	).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = From(r.Context()).Subject }))
 	if code := ask(t, h, i.sign(t, "alice")); code != http.StatusOK || seen != "alice" {
 		t.Fatalf("status %d, subject %q", code, seen)
 	}

@@ -23,7 +23,10 @@ func tokenFile(t *testing.T, text string) string {
 
 func TestTokens(t *testing.T) {
 	sum := sha256.Sum256([]byte("bob's-token-of-32-bytes-or-more!"))
-	path := tokenFile(t, "# who may call\n\nalice alice's-first-token\nalice alice's-other-token\nbob sha256:"+hex.EncodeToString(sum[:])+"\n")
+	path := tokenFile(
+		t,
+		"# who may call\n\nalice alice's-first-token\nalice alice's-other-token\nbob sha256:"+hex.EncodeToString(sum[:])+"\n",
+	)
 	tokens, err := OpenTokens(path)
 	if err != nil {
 		t.Fatal(err)

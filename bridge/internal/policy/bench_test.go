@@ -13,7 +13,14 @@ func rules200(last string) string {
 	var b strings.Builder
 	b.WriteString("default: deny\nrules:\n")
 	for i := range 199 {
-		fmt.Fprintf(&b, "- {name: r%d, servers: [srv], tools: ['tool_%d_*', 'get_%d'], roles: [role-%d], scopes: [mcp.access]}\n", i, i, i, i)
+		fmt.Fprintf(
+			&b,
+			"- {name: r%d, servers: [srv], tools: ['tool_%d_*', 'get_%d'], roles: [role-%d], scopes: [mcp.access]}\n",
+			i,
+			i,
+			i,
+			i,
+		)
 	}
 	fmt.Fprintf(&b, "- {name: last, servers: [srv], tools: ['send_*'], roles: [mcp-user], scopes: [mcp.access]%s}\n", last)
 	return b.String()

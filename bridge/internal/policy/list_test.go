@@ -135,7 +135,8 @@ func TestWhatOneCallerReadsIsNotSharedByACache(t *testing.T) {
 		`{"contents":[]}`: `{"contents":[]}`,
 		`{"contents":[{"text":"a"}],"cacheScope":"private","cacheScope":"public"}`: `{"contents":[]}`,
 	} {
-		if got, _ := p.FilterResult(user("", ""), "s", "resources/read", []byte(in)); string(got) != want || !policy.Filters("resources/read") {
+		if got, _ := p.FilterResult(user("", ""), "s", "resources/read", []byte(in)); string(got) != want ||
+			!policy.Filters("resources/read") {
 			t.Errorf("%s became %s", in, got)
 		}
 	}

@@ -62,40 +62,186 @@ func TestDecide(t *testing.T) {
 		want         policy.Outcome
 		rule, scopes string
 	}{
-		"a glob grants":               {alice, "slack", policy.Tool, "slack_list_channels", "", policy.Allowed, "readers", ""},
-		"an exact name grants":        {alice, "slack", policy.Tool, "slack_get_users", "", policy.Allowed, "readers", ""},
-		"another server":              {alice, "files", policy.Tool, "slack_list_channels", "", policy.Denied, "admins", ""},
-		"no role":                     {user("", "mcp.access"), "slack", policy.Tool, "slack_get_users", "", policy.Denied, "readers", ""},
-		"a scope is what is missing":  {alice, "slack", policy.Tool, "send_message", `{"channel":"dev"}`, policy.MissingScope, "writers", "mcp.access slack.write"},
-		"a scope would not cure":      {alice, "slack", policy.Tool, "send_message", `{"channel":"general"}`, policy.Denied, "writers", ""},
-		"the condition holds":         {writer, "slack", policy.Tool, "send_message", `{"channel":"dev"}`, policy.Allowed, "writers", ""},
-		"the condition fails":         {writer, "slack", policy.Tool, "send_message", `{"channel":"general"}`, policy.Denied, "writers", ""},
-		"the condition has no value":  {writer, "slack", policy.Tool, "send_message", `{}`, policy.Denied, "writers", ""},
-		"an argument twice":           {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","channel":"general"}`, policy.Denied, "writers", ""},
-		"an argument in two cases":    {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","Channel":"general"}`, policy.Denied, "writers", ""},
-		"two cases, neither lower":    {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","x":{"Ab":1,"aB":2}}`, policy.Denied, "writers", ""},
-		"a name in upper case":        {writer, "slack", policy.Tool, "send_message", `{"channel":"dev","threadTS":1}`, policy.Allowed, "writers", ""},
-		"arguments are no object":     {writer, "slack", policy.Tool, "send_message", `["dev"]`, policy.Denied, "writers", ""},
-		"the next rule grants":        {bob, "slack", policy.Tool, "send_message", `{"channel":"general"}`, policy.Allowed, "admins", ""},
-		"deny wins":                   {bob, "slack", policy.Tool, "danger_zone", "", policy.Denied, "never", ""},
-		"a tool rule is no prompt's":  {bob, "files", policy.Prompt, "x", "", policy.Denied, "default", ""},
-		"a resource below":            {alice, "slack", policy.Resource, "file:///docs/a/b.md", "", policy.Allowed, "readers", ""},
-		"dot segments":                {alice, "slack", policy.Resource, "file:///docs/../etc/passwd", "", policy.Denied, "default", ""},
-		"encoded dot segments":        {alice, "slack", policy.Resource, "file:///docs/%2E%2e/etc/passwd", "", policy.Denied, "default", ""},
+		"a glob grants": {
+			alice,
+			"slack",
+			policy.Tool,
+			"slack_list_channels",
+			"",
+			policy.Allowed,
+			"readers",
+			"",
+		},
+		"an exact name grants": {alice, "slack", policy.Tool, "slack_get_users", "", policy.Allowed, "readers", ""},
+		"another server":       {alice, "files", policy.Tool, "slack_list_channels", "", policy.Denied, "admins", ""},
+		"no role": {
+			user("", "mcp.access"),
+			"slack",
+			policy.Tool,
+			"slack_get_users",
+			"",
+			policy.Denied,
+			"readers",
+			"",
+		},
+		"a scope is what is missing": {
+			alice,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev"}`,
+			policy.MissingScope,
+			"writers",
+			"mcp.access slack.write",
+		},
+		"a scope would not cure": {
+			alice,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"general"}`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"the condition holds": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev"}`,
+			policy.Allowed,
+			"writers",
+			"",
+		},
+		"the condition fails": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"general"}`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"the condition has no value": {writer, "slack", policy.Tool, "send_message", `{}`, policy.Denied, "writers", ""},
+		"an argument twice": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev","channel":"general"}`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"an argument in two cases": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev","Channel":"general"}`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"two cases, neither lower": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev","x":{"Ab":1,"aB":2}}`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"a name in upper case": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"dev","threadTS":1}`,
+			policy.Allowed,
+			"writers",
+			"",
+		},
+		"arguments are no object": {
+			writer,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`["dev"]`,
+			policy.Denied,
+			"writers",
+			"",
+		},
+		"the next rule grants": {
+			bob,
+			"slack",
+			policy.Tool,
+			"send_message",
+			`{"channel":"general"}`,
+			policy.Allowed,
+			"admins",
+			"",
+		},
+		"deny wins":                  {bob, "slack", policy.Tool, "danger_zone", "", policy.Denied, "never", ""},
+		"a tool rule is no prompt's": {bob, "files", policy.Prompt, "x", "", policy.Denied, "default", ""},
+		"a resource below": {
+			alice,
+			"slack",
+			policy.Resource,
+			"file:///docs/a/b.md",
+			"",
+			policy.Allowed,
+			"readers",
+			"",
+		},
+		"dot segments": {
+			alice,
+			"slack",
+			policy.Resource,
+			"file:///docs/../etc/passwd",
+			"",
+			policy.Denied,
+			"default",
+			"",
+		},
+		"encoded dot segments": {
+			alice,
+			"slack",
+			policy.Resource,
+			"file:///docs/%2E%2e/etc/passwd",
+			"",
+			policy.Denied,
+			"default",
+			"",
+		},
 		"a name that only looks like": {alice, "slack", policy.Tool, "Slack_get_users", "", policy.Denied, "admins", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			d := p.Decide(tc.user, tc.server, tc.kind, tc.name, []byte(tc.args))
 			if d.Outcome != tc.want || d.Rule != tc.rule || strings.Join(d.Scopes, " ") != tc.scopes {
-				t.Errorf("decision = %v by %s, scopes %v; want %v by %s, scopes %q", d.Outcome, d.Rule, d.Scopes, tc.want, tc.rule, tc.scopes)
+				t.Errorf(
+					"decision = %v by %s, scopes %v; want %v by %s, scopes %q",
+					d.Outcome,
+					d.Rule,
+					d.Scopes,
+					tc.want,
+					tc.rule,
+					tc.scopes,
+				)
 			}
 		})
 	}
 }
 
 func TestDefaultAllow(t *testing.T) {
-	p := mustParse(t, "default: allow\nrules:\n- {name: no, tools: ['rm*'], deny: true, when: '!(\"mcp-admin\" in user.roles)'}\n- {name: scoped, tools: [send], scopes: [w]}\n")
+	p := mustParse(
+		t,
+		"default: allow\nrules:\n- {name: no, tools: ['rm*'], deny: true, when: '!(\"mcp-admin\" in user.roles)'}\n- {name: scoped, tools: [send], scopes: [w]}\n",
+	)
 	alice, bob := user("mcp-user", ""), user("mcp-admin", "")
 	for _, tc := range []struct {
 		user *contract.Identity
@@ -109,7 +255,10 @@ func TestDefaultAllow(t *testing.T) {
 }
 
 func TestExpensiveConditionRefuses(t *testing.T) {
-	p := mustParse(t, "default: deny\nrules:\n- {name: slow, tools: [t], when: 'args.a.all(x, args.a.all(y, x != y + 1))'}\n")
+	p := mustParse(
+		t,
+		"default: deny\nrules:\n- {name: slow, tools: [t], when: 'args.a.all(x, args.a.all(y, x != y + 1))'}\n",
+	)
 	long := `{"a":[` + strings.Repeat("7,", 5000) + `7]}`
 	start := time.Now()
 	if d := p.Decide(user("", ""), "s", policy.Tool, "t", []byte(long)); d.Outcome != policy.Denied {
@@ -162,8 +311,17 @@ func TestFaultsSayWhere(t *testing.T) {
 			if !errors.As(err, &fault) {
 				t.Fatalf("err = %v, want a *policy.Error", err)
 			}
-			if fault.Line != tc.line || fault.Column != tc.column || fault.Field != tc.field || !strings.Contains(fault.Msg, tc.says) {
-				t.Errorf("fault = %q (field %q), want line %d, column %d, field %q, saying %q", fault, fault.Field, tc.line, tc.column, tc.field, tc.says)
+			if fault.Line != tc.line || fault.Column != tc.column || fault.Field != tc.field ||
+				!strings.Contains(fault.Msg, tc.says) {
+				t.Errorf(
+					"fault = %q (field %q), want line %d, column %d, field %q, saying %q",
+					fault,
+					fault.Field,
+					tc.line,
+					tc.column,
+					tc.field,
+					tc.says,
+				)
 			}
 		})
 	}
@@ -200,7 +358,10 @@ func FuzzParse(f *testing.F) {
 // TestArgumentsAreThoseOfTheCall: what a client adds where no server looks for
 // arguments meets no condition.
 func TestArgumentsAreThoseOfTheCall(t *testing.T) {
-	p := mustParse(t, "default: deny\nrules:\n- {name: dev, prompts: [p], resources: ['x:/a'], when: args.team == 'dev'}\n")
+	p := mustParse(
+		t,
+		"default: deny\nrules:\n- {name: dev, prompts: [p], resources: ['x:/a'], when: args.team == 'dev'}\n",
+	)
 	for params, method := range map[string]string{
 		`{"ref":{"type":"ref/prompt","name":"p","arguments":{"team":"dev"}},"argument":{"name":"team","value":"ops"}}`: "completion/complete",
 		`{"uri":"x:/a","arguments":{"team":"dev"}}`: "resources/read",

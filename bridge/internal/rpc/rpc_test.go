@@ -41,7 +41,11 @@ func TestParseRefusesWhatTwoParsersReadInTwoWays(t *testing.T) {
 }
 
 func TestParseFindsWhatRoutes(t *testing.T) {
-	m, err := rpc.ParseClient([]byte("{\"jsonrpc\":\"2.0\",\r\n\"id\":1,\"method\":\"tools/call\",\"params\":{\"arguments\":{\"name\":\"no\"},\"name\":\"add\",\"_meta\":{\"progressToken\":\"t\"}}}\n"))
+	m, err := rpc.ParseClient(
+		[]byte(
+			"{\"jsonrpc\":\"2.0\",\r\n\"id\":1,\"method\":\"tools/call\",\"params\":{\"arguments\":{\"name\":\"no\"},\"name\":\"add\",\"_meta\":{\"progressToken\":\"t\"}}}\n",
+		),
+	)
 	if err != nil || m.Name() != "add" || string(m.Token()) != `"t"` {
 		t.Errorf("name %q, token %s, err %v", m.Name(), m.Token(), err)
 	}
@@ -52,8 +56,15 @@ func TestParseFindsWhatRoutes(t *testing.T) {
 
 func TestAppendEditedChangesOnlyThePlaces(t *testing.T) {
 	m, _ := rpc.Parse([]byte(`{"params":{"_meta":{"progressToken":7}},"id":"x","method":"a","jsonrpc":"2.0","more":[1]}`))
-	got := rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("12")}, rpc.Edit{At: m.TokenSpan(), With: []byte("13")})
-	if want := `{"params":{"_meta":{"progressToken":13}},"id":12,"method":"a","jsonrpc":"2.0","more":[1]}`; string(got) != want {
+	got := rpc.AppendEdited(
+		nil,
+		m.Line,
+		rpc.Edit{At: m.IDSpan(), With: []byte("12")},
+		rpc.Edit{At: m.TokenSpan(), With: []byte("13")},
+	)
+	if want := `{"params":{"_meta":{"progressToken":13}},"id":12,"method":"a","jsonrpc":"2.0","more":[1]}`; string(
+		got,
+	) != want {
 		t.Errorf("got %s", got)
 	}
 }
@@ -107,7 +118,12 @@ func FuzzParseClient(f *testing.F) {
 		if want.Method != m.Method || m.Kind != rpc.Notification && !bytes.Equal(want.ID, m.ID()) {
 			t.Errorf("read %s %q, another parser %s %q", m.ID(), m.Method, want.ID, want.Method)
 		}
-		edited := rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("9")}, rpc.Edit{At: m.TokenSpan(), With: []byte("8")})
+		edited := rpc.AppendEdited(
+			nil,
+			m.Line,
+			rpc.Edit{At: m.IDSpan(), With: []byte("9")},
+			rpc.Edit{At: m.TokenSpan(), With: []byte("8")},
+		)
 		if !json.Valid(edited) || bytes.ContainsAny(edited, "\r\n") {
 			t.Errorf("editing broke it: %q", edited)
 		}

@@ -12,21 +12,66 @@ const parent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
 func TestTraceIsPutWhereItBelongs(t *testing.T) {
 	head, p := `{"jsonrpc":"2.0","id":1,"method":"x"`, `"traceparent":"`+parent+`"`
 	cases := map[string]struct{ in, parent, state, want string }{
-		"no params":            {head + `}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"}}}`},
-		"empty params":         {head + `,"params":{ }}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"} }}`},
-		"no _meta":             {head + `,"params":{"name":"a"}}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"},"name":"a"}}`},
-		"empty _meta":          {head + `,"params":{"_meta":{}}}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"}}}`},
-		"others in it":         {head + `,"params":{"_meta":{"progressToken":7}}}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b","progressToken":7}}}`},
-		"the client's":         {head + `,"params":{"_meta":{"x":{"traceparent":1},"traceparent":"old","tracestate":"c=d"}}}`, "old", "c=d", head + `,"params":{"_meta":{"x":{"traceparent":1},` + p + `,"tracestate":"c=d"}}}`},
-		"a state alone":        {head + `,"params":{"_meta":{"tracestate":"c=d"}}}`, "", "c=d", head + `,"params":{"_meta":{` + p + `,"tracestate":"c=d"}}}`},
-		"an empty state":       {head + `,"params":{"_meta":{"tracestate":""}}}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":""}}}`},
-		"a state that is none": {head + `,"params":{"_meta":{"tracestate":7}}}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":7}}}`},
-		"not a string":         {head + `,"params":{"_meta":{"traceparent":[7]}}}`, "", "", head + `,"params":{"_meta":{` + p + `}}}`},
-		"_meta no map":         {head + `,"params":{"_meta":7}}`, "", "", ""},
-		"positional":           {head + `,"params":[1]}`, "", "", ""},
-		"there twice":          {head + `,"params":{"_meta":{"traceparent":"a","traceparent":"b"}}}`, "", "", ""},
-		"in other case":        {head + `,"params":{"_meta":{"Traceparent":"a"}}}`, "", "", ""},
-		"a notification":       {`{"jsonrpc":"2.0","method":"x"}`, "", "", ""},
+		"no params": {head + `}`, "", "", head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"}}}`},
+		"empty params": {
+			head + `,"params":{ }}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"} }}`,
+		},
+		"no _meta": {
+			head + `,"params":{"name":"a"}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"},"name":"a"}}`,
+		},
+		"empty _meta": {
+			head + `,"params":{"_meta":{}}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b"}}}`,
+		},
+		"others in it": {
+			head + `,"params":{"_meta":{"progressToken":7}}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":"a=b","progressToken":7}}}`,
+		},
+		"the client's": {
+			head + `,"params":{"_meta":{"x":{"traceparent":1},"traceparent":"old","tracestate":"c=d"}}}`,
+			"old",
+			"c=d",
+			head + `,"params":{"_meta":{"x":{"traceparent":1},` + p + `,"tracestate":"c=d"}}}`,
+		},
+		"a state alone": {
+			head + `,"params":{"_meta":{"tracestate":"c=d"}}}`,
+			"",
+			"c=d",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":"c=d"}}}`,
+		},
+		"an empty state": {
+			head + `,"params":{"_meta":{"tracestate":""}}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":""}}}`,
+		},
+		"a state that is none": {
+			head + `,"params":{"_meta":{"tracestate":7}}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `,"tracestate":7}}}`,
+		},
+		"not a string": {
+			head + `,"params":{"_meta":{"traceparent":[7]}}}`,
+			"",
+			"",
+			head + `,"params":{"_meta":{` + p + `}}}`,
+		},
+		"_meta no map":   {head + `,"params":{"_meta":7}}`, "", "", ""},
+		"positional":     {head + `,"params":[1]}`, "", "", ""},
+		"there twice":    {head + `,"params":{"_meta":{"traceparent":"a","traceparent":"b"}}}`, "", "", ""},
+		"in other case":  {head + `,"params":{"_meta":{"Traceparent":"a"}}}`, "", "", ""},
+		"a notification": {`{"jsonrpc":"2.0","method":"x"}`, "", "", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

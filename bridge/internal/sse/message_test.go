@@ -16,7 +16,8 @@ var alice = &contract.Identity{Subject: "alice"}
 func TestAnswersComeOnTheStream(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}))
 	c.send(fronttest.Initialize("2024-11-05"))
-	if e := c.Find(`"id":"init"`); e.Name != "message" || e.ID != "" || !strings.Contains(e.Data, `"protocolVersion":"2024-11-05","serverInfo"`) {
+	if e := c.Find(`"id":"init"`); e.Name != "message" || e.ID != "" ||
+		!strings.Contains(e.Data, `"protocolVersion":"2024-11-05","serverInfo"`) {
 		t.Errorf("initialize is answered %+v", e)
 	}
 	c.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
@@ -54,10 +55,12 @@ func TestWhatTheChildCannotAnswerIsAnsweredOnTheStream(t *testing.T) {
 	c.send(fronttest.Call("1", "hang", "", 0))
 	// A second call with the id is refused on its own request: on the stream the
 	// client would take the refusal for the answer to the first.
-	c.g.Do(t, http.MethodPost, c.post, fronttest.Call("1", "echo", "", 0)).Refused(t, http.StatusBadRequest, "a call with this id is in flight")
+	c.g.Do(t, http.MethodPost, c.post, fronttest.Call("1", "echo", "", 0)).
+		Refused(t, http.StatusBadRequest, "a call with this id is in flight")
 	c.send(fronttest.Call("2", "die", "last words", 0))
 	for range 2 {
-		if e := c.Next(); !strings.Contains(e.Data, `"code":-32603`) || !strings.Contains(e.Data, "exit status 3") || !strings.Contains(e.Data, "last words") {
+		if e := c.Next(); !strings.Contains(e.Data, `"code":-32603`) || !strings.Contains(e.Data, "exit status 3") ||
+			!strings.Contains(e.Data, "last words") {
 			t.Errorf("a call of the dead child is answered %+v", e)
 		}
 	}
@@ -148,9 +151,18 @@ func TestBoundOfCalls(t *testing.T) {
 // TestAChildThatDoesNotStart is told of on the stream, after the time of a
 // start and not that of a call.
 func TestAChildThatDoesNotStart(t *testing.T) {
-	c := open(t, start(t, fronttest.Options{Child: fronttest.Mute, Limits: func(l *session.Limits) { l.Start = 100 * time.Millisecond }}))
+	c := open(
+		t,
+		start(
+			t,
+			fronttest.Options{Child: fronttest.Mute, Limits: func(l *session.Limits) { l.Start = 100 * time.Millisecond }},
+		),
+	)
 	c.send(fronttest.Initialize("2024-11-05"))
-	if e := c.Next(); !strings.Contains(e.Data, `"id":"init","error":{"code":-32603,"message":"the server did not answer initialize within 100ms"`) {
+	if e := c.Next(); !strings.Contains(
+		e.Data,
+		`"id":"init","error":{"code":-32603,"message":"the server did not answer initialize within 100ms"`,
+	) {
 		t.Errorf("%+v", e)
 	}
 }

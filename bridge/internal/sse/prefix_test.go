@@ -68,11 +68,13 @@ func FuzzPrefix(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/sse", nil)
 		r.Header.Set("X-Forwarded-Prefix", forwarded)
 		got := sse.Prefix(front, r)
-		if strings.ContainsFunc(got, func(c rune) bool { return c <= ' ' || c > '~' }) || strings.ContainsAny(got, `\?#%"<>`) {
+		if strings.ContainsFunc(got, func(c rune) bool { return c <= ' ' || c > '~' }) ||
+			strings.ContainsAny(got, `\?#%"<>`) {
 			t.Fatalf("%q makes %q", forwarded, got)
 		}
 		to, err := base.Parse(got + "/message?sessionId=x")
-		if err != nil || to.Host != base.Host || to.User != nil || to.RawQuery != "sessionId=x" || !strings.HasSuffix(to.Path, "/message") {
+		if err != nil || to.Host != base.Host || to.User != nil || to.RawQuery != "sessionId=x" ||
+			!strings.HasSuffix(to.Path, "/message") {
 			t.Fatalf("%q leads to %v (%v)", forwarded, to, err)
 		}
 	})

@@ -63,7 +63,8 @@ func TestTheStreamEndsWithItsClientAndItsClientWithTheStream(t *testing.T) {
 	fronttest.Eventually(t, "the session and its child end with the client", func() bool {
 		return g.Table.Len() == 1 && g.Server.Stats.Ended.Load() == 1
 	})
-	g.Do(t, http.MethodPost, left.post, fronttest.Call("1", "echo", "", 0)).Refused(t, http.StatusNotFound, "no such session")
+	g.Do(t, http.MethodPost, left.post, fronttest.Call("1", "echo", "", 0)).
+		Refused(t, http.StatusNotFound, "no such session")
 
 	ended.send(fronttest.Call("1", "hang", "", 0))
 	s := g.Table.Find(strings.TrimPrefix(ended.post, "/message?sessionId="), g.Server, alice)

@@ -38,7 +38,18 @@ func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
 	}
 	guard.no = true
 	retry := func() reply {
-		return g.call(t, "alice", "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`, first.Result["requestState"], key), elicits)
+		return g.call(
+			t,
+			"alice",
+			"2",
+			"tools/call",
+			fmt.Sprintf(
+				`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`,
+				first.Result["requestState"],
+				key,
+			),
+			elicits,
+		)
 	}
 	if a := retry(); a.Error == nil || a.Error.Message != "ask is not allowed to alice" {
 		t.Errorf("answer %+v", a)
@@ -51,12 +62,20 @@ func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
 
 func TestWhatAnIdentityHasOpenIsBounded(t *testing.T) {
 	g := open(t, func(o *stateless.Options) { o.Open = 1 })
-	resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`)
+	resp, err := g.request(
+		t.Context(),
+		"alice",
+		"1",
+		"subscriptions/listen",
+		`"notifications":{"toolsListChanged":true},`,
+		`{}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if a := g.call(t, "alice", "2", "server/discover", "", `{}`); a.status != http.StatusTooManyRequests || a.Error == nil {
+	if a := g.call(t, "alice", "2", "server/discover", "", `{}`); a.status != http.StatusTooManyRequests ||
+		a.Error == nil {
 		t.Errorf("the second: %+v", a)
 	}
 	if a := g.call(t, "bob", "2", "server/discover", "", `{}`); a.status != http.StatusOK {
@@ -75,13 +94,21 @@ func TestWhatAnIdentityHasOpenIsBounded(t *testing.T) {
 func TestASubscriptionEndsAsItsServerEndsIt(t *testing.T) {
 	g := openFor(t, "modern", nil, nil)
 	for uri, want := range map[string]string{"x:/refuse": `"message":"no room"`, "x:/exit": ""} {
-		resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]},`, uri), `{}`)
+		resp, err := g.request(
+			t.Context(),
+			"alice",
+			"1",
+			"subscriptions/listen",
+			fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]},`, uri),
+			`{}`,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		raw, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || strings.Contains(string(raw), `"result"`) || !strings.Contains(string(raw), want) || want == "" && strings.Contains(string(raw), `"error"`) {
+		if err != nil || strings.Contains(string(raw), `"result"`) || !strings.Contains(string(raw), want) ||
+			want == "" && strings.Contains(string(raw), `"error"`) {
 			t.Errorf("%s: stream %s, %v", uri, raw, err)
 		}
 	}
@@ -104,7 +131,14 @@ func TestAToolMayChangeItsHeaders(t *testing.T) {
 // TestAnAcknowledgmentNamesWhatIsHeard: the rest the server refused.
 func TestAnAcknowledgmentNamesWhatIsHeard(t *testing.T) {
 	g := open(t, nil)
-	resp, err := g.request(t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"resourceSubscriptions":["x:/none","x:/a"]},`, `{}`)
+	resp, err := g.request(
+		t.Context(),
+		"alice",
+		"1",
+		"subscriptions/listen",
+		`"notifications":{"resourceSubscriptions":["x:/none","x:/a"]},`,
+		`{}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +166,14 @@ func TestARefusedCallerLearnsNothingOfATool(t *testing.T) {
 // the caller of the call that it was given for, and not for ever.
 func TestTheStateOfAModernServerIsSealed(t *testing.T) {
 	retry := func(g *gate, who, state, arguments string) reply {
-		return g.call(t, who, "2", "tools/call", fmt.Sprintf(`"name":"a","arguments":%s,"inputResponses":{"who":{}},"requestState":%q,`, arguments, state), elicits)
+		return g.call(
+			t,
+			who,
+			"2",
+			"tools/call",
+			fmt.Sprintf(`"name":"a","arguments":%s,"inputResponses":{"who":{}},"requestState":%q,`, arguments, state),
+			elicits,
+		)
 	}
 	g := openFor(t, "modern", nil, nil)
 	state := g.call(t, "alice", "1", "tools/call", `"name":"a","arguments":{},`, elicits).Result["requestState"].(string)
@@ -170,7 +211,11 @@ func TestANotificationOfTwoVersionsIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header = http.Header{"As": {"alice"}, "Mcp-Protocol-Version": {"2026-07-28"}, "Content-Type": {"application/json"}}
+		req.Header = http.Header{
+			"As":                   {"alice"},
+			"Mcp-Protocol-Version": {"2026-07-28"},
+			"Content-Type":         {"application/json"},
+		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)

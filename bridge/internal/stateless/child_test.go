@@ -73,7 +73,10 @@ func older(in *bufio.Reader) {
 			}
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"answer":%s}}`+"\n", call, answer)
 		case "initialize":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"t","version":"1"},"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}}`+"\n",
+				m.ID,
+			)
 		case "resources/subscribe":
 			if m.Params.URI == "x:/asks" { // and waits for the answer, as server-everything does
 				asking[`"first"`] = m.ID
@@ -139,19 +142,28 @@ func modern(in *bufio.Reader) {
 		case string(m.Params.Meta["io.modelcontextprotocol/protocolVersion"]) != `"2026-07-28"`:
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no version"}}`+"\n", m.ID)
 		case m.Method == "server/discover":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}}`+"\n",
+				m.ID,
+			)
 		case m.Method == "subscriptions/listen" && bytes.Contains(m.Params.Filter, []byte("x:/refuse")):
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"no room"}}`+"\n", m.ID)
 		case m.Method == "subscriptions/listen" && bytes.Contains(m.Params.Filter, []byte("x:/exit")):
 			return
 		case m.Method == "subscriptions/listen":
-			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`+"\n",
+				m.ID,
+			)
 		case m.Params.Responses != nil && m.Params.State != "plain":
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"not my state"}}`+"\n", m.ID)
 		case m.Params.Responses != nil:
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","answer":%s}}`+"\n", m.ID, m.Params.Responses)
 		default:
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","requestState":"plain","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","requestState":"plain","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"who?"}}}}}`+"\n",
+				m.ID,
+			)
 		}
 	}
 }
@@ -176,9 +188,16 @@ func both(in *bufio.Reader) {
 		case m.Method != era && (m.Method == "initialize" || m.Method == "server/discover"):
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32600,"message":"begun in the other era"}}`+"\n", m.ID)
 		case m.Method == "server/discover":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{}}}`+"\n",
+				m.ID,
+			)
 		default:
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"era":%q,"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"both","version":"1"}}}`+"\n", m.ID, era)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"era":%q,"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"both","version":"1"}}}`+"\n",
+				m.ID,
+				era,
+			)
 		}
 	}
 }
@@ -196,9 +215,15 @@ func picky(in *bufio.Reader) {
 		}
 		switch {
 		case m.Method == "initialize" && bytes.Contains(line, []byte(`"protocolVersion":"2025-06-18"`)):
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"picky","version":"1"}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"picky","version":"1"}}}`+"\n",
+				m.ID,
+			)
 		case m.Method == "initialize" || m.Method == "server/discover":
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32022,"message":"no","data":{"supported":["2025-06-18"],"requested":"x"}}}`+"\n", m.ID)
+			fmt.Printf(
+				`{"jsonrpc":"2.0","id":%s,"error":{"code":-32022,"message":"no","data":{"supported":["2025-06-18"],"requested":"x"}}}`+"\n",
+				m.ID,
+			)
 		default:
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"era":"named"}}`+"\n", m.ID)
 		}

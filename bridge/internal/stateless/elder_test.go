@@ -88,7 +88,9 @@ func TestAnOlderClientSpeaksToAModernChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &elder{t, s, event.NewQueue(1 << 20)}
-	e.say(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}`)
+	e.say(
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}`,
+	)
 	e.hear(`"id":1`, `"protocolVersion":"2025-06-18"`, `"listChanged":true`)
 	e.say(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"ask"}}`)
 	asked := e.hear("elicitation/create", `"who?"`)

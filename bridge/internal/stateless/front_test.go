@@ -54,9 +54,13 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 	g := &gate{front: front, server: server}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Header.Get("As")
-		endpoint := &stateless.Endpoint{Front: front, Body: answer.Body{Max: 1 << 20}, Who: func(context.Context) *contract.Identity {
-			return &contract.Identity{Subject: who, SessionID: "sid-" + who, Expires: g.expires}
-		}}
+		endpoint := &stateless.Endpoint{
+			Front: front,
+			Body:  answer.Body{Max: 1 << 20},
+			Who: func(context.Context) *contract.Identity {
+				return &contract.Identity{Subject: who, SessionID: "sid-" + who, Expires: g.expires}
+			},
+		}
 		endpoint.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
@@ -84,12 +88,24 @@ type reply struct {
 }
 
 func (g *gate) request(ctx context.Context, who, id, method, params, capabilities string) (*http.Response, error) {
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{%s"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":%s}}}`, id, method, params, capabilities)
+	body := fmt.Sprintf(
+		`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{%s"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":%s}}}`,
+		id,
+		method,
+		params,
+		capabilities,
+	)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header = http.Header{"As": {who}, "Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {method}, "Accept": {"application/json, text/event-stream"}, "Content-Type": {"application/json"}}
+	req.Header = http.Header{
+		"As":                   {who},
+		"Mcp-Protocol-Version": {"2026-07-28"},
+		"Mcp-Method":           {method},
+		"Accept":               {"application/json, text/event-stream"},
+		"Content-Type":         {"application/json"},
+	}
 	var p struct {
 		Params struct {
 			Name      string
@@ -143,7 +159,14 @@ func TestInputGoesOnlyToItsCaller(t *testing.T) {
 	}
 	state := first.Result["requestState"].(string)
 	retry := func(who, state, arguments, value string) reply {
-		return g.call(t, who, "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":%s,"requestState":%q,"inputResponses":{%q:%s},`, arguments, state, key, value), elicits)
+		return g.call(
+			t,
+			who,
+			"2",
+			"tools/call",
+			fmt.Sprintf(`"name":"ask","arguments":%s,"requestState":%q,"inputResponses":{%q:%s},`, arguments, state, key, value),
+			elicits,
+		)
 	}
 	good := `{"action":"accept","content":{"n":12345678901234567890}}`
 	for name, a := range map[string]reply{
@@ -168,7 +191,17 @@ func TestInputGoesOnlyToItsCaller(t *testing.T) {
 func TestMissingInputIsAskedForAgain(t *testing.T) {
 	g := open(t, nil)
 	first := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
-	second := g.call(t, "alice", "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{"other":{}},`, first.Result["requestState"]), elicits)
+	second := g.call(
+		t,
+		"alice",
+		"2",
+		"tools/call",
+		fmt.Sprintf(
+			`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{"other":{}},`,
+			first.Result["requestState"],
+		),
+		elicits,
+	)
 	if second.Result["resultType"] != "input_required" || second.Result["requestState"] == first.Result["requestState"] {
 		t.Errorf("second = %+v", second)
 	}
@@ -188,7 +221,14 @@ func TestEqualIDsNeverMeet(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
-			a := g.call(t, fmt.Sprint("user", i%3), "1", "tools/call", fmt.Sprintf(`"name":"echo","arguments":{"n":%d},`, i), `{}`)
+			a := g.call(
+				t,
+				fmt.Sprint("user", i%3),
+				"1",
+				"tools/call",
+				fmt.Sprintf(`"name":"echo","arguments":{"n":%d},`, i),
+				`{}`,
+			)
 			echo, _ := a.Result["echo"].(map[string]any)
 			if echo["n"] != float64(i) {
 				t.Errorf("call %d got %+v", i, a)
@@ -200,7 +240,8 @@ func TestEqualIDsNeverMeet(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	g := open(t, nil)
-	if a := g.call(t, "alice", `"x"`, "no/such", "", `{}`); a.status != 404 || a.Error.Code != -32601 || string(a.ID) != `"x"` {
+	if a := g.call(t, "alice", `"x"`, "no/such", "", `{}`); a.status != 404 || a.Error.Code != -32601 ||
+		string(a.ID) != `"x"` {
 		t.Errorf("unknown method: %+v", a)
 	}
 	if a := g.call(t, "alice", "1", "ping", "", `{}`); a.status != 404 || a.Error.Code != -32601 {
@@ -255,7 +296,14 @@ func TestANewlineInTheBodyIsOneLineForTheChild(t *testing.T) {
 
 func TestListenAndCancel(t *testing.T) {
 	g := open(t, nil)
-	resp, err := g.request(t.Context(), "alice", `"sub"`, "subscriptions/listen", `"notifications":{"toolsListChanged":true,"promptsListChanged":true},`, `{}`)
+	resp, err := g.request(
+		t.Context(),
+		"alice",
+		`"sub"`,
+		"subscriptions/listen",
+		`"notifications":{"toolsListChanged":true,"promptsListChanged":true},`,
+		`{}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +388,9 @@ func TestSuspendedCallsAreBounded(t *testing.T) {
 func TestARefusingFrontServesNothing(t *testing.T) {
 	g := open(t, nil)
 	g.front.Refuse(&mux.Refusal{Reason: "nobody knows", Retry: time.Second})
-	if a := g.call(t, "alice", "1", "server/discover", "", elicits); a.status != http.StatusServiceUnavailable || a.Error == nil || a.Error.Message != "nobody knows" {
+	if a := g.call(t, "alice", "1", "server/discover", "", elicits); a.status != http.StatusServiceUnavailable ||
+		a.Error == nil ||
+		a.Error.Message != "nobody knows" {
 		t.Errorf("answer %+v", a)
 	}
 	g.front.Refuse(nil)
@@ -351,14 +401,25 @@ func TestARefusingFrontServesNothing(t *testing.T) {
 
 func TestDrainEndsASubscriptionGracefully(t *testing.T) {
 	g := open(t, nil)
-	resp, err := g.request(t.Context(), "alice", "5", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`)
+	resp, err := g.request(
+		t.Context(),
+		"alice",
+		"5",
+		"subscriptions/listen",
+		`"notifications":{"toolsListChanged":true},`,
+		`{}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	g.front.Drain()
 	raw, err := io.ReadAll(resp.Body)
-	if err != nil || !strings.Contains(string(raw), `"id":5,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":5}}`) {
+	if err != nil ||
+		!strings.Contains(
+			string(raw),
+			`"id":5,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":5}}`,
+		) {
 		t.Errorf("stream = %s, %v", raw, err)
 	}
 }

@@ -16,7 +16,15 @@ func batch(messages ...string) string { return "[" + strings.Join(messages, ",\n
 func TestABatchIsAnsweredOnOneStream(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-03-26")
 	s := c.stream(batch(
-		fronttest.Call("1", "echo", "one", 0), note, fronttest.Call("2", "progress", "p", 1), fronttest.Call(`"3"`, "told", "", 0),
+		fronttest.Call(
+			"1",
+			"echo",
+			"one",
+			0,
+		),
+		note,
+		fronttest.Call("2", "progress", "p", 1),
+		fronttest.Call(`"3"`, "told", "", 0),
 		`{"jsonrpc":"2.0","id":"nobody asked","result":{}}`,
 	))
 	all := s.Rest()
@@ -36,7 +44,9 @@ func TestEachCallOfABatchIsAnswered(t *testing.T) {
 	c := open(t, g, "2025-03-26")
 	hung := c.stream(fronttest.Call(`"h"`, "half", "", 0))
 	hung.Next()
-	s := c.stream(batch(fronttest.Call("1", "half", "", 0), fronttest.Call("2", "echo", "", 0), fronttest.Call(`"h"`, "echo", "", 0)))
+	s := c.stream(
+		batch(fronttest.Call("1", "half", "", 0), fronttest.Call("2", "echo", "", 0), fronttest.Call(`"h"`, "echo", "", 0)),
+	)
 	first := s.Next().Data + s.Next().Data + s.Next().Data // in any order
 	for _, want := range []string{`"progressToken":1`, `"id":2,"error":{"code":-32000,"message":"2 calls are in flight`, `"id":null,"error":{"code":-32600`} {
 		if !strings.Contains(first, want) {
@@ -49,7 +59,8 @@ func TestEachCallOfABatchIsAnswered(t *testing.T) {
 	}
 	both := c.stream(batch(fronttest.Call("5", "half", "", 0), fronttest.Call("5", "echo", "b", 0)))
 	told := both.Next().Data + both.Next().Data // in any order
-	if !strings.Contains(told, `"progressToken":5`) || !strings.Contains(told, `"id":null,"error":{"code":-32600,"message":"a call with this id`) {
+	if !strings.Contains(told, `"progressToken":5`) ||
+		!strings.Contains(told, `"id":null,"error":{"code":-32600,"message":"a call with this id`) {
 		t.Errorf("two calls with one id are answered %s", told)
 	}
 }

@@ -17,7 +17,9 @@ func TestAnAnswerThatComesFirstIsPlainJSON(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
 	for _, id := range []string{`1.50`, `"\u0041"`, `-0`, `12345678901234567890`} {
 		r := c.post(fronttest.Call(id, "echo", "x", 0))
-		if want := `{"jsonrpc":"2.0","id":` + id + `,"result":{"content":[{"type":"text","text":"x"}]}}`; r.Status != http.StatusOK || r.Body != want || r.Header.Get("Content-Type") != "application/json" {
+		if want := `{"jsonrpc":"2.0","id":` + id + `,"result":{"content":[{"type":"text","text":"x"}]}}`; r.Status != http.StatusOK ||
+			r.Body != want ||
+			r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
 		}
 	}
@@ -66,7 +68,8 @@ func TestASecondCallWithAnIdInFlightIsRefused(t *testing.T) {
 	s.Next()
 	c.post(fronttest.Call("7", "echo", "second", 0)).Refused(t, http.StatusOK, "a call with this id is in flight")
 	c.takes(`{"jsonrpc":"2.0","id":"question","result":{"action":"accept"}}`)
-	if rest := s.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, `"id":7,"result"`) || !strings.Contains(rest[0].Data, "accept") {
+	if rest := s.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, `"id":7,"result"`) ||
+		!strings.Contains(rest[0].Data, "accept") {
 		t.Errorf("the first call is answered %+v", rest)
 	}
 }
@@ -125,7 +128,8 @@ func TestAChildThatDiesAnswers(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
 	half := c.stream(fronttest.Call("1", "half", "", 0))
 	half.Next()
-	c.post(fronttest.Call("2", "die", "last words", 0)).Refused(t, http.StatusOK, `"id":2,"error":{"code":-32603,"message":"the server ended: exit status 3","data":{"stderr":"last words"}}`)
+	c.post(fronttest.Call("2", "die", "last words", 0)).
+		Refused(t, http.StatusOK, `"id":2,"error":{"code":-32603,"message":"the server ended: exit status 3","data":{"stderr":"last words"}}`)
 	if rest := half.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, `"id":1,"error":{"code":-32603`) {
 		t.Errorf("the stream ended with %+v", rest)
 	}

@@ -43,7 +43,8 @@ func TestHeadersOfAPost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := c.post(fronttest.Call("1", "echo", "here", 0), tc.header, tc.value)
 			if tc.status == http.StatusOK {
-				if r.Status != http.StatusOK || !strings.Contains(r.Body, `"here"`) || r.Header.Get("Content-Type") != "application/json" {
+				if r.Status != http.StatusOK || !strings.Contains(r.Body, `"here"`) ||
+					r.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
 				}
 				return
@@ -101,7 +102,8 @@ func TestWhatIsModernGoesToItsFront(t *testing.T) {
 		t.Errorf("in a session: %d %s", r.Status, r.Body)
 	}
 	alone := start(t, fronttest.Options{})
-	alone.Do(t, http.MethodPost, "/", discover).Refused(t, http.StatusBadRequest, `"id":1,"error":{"code":-32601,"message":"server/discover is not known here`)
+	alone.Do(t, http.MethodPost, "/", discover).
+		Refused(t, http.StatusBadRequest, `"id":1,"error":{"code":-32601,"message":"server/discover is not known here`)
 }
 
 // TestTheVersionOfASessionStaysGood, whatever the child calls it, and another
@@ -118,7 +120,8 @@ func TestTheVersionOfASessionStaysGood(t *testing.T) {
 			c.listen("MCP-Protocol-Version", child).Leave()
 			r = g.Do(t, http.MethodPost, "/", ping, "Mcp-Session-Id", c.id(), "MCP-Protocol-Version", "2099-01-01")
 			r.Refused(t, http.StatusBadRequest, `"code":-32022`)
-			if !strings.Contains(r.Body, `"supported":["2026-07-28","2025-11-25",`) || !strings.Contains(r.Body, `"requested":"2099-01-01"`) {
+			if !strings.Contains(r.Body, `"supported":["2026-07-28","2025-11-25",`) ||
+				!strings.Contains(r.Body, `"requested":"2099-01-01"`) {
 				t.Errorf("an unknown version: %s", r.Body)
 			}
 		})
@@ -130,7 +133,8 @@ func TestTheVersionOfASessionStaysGood(t *testing.T) {
 			t.Errorf("initialize under %s: %d %s", header, r.Status, r.Body)
 		}
 	}
-	g.Do(t, http.MethodPost, "/", ping, "MCP-Protocol-Version", "2099-01-01").Refused(t, http.StatusBadRequest, `"code":-32022`)
+	g.Do(t, http.MethodPost, "/", ping, "MCP-Protocol-Version", "2099-01-01").
+		Refused(t, http.StatusBadRequest, `"code":-32022`)
 }
 
 // TestAByteOrderMarkIsRead in front of a body.

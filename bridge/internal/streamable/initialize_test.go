@@ -75,17 +75,22 @@ func TestOnlyARequestToInitializeBegins(t *testing.T) {
 	for _, body := range []string{
 		ping, `{"jsonrpc":"2.0","method":"initialize"}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, `{"jsonrpc":"2.0","method":"notifications/initialized"}`,
 	} {
-		g.Do(t, http.MethodPost, "/", body).Refused(t, http.StatusBadRequest, "Mcp-Session-Id is missing: begin with initialize")
+		g.Do(t, http.MethodPost, "/", body).
+			Refused(t, http.StatusBadRequest, "Mcp-Session-Id is missing: begin with initialize")
 	}
 	c := open(t, g, "2025-06-18")
-	c.post(fronttest.Initialize("2025-06-18")).Refused(t, http.StatusBadRequest, `"id":"init","error":{"code":-32600,"message":"the session is initialized already"`)
+	c.post(fronttest.Initialize("2025-06-18")).
+		Refused(t, http.StatusBadRequest, `"id":"init","error":{"code":-32600,"message":"the session is initialized already"`)
 	if started := g.Server.Stats.Started.Load(); started != 1 {
 		t.Errorf("%d children were started for one session", started)
 	}
 }
 
 func TestBoundOfSessions(t *testing.T) {
-	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Sessions, l.SessionsPerUser, l.Refuse = 2, 1, true }})
+	g := start(
+		t,
+		fronttest.Options{Limits: func(l *session.Limits) { l.Sessions, l.SessionsPerUser, l.Refuse = 2, 1, true }},
+	)
 	open(t, g, "2025-06-18")
 	refused := func(user string, status int) {
 		t.Helper()
@@ -117,7 +122,8 @@ func TestAUsersIdlestSessionMakesRoom(t *testing.T) {
 		}
 	}
 	last.standing()
-	g.Do(t, http.MethodPost, "/", fronttest.Initialize("2025-06-18")).Refused(t, http.StatusTooManyRequests, "3 sessions are open for this user")
+	g.Do(t, http.MethodPost, "/", fronttest.Initialize("2025-06-18")).
+		Refused(t, http.StatusTooManyRequests, "3 sessions are open for this user")
 }
 
 func versionOf(result []byte) (version string) {

@@ -35,7 +35,8 @@ func TestWhoSharesAChild(t *testing.T) {
 			g := start(t, fronttest.Options{Isolation: isolation})
 			for _, who := range []string{"alice", "alice/elsewhere", "bob", "alice"} {
 				user := open(t, g, "2025-06-18", "As", who).post(fronttest.Call("1", "user", "", 0)).Body
-				if name, _, _ := strings.Cut(who, "/"); name == "alice" && !strings.Contains(user, `"text":"`+want.user+`"`) || name == "bob" && strings.Contains(user, "alice") {
+				if name, _, _ := strings.Cut(who, "/"); name == "alice" && !strings.Contains(user, `"text":"`+want.user+`"`) ||
+					name == "bob" && strings.Contains(user, "alice") {
 					t.Errorf("the child of %s serves %s", who, user)
 				}
 			}
@@ -70,7 +71,8 @@ func TestTheVersionOnASharedChildIsTheOneAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, fronttest.Options{Child: tc.child, Isolation: fleet.Shared})
 			r := g.Do(t, http.MethodPost, "/", fronttest.Initialize(tc.asked))
-			if want := `}},"protocolVersion":"` + tc.answered + `","serverInfo"`; r.Status != http.StatusOK || !strings.Contains(r.Body, want) {
+			if want := `}},"protocolVersion":"` + tc.answered + `","serverInfo"`; r.Status != http.StatusOK ||
+				!strings.Contains(r.Body, want) {
 				t.Errorf("%d %s; want %s", r.Status, r.Body, want)
 			}
 		})
@@ -80,7 +82,9 @@ func TestTheVersionOnASharedChildIsTheOneAskedFor(t *testing.T) {
 // TestABatchOnASharedChild: 2025-03-26 has batches whoever the child serves.
 func TestABatchOnASharedChild(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{Isolation: fleet.Shared}), "2025-03-26")
-	if all := c.stream("[" + fronttest.Call("1", "echo", "one", 0) + "," + fronttest.Call("2", "echo", "two", 0) + "]").Rest(); len(all) != 2 {
+	if all := c.stream("[" + fronttest.Call("1", "echo", "one", 0) + "," + fronttest.Call("2", "echo", "two", 0) + "]").Rest(); len(
+		all,
+	) != 2 {
 		t.Errorf("the batch was answered with %+v", all)
 	}
 }
@@ -133,7 +137,8 @@ func TestAQuestionToOneWhoLeaves(t *testing.T) {
 
 func TestProgressOfNoCallIsDropped(t *testing.T) {
 	g, a, _ := two(t)
-	if r := a.post(fronttest.Call("1", "stray", "", 0)); r.Header.Get("Content-Type") != "application/json" || strings.Contains(r.Body, "nobody's") {
+	if r := a.post(fronttest.Call("1", "stray", "", 0)); r.Header.Get("Content-Type") != "application/json" ||
+		strings.Contains(r.Body, "nobody's") {
 		t.Errorf("alice got %s", r.Body)
 	}
 	if g.Server.Stats.Dropped.Load() != 1 {
@@ -145,7 +150,10 @@ func TestSubscriptionsOnASharedChild(t *testing.T) {
 	_, a, b := two(t)
 	ask := func(c *client, what string) {
 		t.Helper()
-		if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/` + what + `","params":{"uri":"file:///x"}}`); !strings.Contains(r.Body, `"result":{}`) {
+		if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/` + what + `","params":{"uri":"file:///x"}}`); !strings.Contains(
+			r.Body,
+			`"result":{}`,
+		) {
 			t.Fatalf("%s: %s", what, r.Body)
 		}
 	}

@@ -141,7 +141,8 @@ func TestHostileEventIDs(t *testing.T) {
 		c.do(http.MethodGet, "", "Last-Event-ID", id).Refused(t, http.StatusBadRequest, "names no stream of this session")
 	}
 	// The ids of one session mean nothing in another.
-	other.do(http.MethodGet, "", "Last-Event-ID", last).Refused(t, http.StatusBadRequest, "names no stream of this session")
+	other.do(http.MethodGet, "", "Last-Event-ID", last).
+		Refused(t, http.StatusBadRequest, "names no stream of this session")
 }
 
 // TestASlowListenerIsCut, the child goes on, and the listener may come back.
@@ -177,7 +178,11 @@ func TestABurstIsNotTheEndOfTheSession(t *testing.T) {
 	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 2 << 10 }})
 	c := open(t, g, "2025-06-18")
 	for n := range 50 {
-		r, err := g.Try(http.MethodPost, "/", fronttest.Call(fmt.Sprint(n), "progress", strings.Repeat("z", 1<<10), 50), c.headers...)
+		r, err := g.Try(
+			http.MethodPost,
+			"/",
+			fronttest.Call(fmt.Sprint(n), "progress", strings.Repeat("z", 1<<10), 50),
+			c.headers...)
 		if err == nil && r.Status == http.StatusNotFound {
 			t.Fatalf("%d: %s", n, r.Body)
 		}
@@ -187,7 +192,10 @@ func TestABurstIsNotTheEndOfTheSession(t *testing.T) {
 // TestAnAnswerThatASlowReaderLostIsNotWaitedFor: the reader is cut before the
 // answer comes, which therefore never will, and is told so when it returns.
 func TestAnAnswerThatASlowReaderLostIsNotWaitedFor(t *testing.T) {
-	g := start(t, fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 1 << 20 }}) // what comes before the stream begins fits
+	g := start(
+		t,
+		fronttest.Options{Limits: func(l *session.Limits) { l.Queue = 1 << 20 }},
+	) // what comes before the stream begins fits
 	c := open(t, g, "2025-06-18")
 	s := c.stream(fronttest.Call(`"b"`, "progress", strings.Repeat("z", 4<<10), 6000)) // more than both ends' buffers take
 	last := s.Next().ID

@@ -41,8 +41,21 @@ func modernOnly(t *testing.T) *translate.Elder {
 	t.Helper()
 	e := translate.NewElder()
 	one(t, said(e.FromClient([]byte(initialize))).Down, "initialize")
-	probe := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`))).Down, "server/discover")
-	got := said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":` + idOf(t, probe) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`)))
+	probe := one(
+		t,
+		said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`))).Down,
+		"server/discover",
+	)
+	got := said(
+		e.FromChild(
+			[]byte(
+				`{"jsonrpc":"2.0","id":` + idOf(
+					t,
+					probe,
+				) + `,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}}`,
+			),
+		),
+	)
 	one(t, got.Up, `"id":0`, `"protocolVersion":"2025-06-18"`, `"serverInfo":{"name":"s","version":"2"}`, `"tools":{}`)
 	return e
 }
@@ -51,10 +64,20 @@ func TestElderAsksNothingWhereAQuestionCannotBeRead(t *testing.T) {
 	e := modernOnly(t)
 	for _, bad := range []string{`7`, `{"params":{}}`} {
 		e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a"}}`))
-		got := said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"},"l":` + bad + `}}}`)))
+		got := said(
+			e.FromChild(
+				[]byte(
+					`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"},"l":` + bad + `}}}`,
+				),
+			),
+		)
 		one(t, got.Up, `"id":7`, `"code":-32603`)
 		for n := range 9 { // whatever id a question could have had
-			if late := said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"gh-elder-%d","result":{}}`, n))); len(late.Down)+len(late.Up) > 0 {
+			if late := said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"gh-elder-%d","result":{}}`, n))); len(
+				late.Down,
+			)+len(
+				late.Up,
+			) > 0 {
 				t.Errorf("an answer to a question that was never asked: %q", late)
 			}
 		}
@@ -64,9 +87,19 @@ func TestElderAsksNothingWhereAQuestionCannotBeRead(t *testing.T) {
 func TestElderBoundsSubscriptions(t *testing.T) {
 	e := modernOnly(t)
 	for i := range 1024 {
-		one(t, said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"resources/subscribe","params":{"uri":"x:/%d"}}`, i, i))).Up, `"result":{}`)
+		one(
+			t,
+			said(
+				e.FromClient(
+					fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"resources/subscribe","params":{"uri":"x:/%d"}}`, i, i),
+				),
+			).Up,
+			`"result":{}`,
+		)
 	}
-	got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":"more","method":"resources/subscribe","params":{"uri":"x:/more"}}`)))
+	got := said(
+		e.FromClient([]byte(`{"jsonrpc":"2.0","id":"more","method":"resources/subscribe","params":{"uri":"x:/more"}}`)),
+	)
 	one(t, got.Up, `"id":"more"`, `"error"`)
 	if len(got.Down) > 0 {
 		t.Errorf("the server is told %q", got.Down)
@@ -83,9 +116,26 @@ func TestElderForgetsACancelledCall(t *testing.T) {
 		t.Errorf("a cancelled call went on: %q", got)
 	}
 	e.FromClient([]byte(call))
-	asked := idOf(t, one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"}}}}`))).Up, "roots/list"))
+	asked := idOf(
+		t,
+		one(
+			t,
+			said(
+				e.FromChild(
+					[]byte(
+						`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"}}}}`,
+					),
+				),
+			).Up,
+			"roots/list",
+		),
+	)
 	e.FromClient([]byte(cancel))
-	if got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":` + asked + `,"result":{}}`))); len(got.Down)+len(got.Up) > 0 {
+	if got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":` + asked + `,"result":{}}`))); len(
+		got.Down,
+	)+len(
+		got.Up,
+	) > 0 {
 		t.Errorf("a cancelled call went on after its answer: %q", got)
 	}
 }
@@ -101,17 +151,49 @@ func TestElderPassesAnOlderChild(t *testing.T) {
 
 func TestElderAsksTheOlderClient(t *testing.T) {
 	e := modernOnly(t)
-	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))).Down, "subscriptions/listen")
-	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0}}}`))).Down,
-		`"id":7`, `"n":1.0`, `"io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}`)
-	asked := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?"}}}}}`))).Up,
-		"elicitation/create", `"message":"?"`)
-	again := one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`))).Down,
-		`"inputResponses":{"who":{"action":"accept"}}`, `"requestState":"st"`)
+	one(
+		t,
+		said(e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))).Down,
+		"subscriptions/listen",
+	)
+	one(
+		t,
+		said(
+			e.FromClient([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0}}}`)),
+		).Down,
+		`"id":7`,
+		`"n":1.0`,
+		`"io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}`,
+	)
+	asked := one(
+		t,
+		said(
+			e.FromChild(
+				[]byte(
+					`{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?"}}}}}`,
+				),
+			),
+		).Up,
+		"elicitation/create",
+		`"message":"?"`,
+	)
+	again := one(
+		t,
+		said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`))).Down,
+		`"inputResponses":{"who":{"action":"accept"}}`,
+		`"requestState":"st"`,
+	)
 	if idOf(t, again) == "7" {
 		t.Error("the retry has the id of the first request")
 	}
-	one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, again)+`,"result":{"resultType":"complete","content":[]}}`))).Up, `"id":7`, `"content":[]`)
+	one(
+		t,
+		said(
+			e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, again)+`,"result":{"resultType":"complete","content":[]}}`)),
+		).Up,
+		`"id":7`,
+		`"content":[]`,
+	)
 	one(t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":8,"method":"ping"}`))).Up, `"id":8`, `"result":{}`)
 }
 
@@ -119,7 +201,12 @@ func TestElderTellsTheRefusalOfAChildOfNoEra(t *testing.T) {
 	e := translate.NewElder()
 	e.FromClient([]byte(initialize))
 	probe := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":"mine"}}`))).Down)
-	one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`))).Up, "mine", `"id":0`)
+	one(
+		t,
+		said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`))).Up,
+		"mine",
+		`"id":0`,
+	)
 }
 
 func FuzzElder(f *testing.F) {

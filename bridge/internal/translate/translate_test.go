@@ -28,7 +28,10 @@ func read(t testing.TB, body string) translate.Request {
 }
 
 func TestForOlderChildKeepsTheRest(t *testing.T) {
-	r := read(t, `{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50},"requestState":"s",`+meta+`},"extra":1e400}`)
+	r := read(
+		t,
+		`{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50},"requestState":"s",`+meta+`},"extra":1e400}`,
+	)
 	got := string(r.ForChild(true))
 	want := `{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"x","arguments":{"n":1.50}},"extra":1e400}`
 	if got != want {
@@ -38,8 +41,16 @@ func TestForOlderChildKeepsTheRest(t *testing.T) {
 
 func TestHeaderRules(t *testing.T) {
 	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"naïve","arguments":{"a":{"n":42,"s":" x "}},` + meta + `}}`
-	good := map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "=?base64?bmHDr3Zl?=", "Mcp-Param-N": "42.0", "Mcp-Param-S": "=?base64?IHgg?="}
-	schema := json.RawMessage(`{"properties":{"a":{"properties":{"n":{"x-mcp-header":"N"},"s":{"x-mcp-header":"S"},"gone":{"x-mcp-header":"Gone"}}}}}`)
+	good := map[string]string{
+		"Mcp-Protocol-Version": "2026-07-28",
+		"Mcp-Method":           "tools/call",
+		"Mcp-Name":             "=?base64?bmHDr3Zl?=",
+		"Mcp-Param-N":          "42.0",
+		"Mcp-Param-S":          "=?base64?IHgg?=",
+	}
+	schema := json.RawMessage(
+		`{"properties":{"a":{"properties":{"n":{"x-mcp-header":"N"},"s":{"x-mcp-header":"S"},"gone":{"x-mcp-header":"Gone"}}}}}`,
+	)
 	check := func(change map[string]string) int {
 		r := read(t, call)
 		h := http.Header{}
@@ -98,7 +109,9 @@ func TestDuplicateKeysAreRefused(t *testing.T) {
 }
 
 func TestOlderAnswersBecomeModern(t *testing.T) {
-	got := string(translate.ModernResult("tools/list", json.RawMessage(`{"tools":[],"x":1.0}`), json.RawMessage(`{"name":"s"}`)))
+	got := string(
+		translate.ModernResult("tools/list", json.RawMessage(`{"tools":[],"x":1.0}`), json.RawMessage(`{"name":"s"}`)),
+	)
 	want := `{"tools":[],"x":1.0,"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

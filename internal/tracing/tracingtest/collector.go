@@ -93,7 +93,10 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func read(resource *tracepb.ResourceSpans, s *tracepb.Span) Span {
 	out := Span{
 		Name: s.GetName(), Kind: s.GetKind().String(), TraceState: s.GetTraceState(),
-		TraceID: fmt.Sprintf("%x", s.GetTraceId()), SpanID: fmt.Sprintf("%x", s.GetSpanId()), Parent: fmt.Sprintf("%x", s.GetParentSpanId()),
+		TraceID: fmt.Sprintf(
+			"%x",
+			s.GetTraceId(),
+		), SpanID: fmt.Sprintf("%x", s.GetSpanId()), Parent: fmt.Sprintf("%x", s.GetParentSpanId()),
 		Failed: s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR, Attributes: map[string]string{},
 	}
 	for _, a := range resource.GetResource().GetAttributes() {

@@ -46,7 +46,10 @@ func Start(ctx context.Context) (*Issuer, error) {
 		return nil, err
 	}
 	private := jose.JSONWebKey{Key: key, KeyID: "load-1", Algorithm: string(jose.RS256), Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: private}, (&jose.SignerOptions{}).WithType("JWT"))
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.RS256, Key: private},
+		(&jose.SignerOptions{}).WithType("JWT"),
+	)
 	if err != nil {
 		return nil, err
 	}

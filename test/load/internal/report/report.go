@@ -145,7 +145,13 @@ func machine() string {
 		}
 	}
 	kernel, _ := exec.Command("uname", "-sr").Output()
-	return fmt.Sprintf("%d cores of %s, %s, %s; the load program shares the cores", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
+	return fmt.Sprintf(
+		"%d cores of %s, %s, %s; the load program shares the cores",
+		runtime.NumCPU(),
+		model,
+		strings.TrimSpace(string(kernel)),
+		runtime.Version(),
+	)
 }
 
 // Write puts text between the markers of a section, or at the end of a page

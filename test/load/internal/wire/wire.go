@@ -184,7 +184,8 @@ func (r *Response) header(line []byte) {
 			r.Session = string(value)
 		}
 	case len("transfer-encoding"):
-		r.chunked = r.chunked || strings.EqualFold(string(name), "transfer-encoding") && strings.EqualFold(string(value), "chunked")
+		r.chunked = r.chunked ||
+			strings.EqualFold(string(name), "transfer-encoding") && strings.EqualFold(string(value), "chunked")
 	case len("connection"):
 		r.closing = r.closing || strings.EqualFold(string(name), "connection") && strings.EqualFold(string(value), "close")
 	}
