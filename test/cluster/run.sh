@@ -44,7 +44,7 @@ cp -r deploy/kubernetes/base deploy/kubernetes/components "$dir/k8s/"
 cp -r test/cluster/overlay "$dir/k8s/overlay"
 cd "$dir/k8s/overlay"
 cp "$OLDPWD"/deploy/keycloak/gatehouse-{realm,users-0}.json .
-cp "$OLDPWD/deploy/images/site/server/keycloak.conf" server-keycloak.conf
+printf 'set $gatehouse_keycloak_all all;\ninclude gatehouse/server/keycloak.conf;\n' >server-keycloak.conf
 { cat ../base/site/upstreams.conf; echo 'map "" $gatehouse_keycloak { default keycloak.gatehouse.svc.cluster.local:8080; }'; } >upstreams.conf
 sed -i "s#REDIS_VOLUME#$dir/volume#" keycloak.yaml
 rm dns.yaml
@@ -52,10 +52,9 @@ cd "$OLDPWD"
 (
 	cd "$dir/secrets"
 	umask 077
-	for name in client-secret store-key redis-password internal-token keycloak-admin-password; do openssl rand -hex 32 | tr -d '\n' >$name; done
-	echo "bridge $(cat internal-token) ask" >internal-tokens
-	cp internal-token authsvc-token
+	for name in client-secret store-key redis-password authsvc-token keycloak-admin-password; do openssl rand -hex 32 | tr -d '\n' >$name; done
 	printf 'redis://:%s@redis:6379/0' "$(cat redis-password)" >redis-url
+	printf 'bridge %s ask\n' "$(cat authsvc-token)" >internal-tokens
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ca.key -out ca.crt -subj '/CN=test CA'
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.csr -subj /CN=gate
 	printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' >tls.ext
