@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -94,6 +95,8 @@ func (s *Source) byCode(ctx context.Context, r *record) (*oauth2.Token, error) {
 	return conf.Exchange(s.rigid(ctx), code, oauth2.VerifierOption(verifier), resourceParam(r))
 }
 
+const deviceTime = 30 * time.Second // for the device endpoint to answer
+
 // byDevice is the device grant (RFC 8628).
 func (s *Source) byDevice(ctx context.Context, r *record) (*oauth2.Token, error) {
 	if r.Issuer.Device == "" {
@@ -107,10 +110,12 @@ func (s *Source) byDevice(ctx context.Context, r *record) (*oauth2.Token, error)
 	verifier := oauth2.GenerateVerifier()
 	ctx = s.rigid(ctx)
 	options := []oauth2.AuthCodeOption{resourceParam(r), oauth2.S256ChallengeOption(verifier)}
-	if c.Secret != "" { // RFC 8628, section 3.1: as at the token endpoint
+	if c.Secret != "" && c.style() == oauth2.AuthStyleInParams {
 		options = append(options, oauth2.SetAuthURLParam("client_secret", c.Secret))
 	}
-	asked, err := conf.DeviceAuth(ctx, options...)
+	asking, cancel := context.WithTimeout(s.named(ctx, c), deviceTime)
+	defer cancel()
+	asked, err := conf.DeviceAuth(asking, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +185,30 @@ func (r *record) forgetUnknown(err error) {
 		delete(r.Clients, r.Issuer.Issuer)
 		r.registered = true
 	}
+}
+
+// named says at the device endpoint who asks, as at the token endpoint (RFC
+// 8628, section 3.1); oauth2 leaves that to its caller.
+func (s *Source) named(ctx context.Context, c client) context.Context {
+	if c.style() != oauth2.AuthStyleInHeader {
+		return ctx
+	}
+	client := outbound.Rigid(basic{s.opts.Transport, c})
+	client.Timeout = 0 // net/http would wait for it in a goroutine that outlives the call
+	return context.WithValue(ctx, oauth2.HTTPClient, client)
+}
+
+// basic adds the client's credentials (RFC 6749, section 2.3.1).
+type basic struct {
+	next http.RoundTripper
+	c    client
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b basic) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.SetBasicAuth(url.QueryEscape(b.c.ID), url.QueryEscape(b.c.Secret))
+	return b.next.RoundTrip(r)
 }
 
 // plainly is an error of the token endpoint without the endpoint's body, in

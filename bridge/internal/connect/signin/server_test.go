@@ -110,6 +110,10 @@ func (w *world) serveIssuer(rw http.ResponseWriter, r *http.Request) {
 		w.token(rw, r)
 	case "/device":
 		w.note("device")
+		if !w.knows(r) {
+			w.refuse(rw, "unauthorized_client")
+			return
+		}
 		w.write(rw, "device", map[string]any{
 			"device_code": "device", "user_code": "ABCD", "verification_uri": w.issuer.URL + "/visit", "expires_in": 60, "interval": 1,
 		})
@@ -134,15 +138,24 @@ func (w *world) authorize(rw http.ResponseWriter, r *http.Request) {
 	http.Redirect(rw, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
 }
 
+// knows reports whether the client said who it is, as it registered.
+func (w *world) knows(r *http.Request) bool {
+	user, secret, basic := r.BasicAuth()
+	switch w.methods[0] {
+	case "client_secret_basic":
+		return basic && user == "registered" && secret == url.QueryEscape("secret%&") && !r.Form.Has("client_secret")
+	case "client_secret_post":
+		return !basic && r.Form.Get("client_secret") == "secret%&"
+	}
+	return !basic && !r.Form.Has("client_secret")
+}
+
 func (w *world) token(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count[r.Form.Get("grant_type")]++
-	user, secret, basic := r.BasicAuth()
-	switch want := w.methods[0]; {
-	case want == "client_secret_basic" && (!basic || user != "registered" || secret != url.QueryEscape("secret%&")),
-		want == "client_secret_post" && r.Form.Get("client_secret") != "secret%&",
-		want == "none" && (basic || r.Form.Has("client_secret")):
+	switch {
+	case !w.knows(r):
 		w.refuse(rw, "invalid_client")
 		return
 	case r.Form.Get("resource") != w.url():

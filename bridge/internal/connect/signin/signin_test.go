@@ -160,13 +160,18 @@ func TestStepUp(t *testing.T) {
 }
 
 func TestDevice(t *testing.T) {
-	w := newWorld(t)
-	u := w.user(t.TempDir(), func(o *signin.Options) { o.Device = true })
-	if _, err := u.use(limited(t), ""); err != nil {
-		t.Fatal(err)
-	}
-	if len(u.said) != 1 || !strings.Contains(u.said[0], "/visit") || !strings.Contains(u.said[0], "ABCD") {
-		t.Errorf("said %q", u.said)
+	for _, method := range []string{"none", "client_secret_basic", "client_secret_post"} {
+		t.Run(method, func(t *testing.T) {
+			w := newWorld(t)
+			w.methods = []string{method}
+			u := w.user(t.TempDir(), func(o *signin.Options) { o.Device = true })
+			if _, err := u.use(limited(t), ""); err != nil {
+				t.Fatal(err)
+			}
+			if len(u.said) != 1 || !strings.Contains(u.said[0], "/visit") || !strings.Contains(u.said[0], "ABCD") {
+				t.Errorf("said %q", u.said)
+			}
+		})
 	}
 }
 
