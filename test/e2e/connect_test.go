@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,17 +47,21 @@ func bridgeConnect(t *testing.T, dir, path string, flags ...string) *otherEnd {
 	return o
 }
 
-// visits waits for the nth address that it asks its user to visit, and signs
-// the person in there.
-func (o *otherEnd) visits(t *testing.T, n int, user string) {
+// visit waits for the address that it asks its user to visit, and signs the
+// person in there. Keycloak asks for consent once for each registration.
+func (o *otherEnd) visit(t *testing.T, user string, consents bool) {
 	t.Helper()
-	var links [][]string
+	var link []string
 	eventually(t, time.Minute, "the address to visit", func() bool {
-		links = toVisit.FindAllStringSubmatch(o.said.String(), -1)
-		return len(links) >= n
+		link = toVisit.FindStringSubmatch(o.said.String())
+		return link != nil
 	})
-	do(t, browser(t), "sign in and consent", chromedp.Navigate(links[n-1][1]), keycloakLogin(user),
-		chromedp.WaitVisible(`[name="accept"]`), chromedp.Click(`[name="accept"]`), chromedp.WaitNotPresent(`[name="accept"]`))
+	steps := []chromedp.Action[chromedp.Void]{chromedp.Navigate(link[1]), keycloakLogin(user)}
+	if consents {
+		const accept = `[name="accept"]`
+		steps = append(steps, chromedp.WaitVisible(accept), chromedp.Click(accept), chromedp.WaitNotPresent(accept))
+	}
+	do(t, browser(t), "sign in", steps...)
 }
 
 func (o *otherEnd) transport() mcp.Transport { return &mcp.CommandTransport{Command: o.cmd} }
@@ -103,7 +108,7 @@ func TestBridgeConnectSignsInFromNothing(t *testing.T) {
 				defer close(done)
 				drive(t, o.transport(), who.name+"@example.com", false)
 			}()
-			o.visits(t, 1, who.name)
+			o.visit(t, who.name, true)
 			<-done
 			_, k := o.kept(t)
 			if strings.Contains(o.said.String(), k.Token.Access) {
@@ -117,6 +122,31 @@ func TestBridgeConnectSignsInFromNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// By the device grant, and out again: what was revoked opens nothing.
+func TestBridgeConnectByDevice(t *testing.T) {
+	who := newPerson(t)
+	o := bridgeConnect(t, t.TempDir(), "/mcp", "--device")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		drive(t, o.transport(), who.name+"@example.com", false)
+	}()
+	o.visit(t, who.name, true)
+	<-done
+	_, k := o.kept(t)
+	out := exec.Command(o.cmd.Path, "logout", "--ca", gate.CAFile(), "--tokens", o.dir, gate.URL+"/mcp")
+	if text, err := out.CombinedOutput(); err != nil {
+		t.Fatalf("logout: %v: %s", err, text)
+	}
+	if files, _ := filepath.Glob(filepath.Join(o.dir, "*.json")); len(files) > 0 {
+		t.Errorf("kept after the logout: %v", files)
+	}
+	eventually(t, streamPromise, "the revoked token opens nothing", func() bool {
+		res, _ := get(t, gate.URL+"/mcp", bearer(k.Token.Access))
+		return res.StatusCode == http.StatusUnauthorized
+	})
 }
 
 // A token that somebody else renews, as scripts have one.
