@@ -124,6 +124,96 @@ func TestBridgeConnectSignsInFromNothing(t *testing.T) {
 	}
 }
 
+// Two starts share a token that lives for seconds: both go on across its ends.
+// Then an administrator signs the user out: the next refresh finds out, the user
+// signs in again, and the call that waited is answered.
+func TestBridgeConnectRefreshesAndSignsInAgain(t *testing.T) {
+	who := newPerson(t)
+	first := bridgeConnect(t, t.TempDir(), "/mcp")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		drive(t, first.transport(), who.name+"@example.com", false)
+	}()
+	first.visit(t, who.name, true)
+	<-done
+	path, k := first.kept(t)
+	for _, c := range k.Clients {
+		shorten(t, c.ID)
+	}
+	expire(t, path)
+	one, two := bridgeConnect(t, first.dir, "/mcp"), bridgeConnect(t, first.dir, "/mcp")
+	a, b := connect(t, one.transport(), nil), connect(t, two.transport(), nil)
+	seen := map[string]bool{}
+	eventually(t, 40*time.Second, "three tokens", func() bool {
+		call(t, a, "whoami", nil)
+		call(t, b, "whoami", nil)
+		_, now := first.kept(t)
+		seen[now.Token.Access] = true
+		return len(seen) >= 3
+	})
+	admin(t, http.MethodPost, "/users/"+who.id+"/logout", nil, nil)
+	answered := make(chan string, 1)
+	go func() { answered <- asksUntilSignedOut(t, a, one) }()
+	one.visit(t, who.name, false)
+	if said := <-answered; !strings.Contains(said, who.name) {
+		t.Errorf("whoami = %q", said)
+	}
+}
+
+// asksUntilSignedOut calls until its user was asked to sign in, and returns the
+// answer to the call that waited for that.
+func asksUntilSignedOut(t *testing.T, session *mcp.ClientSession, o *otherEnd) string {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "whoami", Arguments: map[string]any{}})
+		switch {
+		case err != nil:
+			return err.Error()
+		case toVisit.MatchString(o.said.String()):
+			text, _ := json.Marshal(res.Content) // it came as JSON
+			return string(text)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// shorten makes the tokens of a client live for seconds.
+func shorten(t *testing.T, clientID string) {
+	t.Helper()
+	id := idOf(t, "/clients?clientId="+clientID)
+	var client map[string]any
+	admin(t, http.MethodGet, "/clients/"+id, nil, &client)
+	attributes, _ := client["attributes"].(map[string]any)
+	if attributes == nil {
+		attributes = map[string]any{}
+	}
+	attributes["access.token.lifespan"] = shortTokens
+	client["attributes"] = attributes
+	admin(t, http.MethodPut, "/clients/"+id, client, nil)
+}
+
+// expire makes the kept token one that is about to end.
+func expire(t *testing.T, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	doc["token"].(map[string]any)["expires"] = time.Now().UTC().Format(time.RFC3339)
+	if raw, err = json.Marshal(doc); err == nil {
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // By the device grant, and out again: what was revoked opens nothing.
 func TestBridgeConnectByDevice(t *testing.T) {
 	who := newPerson(t)

@@ -119,6 +119,9 @@ func (r *run) ask(ctx context.Context, s *session, line []byte) (*rpc.Message, e
 	if full != nil {
 		return nil, full
 	}
+	if quiet(ctx) {
+		c.ctx = quietly(c.ctx)
+	}
 	defer r.forget(c)
 	defer context.AfterFunc(ctx, c.cancel)()
 	if err := r.sendIn(s, c, &m); err != nil {

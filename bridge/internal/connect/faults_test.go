@@ -462,3 +462,39 @@ func TestAStreamSignsNobodyIn(t *testing.T) {
 		t.Errorf("%d sign-ins for a stream", n)
 	}
 }
+
+// TestASessionThatIsOverSignsNobodyIn: what the stream finds out waits for the
+// next call.
+func TestASessionThatIsOverSignsNobodyIn(t *testing.T) {
+	var opened, again atomic.Int32
+	s := &script{answer: func(_ int, w http.ResponseWriter, _ *http.Request, m *rpc.Message) { reply(w, m, "{}") }}
+	front := func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodGet || r.Method == http.MethodDelete:
+				w.WriteHeader(http.StatusNotFound)
+			case r.Header.Get("Mcp-Session-Id") == "" && opened.Add(1) > 1:
+				again.Add(1)
+				w.WriteHeader(http.StatusUnauthorized)
+			default:
+				w.Header().Set("Mcp-Session-Id", "one")
+				inner.ServeHTTP(w, r)
+			}
+		})
+	}
+	creds := &asking{}
+	r := run(t, serve(t, s, front), creds)
+	l := &lines{t, r, bufio.NewReader(r.out)}
+	l.say(hello)
+	l.hear(`"protocolVersion"`)
+	l.say(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	eventually(t, "a new session is tried", func() bool { return again.Load() == 1 })
+	if n := creds.refused.Load(); n > 0 {
+		t.Errorf("%d sign-ins for a stream", n)
+	}
+	l.say(callA)
+	l.hear(`"id":"a"`, "nobody signs in")
+	if n := creds.refused.Load(); n != 1 {
+		t.Errorf("%d sign-ins for the call, want 1", n)
+	}
+}

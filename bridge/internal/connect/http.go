@@ -21,6 +21,10 @@ const (
 	acceptStream  = "text/event-stream"
 	maxRefusal    = 64 << 10 // bytes of an answer that is no message
 	tokenTries    = 4        // requests that are refused for their token before the refusal is the answer
+
+	// A server that has just ended a login may refuse what is of the same second:
+	// iat counts whole ones (RFC 7519, section 4.1.6).
+	refusedWait = 1100 * time.Millisecond
 )
 
 // once makes one request to the server's origin with the token that there is.
@@ -79,8 +83,10 @@ func (r *run) do(ctx context.Context, method string, u *url.URL, h http.Header, 
 		case err != nil:
 			return nil, plainly(err)
 		case r.creds != nil && refused < tokenTries && wantsToken(res) && !quiet(ctx):
-			refused++
 			discard(res)
+			if refused++; refused > 2 && !wait(ctx, refusedWait) {
+				return nil, ctx.Err()
+			}
 			if err := r.creds.Refused(ctx, token, res.StatusCode, res.Header); err != nil {
 				return nil, err
 			}

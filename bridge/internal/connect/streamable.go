@@ -273,7 +273,7 @@ func (r *run) refusedStream(s *session, status int) {
 		r.log.Debug("the server has no standing stream", "status", status)
 		return
 	}
-	if _, err := r.renew(r.ctx, s); err != nil && r.ctx.Err() == nil {
+	if _, err := r.renew(quietly(r.ctx), s); err != nil && r.ctx.Err() == nil {
 		s.over()
 		r.log.Warn("the session is over and a new one cannot be had yet", "why", err.Error())
 	}
