@@ -21,7 +21,7 @@ import (
 // gate's certificate and no other that it does not know.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(gate.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
+	conn, err := tls.Dial("tcp", address(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}

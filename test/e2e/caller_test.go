@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +21,15 @@ var callers atomic.Uint32
 func from() net.IP {
 	n := callers.Add(1)
 	return net.IPv4(127, 1, byte(n>>8), byte(n))
+}
+
+// address is the gate's host and port.
+func address() string {
+	host := strings.TrimPrefix(gate.URL, "https://")
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		return net.JoinHostPort(host, "443")
+	}
+	return host
 }
 
 // as sets headers on each request.

@@ -188,14 +188,14 @@ func TestPlainHTTPOnlyRedirects(t *testing.T) {
 }
 
 func TestRefusesOldTLS(t *testing.T) {
-	host := strings.TrimPrefix(gate.URL, "https://")
-	conn, err := tls.Dial(
-		"tcp",
-		host,
-		&tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10, InsecureSkipVerify: true},
-	)
+	conn, err := tls.Dial("tcp", address(), &tls.Config{
+		MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10, InsecureSkipVerify: true,
+	})
 	if err == nil {
 		_ = conn.Close()
-		t.Error("TLS 1.1 was taken")
+		t.Fatal("TLS 1.1 was taken")
+	}
+	if !strings.Contains(err.Error(), "remote error: tls") {
+		t.Errorf("%v, want the gate's own refusal", err)
 	}
 }
