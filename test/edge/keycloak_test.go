@@ -61,6 +61,7 @@ func TestKeycloaksAdministrationStaysInside(t *testing.T) {
 		"/auth/realms/gatehouse/.well-known/openid-configuration":        http.StatusOK,
 		"/auth/resources/abc/login/keycloak.v2/css/styles.css":           http.StatusOK,
 		"/auth/realms/master-of-none/account/":                           http.StatusOK,
+		"/auth/realms/gatehouse":                                         http.StatusOK,
 		"/auth/":                                                         http.StatusNotFound,
 		"/auth/admin/":                                                   http.StatusNotFound,
 		"/auth/admin/master/console/":                                    http.StatusNotFound,

@@ -36,6 +36,7 @@ func (b *box) boot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_ = os.Remove(filepath.Join(b.dir, "pid")) // of a boot before
 	b.unshare = exec.Command("bash", "box.sh", b.dir, b.tree)
 	b.unshare.Stdout, b.unshare.Stderr = console, console
 	b.unshare.SysProcAttr = dieWithUs
@@ -62,6 +63,12 @@ func (b *box) end() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	// systemd stops what it ends, and nsenter would stop with its shell for ever:
+	// a process 1 waits for all that is in its namespace.
+	if b.shell != nil {
+		_ = b.lines.Close()
+		_ = b.shell.Wait()
+	}
 	_ = b.command(ctx, "systemctl", "poweroff").Run()
 	gone := make(chan struct{})
 	go func() { _ = b.unshare.Wait(); close(gone) }()
