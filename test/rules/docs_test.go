@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -86,6 +87,64 @@ func TestNoticeNamesWhatIsLinked(t *testing.T) {
 	for _, path := range list(t, append([]string{"-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}, programs...)...) {
 		if !strings.Contains(notice, "\n"+path+" ") {
 			t.Errorf("NOTICE does not name %s; add it with its licence", path)
+		}
+	}
+}
+
+var (
+	anchored = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	notSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchors are the names under which a page's headings can be linked, as the
+// hosts of repositories make them.
+func anchors(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(text(t, file), -1) {
+		found[strings.ReplaceAll(notSlug.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return found
+}
+
+// Every link of a page leads to a file that is there, and to a heading of it.
+func TestLinksLeadSomewhere(t *testing.T) {
+	pages := append(glob(t, "docs/*.md"), glob(t, "*.md")...)
+	linked := map[string]bool{}
+	for _, page := range pages {
+		for _, m := range anchored.FindAllStringSubmatch(text(t, page), -1) {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			file := page
+			if target != "" {
+				file = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: %s leads to no file", page, m[1])
+				continue
+			}
+			linked[filepath.Clean(file)] = true
+			if anchor != "" && !anchors(t, file)[anchor] {
+				t.Errorf("%s: %s names no heading", page, m[1])
+			}
+		}
+	}
+	for _, page := range glob(t, "docs/*.md") {
+		if !linked[filepath.Clean(page)] {
+			t.Errorf("no page leads to %s; docs/README.md lists them", page)
+		}
+	}
+}
+
+// docs/README.md answers thirty questions, each by a link.
+func TestThirtyQuestionsHaveAnAnswer(t *testing.T) {
+	page := text(t, filepath.Join("..", "..", "docs", "README.md"))
+	for n := range 30 {
+		if !regexp.MustCompile(fmt.Sprintf(`(?m)^%d\. \[.+\]\(.+#.+\)`, n+1)).MatchString(page) {
+			t.Errorf("question %d has no link to a heading", n+1)
 		}
 	}
 }
