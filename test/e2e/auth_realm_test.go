@@ -51,8 +51,9 @@ func TestParallelRefresh(t *testing.T) {
 	t.Parallel()
 	who := newPerson(t)
 	cli := registered(t, who.name, "mcp.access")
-	if cli.tokens.Life < 600 {
-		t.Errorf("an access token lives for %d s, want 600 at least", cli.tokens.Life)
+	// Keycloak counts from the sign-in, which is some seconds old by then.
+	if cli.tokens.Life < 590 {
+		t.Errorf("an access token lives for %d s, want about 600 at least", cli.tokens.Life)
 	}
 	var wg sync.WaitGroup
 	const callers = 9
