@@ -152,6 +152,7 @@ func hostChecks() []check {
 	return []check{
 		{"secrets' mode", "chmod 600 the file: it holds secrets", secretsMode},
 		{"units", "systemctl enable --now the unit, and read journalctl -u of it", units},
+		{"authsvc", "what stands after the part's name; journalctl -u gatehouse-authsvc has the error", insideAuthsvc},
 		{"audit log", "access_log in nginx/gatehouse/http/log.conf; after a rotation nginx needs the reopen signal", auditLog},
 	}
 }

@@ -52,6 +52,7 @@ type gate struct {
 	env      string // globs of the files with secrets
 	units    string
 	log      string
+	authsvc  string
 	pause    time.Duration
 	client   *http.Client
 	roots    *x509.CertPool
@@ -71,6 +72,7 @@ func parse(args []string) (*gate, error) {
 	fs.BoolVar(&g.onHost, "host", false, "also look at this machine's files and units")
 	fs.StringVar(&g.env, "env", "/etc/gatehouse/*.env,/etc/gatehouse/credentials/*,/etc/gatehouse/bridge/*", "with -host: files that only their owner may read")
 	fs.StringVar(&g.units, "units", "nginx,gatehouse-authsvc,gatehouse-bridge@main", "with -host: units that must be active")
+	fs.StringVar(&g.authsvc, "authsvc", "http://127.0.0.1:4181", "with -host: authsvc's internal listener")
 	fs.StringVar(&g.log, "log", "/var/log/nginx/mcp-access.log", "with -host: the audit log")
 	fs.DurationVar(&g.pause, "pause", 120*time.Millisecond, "pause between requests, below the limit for an address")
 	if err := fs.Parse(args); err != nil {
