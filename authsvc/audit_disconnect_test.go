@@ -14,8 +14,18 @@ import (
 // send posts one of the account page's own forms.
 func (g *gate) send(cookie, path string, form url.Values) *http.Response {
 	g.t.Helper()
-	return g.do(g.public, http.MethodPost, path, form.Encode(), "Cookie", cookie, "Content-Type", "application/x-www-form-urlencoded",
-		"Sec-Fetch-Site", "same-origin")
+	return g.do(
+		g.public,
+		http.MethodPost,
+		path,
+		form.Encode(),
+		"Cookie",
+		cookie,
+		"Content-Type",
+		"application/x-www-form-urlencoded",
+		"Sec-Fetch-Site",
+		"same-origin",
+	)
 }
 
 // A client that signed in with a token stands on its user's page and can be
@@ -30,7 +40,8 @@ func TestDisconnectAClient(t *testing.T) {
 	editor := bearer(issuer.Sign(issuer.Access().With(issuertest.Claims{"azp": "editor"})))
 	g.wantVerdict("200", cli...)
 	g.wantVerdict("200", editor...)
-	if page := g.account(cookie, ""); !strings.Contains(page, "<strong>cli</strong>") || !strings.Contains(page, "<strong>editor</strong>") {
+	if page := g.account(cookie, ""); !strings.Contains(page, "<strong>cli</strong>") ||
+		!strings.Contains(page, "<strong>editor</strong>") {
 		t.Fatal("the page does not list the clients")
 	}
 	if res := g.send(cookie, "/account/clients/end", url.Values{"client": {"cli"}}); res.StatusCode != http.StatusSeeOther {
@@ -39,7 +50,8 @@ func TestDisconnectAClient(t *testing.T) {
 	eventually(t, "the client's end", func() bool { return verdict(g.auth(cli...)) == "401" })
 	g.wantVerdict("200", editor...)
 	g.wantVerdict("200", "Cookie", cookie)
-	if page := g.account(cookie, ""); strings.Contains(page, "<strong>cli</strong>") || !strings.Contains(page, "<strong>editor</strong>") {
+	if page := g.account(cookie, ""); strings.Contains(page, "<strong>cli</strong>") ||
+		!strings.Contains(page, "<strong>editor</strong>") {
 		t.Error("the page lists what was disconnected, or not the other")
 	}
 	if res := g.send(cookie, "/account/everywhere/end", nil); res.StatusCode != http.StatusSeeOther {

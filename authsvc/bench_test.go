@@ -32,7 +32,8 @@ func BenchmarkVerdict(b *testing.B) {
 	issuer := issuertest.Start(b)
 	svc, err := newService(config{
 		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client,
+		ClientSecret: issuertest.Secret, StoreKey: issuertest.Secret,
 		Audience: issuertest.Audience, Scopes: []string{"mcp.access"}, RedisURL: "memory", SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {

@@ -25,7 +25,8 @@ func TestLoginGivesASession(t *testing.T) {
 	}
 	res := g.wantVerdict("200", "Cookie", g.login(issuer))
 	id := g.identity(res)
-	if id.Subject != issuertest.Subject || !id.HasRole("mcp-user") || !id.HasRole("helper") || id.Email != "alice@example.com" {
+	if id.Subject != issuertest.Subject || !id.HasRole("mcp-user") || !id.HasRole("helper") ||
+		id.Email != "alice@example.com" {
 		t.Errorf("identity = %+v", id)
 	}
 	if got := res.Header.Get(contract.HeaderUserRoles); got != "helper,mcp-user" {
@@ -96,7 +97,11 @@ func TestCookies(t *testing.T) {
 		"oversized": good + "; x=" + strings.Repeat("y", 20<<10),
 	} {
 		res := g.wantVerdict("401", "Cookie", cookie)
-		if len(res.Cookies()) != 0 || !strings.Contains(res.Header.Get("WWW-Authenticate"), `resource_metadata="`+issuertest.Public+`/.well-known/oauth-protected-resource/mcp"`) {
+		if len(res.Cookies()) != 0 ||
+			!strings.Contains(
+				res.Header.Get("WWW-Authenticate"),
+				`resource_metadata="`+issuertest.Public+`/.well-known/oauth-protected-resource/mcp"`,
+			) {
 			t.Errorf("%s: headers %v", what, res.Header)
 		}
 	}
@@ -124,7 +129,8 @@ func TestLogout(t *testing.T) {
 	}
 	res := g.do(g.public, http.MethodPost, "/logout", "", "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
 	u, _ := url.Parse(res.Header.Get("Location"))
-	if res.StatusCode != http.StatusSeeOther || u.Path != "/logout" || u.Query().Get("id_token_hint") == "" || u.Query().Get("post_logout_redirect_uri") != issuertest.Public+"/logout" {
+	if res.StatusCode != http.StatusSeeOther || u.Path != "/logout" || u.Query().Get("id_token_hint") == "" ||
+		u.Query().Get("post_logout_redirect_uri") != issuertest.Public+"/logout" {
 		t.Errorf("answered %d to %s", res.StatusCode, u)
 	}
 	g.wantVerdict("401", "Cookie", cookie)
@@ -153,14 +159,37 @@ func TestAccountPage(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if strings.Contains(string(body), "<script") || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+	if strings.Contains(string(body), "<script") ||
+		!strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Error("the page lets a script in")
 	}
-	res = g.do(g.public, http.MethodPost, "/account/sessions/end", "sid="+other, "Cookie", here, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site")
+	res = g.do(
+		g.public,
+		http.MethodPost,
+		"/account/sessions/end",
+		"sid="+other,
+		"Cookie",
+		here,
+		"Content-Type",
+		"application/x-www-form-urlencoded",
+		"Sec-Fetch-Site",
+		"cross-site",
+	)
 	if res.StatusCode != http.StatusForbidden {
 		t.Errorf("a form of another site answered %d", res.StatusCode)
 	}
-	g.do(g.public, http.MethodPost, "/account/sessions/end", "sid="+other, "Cookie", here, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+	g.do(
+		g.public,
+		http.MethodPost,
+		"/account/sessions/end",
+		"sid="+other,
+		"Cookie",
+		here,
+		"Content-Type",
+		"application/x-www-form-urlencoded",
+		"Sec-Fetch-Site",
+		"same-origin",
+	)
 	g.wantVerdict("401", "Cookie", there)
 	g.wantVerdict("200", "Cookie", here)
 }

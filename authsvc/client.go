@@ -38,7 +38,8 @@ func (c *clientCheck) run(ctx context.Context) {
 			wait = clientSoon
 		case errors.Is(err, provider.ErrClient):
 			c.log.Error().Err(err).Str("client_id", c.id).Str("secret_file", c.file).
-				Msg("the provider refuses this client: check --client-id and the secret in --client-secret-file; nobody can sign in with a browser")
+				Msg("the provider refuses this client: check --client-id and the secret in --client-secret-file; " +
+					"nobody can sign in with a browser")
 		}
 		select {
 		case <-ctx.Done():

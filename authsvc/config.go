@@ -111,10 +111,19 @@ func (c *config) check() error {
 		bad bool
 		msg string
 	}{
-		{!isOrigin(c.PublicURL), fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL)},
+		{
+			!isOrigin(c.PublicURL),
+			fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL),
+		},
 		{!isHTTP(c.Issuer), fmt.Sprintf("--issuer %q: want an http or https URL", c.Issuer)},
-		{c.IssuerInternal != "" && !isHTTP(c.IssuerInternal), fmt.Sprintf("--issuer-internal %q: want an http or https URL", c.IssuerInternal)},
-		{c.RequireRole == "" && !c.AllowAnyUser, "--require-role: name the role that callers must have, or say --allow-any-user"},
+		{
+			c.IssuerInternal != "" && !isHTTP(c.IssuerInternal),
+			fmt.Sprintf("--issuer-internal %q: want an http or https URL", c.IssuerInternal),
+		},
+		{
+			c.RequireRole == "" && !c.AllowAnyUser,
+			"--require-role: name the role that callers must have, or say --allow-any-user",
+		},
 		{c.RequireRole != "" && c.AllowAnyUser, "--require-role and --allow-any-user: want one of them"},
 		{
 			c.ServerScope != "" && !strings.Contains(c.ServerScope, resource.ServerName),
@@ -127,8 +136,14 @@ func (c *config) check() error {
 		{c.RefreshGrace < 0, "--refresh-grace: want 0 or more"},
 		{c.Remember < 2, "--remember: want at least 2"},
 		{c.Leeway < 0 || c.Leeway > 5*time.Minute, "--leeway: want 0 to 5m"},
-		{(c.InternalTLSCert == "") != (c.InternalTLSKey == ""), "--internal-tls-cert and --internal-tls-key: give both or neither"},
-		{c.InternalClientCA != "" && c.InternalTLSCert == "", "--internal-client-ca: needs --internal-tls-cert and --internal-tls-key"},
+		{
+			(c.InternalTLSCert == "") != (c.InternalTLSKey == ""),
+			"--internal-tls-cert and --internal-tls-key: give both or neither",
+		},
+		{
+			c.InternalClientCA != "" && c.InternalTLSCert == "",
+			"--internal-client-ca: needs --internal-tls-cert and --internal-tls-key",
+		},
 		{c.RedisURL != inMemory && len(c.StoreKey) < minStoreKey, fmt.Sprintf("--store-key-file: with --redis-url the store "+
 			"needs a key of its own, of %d bytes at least (openssl rand -hex 32)", minStoreKey)},
 		{c.RedisURL == inMemory && c.StoreKey != "" && len(c.StoreKey) < minStoreKey,
@@ -146,7 +161,9 @@ func (c *config) check() error {
 
 func isHTTP(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
+		u.RawQuery == "" &&
+		u.Fragment == ""
 }
 
 // isOrigin insists on https where a browser does: __Host- cookies are Secure.

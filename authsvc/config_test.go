@@ -16,7 +16,13 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 	key, short := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "short")
 	write(t, key, testStoreKey)
 	write(t, short, "too short")
-	good := []string{"--listen=unix:/x", "--public-url=https://gate.example.com", "--issuer=https://sso.example.com", "--client-id=c", "--allow-any-user"}
+	good := []string{
+		"--listen=unix:/x",
+		"--public-url=https://gate.example.com",
+		"--issuer=https://sso.example.com",
+		"--client-id=c",
+		"--allow-any-user",
+	}
 	for names, args := range map[string][]string{
 		"--nothing":                           {"--client-secret-file=" + file, "--nothing"},
 		"client secret":                       nil,

@@ -53,7 +53,8 @@ func TestAdministratorSeesAndEnds(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if strings.Contains(page, "unknown\"") || strings.Contains(page, "garbage") || strings.Count(page, "stream open") != 1 {
+	if strings.Contains(page, "unknown\"") || strings.Contains(page, "garbage") ||
+		strings.Count(page, "stream open") != 1 {
 		t.Error("the page shows what it must not")
 	}
 	if code := g.endAny(admin, issuertest.Subject, sid, "cross-site"); code != http.StatusForbidden {
@@ -78,7 +79,8 @@ func TestOthersSeeOnlyTheirOwn(t *testing.T) {
 	g := start(t, issuer, "memory", func(c *config) { c.AdminRole = "mcp-admin" }).ready()
 	cookie := g.login(issuer)
 	sid := g.identity(g.wantVerdict("200", "Cookie", cookie)).SessionID
-	if page := g.account(cookie, "?page=1"); strings.Contains(page, "All live sessions") || strings.Contains(page, "refusals") {
+	if page := g.account(cookie, "?page=1"); strings.Contains(page, "All live sessions") ||
+		strings.Contains(page, "refusals") {
 		t.Error("somebody without the role sees all sessions")
 	}
 	if code := g.endAny(cookie, issuertest.Subject, sid, "same-origin"); code != http.StatusForbidden {

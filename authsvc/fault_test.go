@@ -201,7 +201,14 @@ func TestBackchannelLogoutAgain(t *testing.T) {
 
 func (g *gate) backchannel(token string) int {
 	g.t.Helper()
-	return g.do(g.public, http.MethodPost, "/backchannel-logout", "logout_token="+token, "Content-Type", "application/x-www-form-urlencoded").StatusCode
+	return g.do(
+		g.public,
+		http.MethodPost,
+		"/backchannel-logout",
+		"logout_token="+token,
+		"Content-Type",
+		"application/x-www-form-urlencoded",
+	).StatusCode
 }
 
 func TestRevocation(t *testing.T) {
@@ -228,7 +235,11 @@ func TestRevocation(t *testing.T) {
 	// One from the future may be older than the revocation: the issuer's clock is ahead.
 	g.wantVerdict("401", bearer(issuer.Sign(later.With(fields{"sid": "another login"})))...)
 	fresh := func() fields { return issuer.Access().With(fields{"sid": "another login"}) }
-	took := eventually(t, "a new login counts", func() bool { return verdict(g.auth(bearer(issuer.Sign(fresh()))...)) == "200" })
+	took := eventually(
+		t,
+		"a new login counts",
+		func() bool { return verdict(g.auth(bearer(issuer.Sign(fresh()))...)) == "200" },
+	)
 	t.Logf("a new login counts after %s", took)
 }
 

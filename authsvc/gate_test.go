@@ -70,7 +70,13 @@ func start(t *testing.T, issuer *issuertest.Issuer, redisURL string, change ...f
 	return g
 }
 
-func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redisURL string, change ...func(*config)) *gate {
+func startWith(
+	t *testing.T,
+	log zerolog.Logger,
+	issuer *issuertest.Issuer,
+	redisURL string,
+	change ...func(*config),
+) *gate {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gate")
 	if err != nil {
@@ -79,9 +85,11 @@ func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redi
 	cfg := config{
 		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
 		Listen: "unix:" + filepath.Join(dir, "p"), InternalListen: "unix:" + filepath.Join(dir, "i"),
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client,
+		ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
 		LoginScopes: []string{"openid"}, Scopes: []string{"mcp.access"}, Leeway: time.Second, RedisURL: redisURL,
-		SessionAge: time.Hour, SessionIdle: time.Hour, RefreshGrace: time.Minute, TokenAge: time.Hour, Remember: 1000, Drain: time.Second,
+		SessionAge: time.Hour, SessionIdle: time.Hour, RefreshGrace: time.Minute,
+		TokenAge: time.Hour, Remember: 1000, Drain: time.Second,
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -113,10 +121,13 @@ func startWith(t *testing.T, log zerolog.Logger, issuer *issuertest.Issuer, redi
 func socketClient(addr string) *http.Client {
 	path := strings.TrimPrefix(addr, "unix:")
 	return &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 200, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}},
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: 200,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", path)
+			},
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -237,7 +248,13 @@ func (g *gate) login(issuer *issuertest.Issuer, header ...string) string {
 	cookie := cookieOf(res, session.CookieName)
 	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/mcp?x=1&y=2" || cookie == "" {
 		body, _ := io.ReadAll(res.Body)
-		g.t.Fatalf("callback answered %d, Location %q, cookie %q: %s", res.StatusCode, res.Header.Get("Location"), cookie, body)
+		g.t.Fatalf(
+			"callback answered %d, Location %q, cookie %q: %s",
+			res.StatusCode,
+			res.Header.Get("Location"),
+			cookie,
+			body,
+		)
 	}
 	return cookie
 }

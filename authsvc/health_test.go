@@ -65,10 +65,12 @@ func TestWrongClientSecretIsSaidAtTheStart(t *testing.T) {
 	write(t, file, "not the secret")
 	g := start(t, issuer, "memory", func(c *config) { c.ClientSecret, c.ClientSecretFile = "", file }).ready()
 	eventually(t, "the line", func() bool { return strings.Contains(g.log.String(), "the provider refuses this client") })
-	if said := g.log.String(); !strings.Contains(said, file) || !strings.Contains(said, issuertest.Client) || strings.Contains(said, "not the secret") {
+	if said := g.log.String(); !strings.Contains(said, file) || !strings.Contains(said, issuertest.Client) ||
+		strings.Contains(said, "not the secret") {
 		t.Errorf("it names neither file nor client, or says too much: %s", said)
 	}
-	if status, parts := g.health("ready/browsers"); status != http.StatusServiceUnavailable || parts["client"] != "failed" {
+	if status, parts := g.health("ready/browsers"); status != http.StatusServiceUnavailable ||
+		parts["client"] != "failed" {
 		t.Errorf("ready for browsers: %d, %v", status, parts)
 	}
 	g.wantVerdict("200", bearer(issuer.Sign(issuer.Access()))...)

@@ -21,7 +21,11 @@ import (
 	"gatehouse/internal/contract"
 )
 
-var internalPaths = map[string]string{contract.PathKeys: http.MethodGet, contract.PathSessionsEnded: http.MethodPost, "/internal/sessions/revoke": http.MethodPost}
+var internalPaths = map[string]string{
+	contract.PathKeys:           http.MethodGet,
+	contract.PathSessionsEnded:  http.MethodPost,
+	"/internal/sessions/revoke": http.MethodPost,
+}
 
 // Under /internal/ only who shows a token of the file gets an answer, and what
 // is revoked stands in the log with that name. The file is read anew.
@@ -72,7 +76,13 @@ func TestInternalCertificates(t *testing.T) {
 	write(t, filepath.Join(dir, "ca.pem"), ca.pem)
 	address := "127.0.0.1:" + freePort(t)
 	g := start(t, issuer, "memory", func(c *config) {
-		c.InternalListen, c.InternalTLSCert, c.InternalTLSKey = address, filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")
+		c.InternalListen, c.InternalTLSCert, c.InternalTLSKey = address, filepath.Join(
+			dir,
+			"server.pem",
+		), filepath.Join(
+			dir,
+			"server.key",
+		)
 		c.InternalClientCA = filepath.Join(dir, "ca.pem")
 	})
 	ask := func(path, as string) (int, error) {
@@ -151,8 +161,11 @@ func (a authority) issue(t *testing.T, dir, name string) {
 	}
 	cert := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		NotBefore: time.Now().
+			Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err1 := x509.CreateCertificate(rand.Reader, cert, a.cert, &key.PublicKey, a.key)
 	secret, err2 := x509.MarshalPKCS8PrivateKey(key)

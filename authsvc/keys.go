@@ -59,7 +59,8 @@ func (t tokens) keyAccess(text string) (provider.Access, error) {
 	a := provider.Access{
 		Audience: []string{t.rules.PublicURL}, Party: key.Name, // issued before any revocation of it
 		Identity: contract.Identity{
-			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles, Scopes: slices.Clone(t.rules.Scopes), Expires: key.Expires,
+			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles,
+			Scopes: slices.Clone(t.rules.Scopes), Expires: key.Expires,
 		},
 	}
 	if len(key.Servers) > 0 {

@@ -32,7 +32,13 @@ func TestKeysOfMachines(t *testing.T) {
 		t.Fatalf("the file holds a key: %v\n%s", err, text)
 	}
 	issuer := issuertest.Start(t)
-	g := start(t, issuer, "memory", needsRole, func(c *config) { c.APIKeys, c.ServerScope = file, "mcp.access.{server}" }).ready()
+	g := start(
+		t,
+		issuer,
+		"memory",
+		needsRole,
+		func(c *config) { c.APIKeys, c.ServerScope = file, "mcp.access.{server}" },
+	).ready()
 	id := g.identity(g.wantVerdict("200", bearer(ci)...))
 	if id.Subject != "key:ci" || !id.HasRole("deployer") || time.Until(id.Expires) > 91*24*time.Hour {
 		t.Errorf("identity %+v", id)
@@ -58,7 +64,11 @@ func TestKeysOfMachines(t *testing.T) {
 		t.Errorf("the key that stayed: %s", got)
 	}
 	write(t, file, `{"keys": []}`)
-	took := eventually(t, "a key that was taken out", func() bool { return verdict(g.at("/servers/one/mcp", one)) == "401" })
+	took := eventually(
+		t,
+		"a key that was taken out",
+		func() bool { return verdict(g.at("/servers/one/mcp", one)) == "401" },
+	)
 	t.Logf("a key that was taken out of the file was refused after %s", took)
 }
 

@@ -88,11 +88,18 @@ func TestRolesThatDoNotFit(t *testing.T) {
 	browser, q := g.begin("/mcp")
 	issuer.Expect(q.Get("nonce"))
 	page := g.do(g.public, http.MethodGet, answer(issuer, q.Get("state")), "", "Cookie", browser)
-	if body, _ := io.ReadAll(page.Body); page.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "--roles") ||
+	if body, _ := io.ReadAll(page.Body); page.StatusCode != http.StatusForbidden ||
+		!strings.Contains(string(body), "--roles") ||
 		!strings.Contains(string(body), "ops@example.com") {
 		t.Errorf("signing in answered %d: %s", page.StatusCode, body)
 	}
-	chosen := start(t, issuer, "memory", needsRole, func(c *config) { c.Identity.Roles = []string{"mcp-*", "help*"} }).ready()
+	chosen := start(
+		t,
+		issuer,
+		"memory",
+		needsRole,
+		func(c *config) { c.Identity.Roles = []string{"mcp-*", "help*"} },
+	).ready()
 	id := chosen.identity(chosen.wantVerdict("200", bearer(issuer.Sign(many))...))
 	if len(id.Roles) != 2 {
 		t.Errorf("roles %q, want those that --roles names", id.Roles)
@@ -109,7 +116,8 @@ func TestMissingRole(t *testing.T) {
 	if challenge != `Bearer error="insufficient_role", error_description="The role mcp-user is missing. Ask ops@example.com."` {
 		t.Errorf("challenge %q", challenge)
 	}
-	if line := log.String(); !strings.Contains(line, `"why":"role"`) || !strings.Contains(line, `"user":"`+issuertest.Subject) {
+	if line := log.String(); !strings.Contains(line, `"why":"role"`) ||
+		!strings.Contains(line, `"user":"`+issuertest.Subject) {
 		t.Errorf("the log has %s", line)
 	}
 	issuer.Hand(none)
@@ -124,7 +132,9 @@ func TestMissingRole(t *testing.T) {
 		t.Errorf("without a cookie it leads to %q", page.Header.Get("Location"))
 	}
 	issuer.Hand(nil)
-	if page := g.do(g.public, http.MethodGet, "/account/denied", "", "Cookie", g.login(issuer)); page.Header.Get("Location") != "/account" {
+	if page := g.do(g.public, http.MethodGet, "/account/denied", "", "Cookie", g.login(issuer)); page.Header.Get(
+		"Location",
+	) != "/account" {
 		t.Errorf("who may come in is led to %q", page.Header.Get("Location"))
 	}
 }
@@ -163,7 +173,9 @@ func TestUnverifiedEmail(t *testing.T) {
 		{true, "alice@example.com", "alice@example.com"}, {"true", "alice@example.com", "alice@example.com"},
 		{false, "", "alice@example.com"}, {nil, "", "alice@example.com"}, {"false", "", "alice@example.com"},
 	} {
-		token := issuer.Sign(issuer.Access().With(fields{"email_verified": c.verified, "upn": "a@corp", "preferred_username": "alice"}))
+		token := issuer.Sign(
+			issuer.Access().With(fields{"email_verified": c.verified, "upn": "a@corp", "preferred_username": "alice"}),
+		)
 		res := g.wantVerdict("200", bearer(token)...)
 		if got := res.Header.Get(contract.HeaderUserEmail); got != c.email || g.identity(res).Email != c.email {
 			t.Errorf("email_verified %v: X-User-Email %q, the assertion has %q", c.verified, got, g.identity(res).Email)
@@ -171,7 +183,8 @@ func TestUnverifiedEmail(t *testing.T) {
 		if got := believing.identity(believing.wantVerdict("200", bearer(token)...)).Email; got != c.trusting {
 			t.Errorf("--email-unverified, email_verified %v: %q", c.verified, got)
 		}
-		if id := other.identity(other.wantVerdict("200", bearer(token)...)); c.verified == true && (id.Email != "a@corp" || id.Name != "alice") {
+		if id := other.identity(other.wantVerdict("200", bearer(token)...)); c.verified == true &&
+			(id.Email != "a@corp" || id.Name != "alice") {
 			t.Errorf("--email-claim, --name-claim: %+v", id)
 		}
 	}

@@ -35,7 +35,10 @@ func TestTenThousandSessionsFit(t *testing.T) {
 			for range liveSessions / 8 {
 				secret, _, err := g.svc.sessions.Create(t.Context(), session.Grant{Identity: contract.Identity{
 					Subject: "user-" + session.NewSecret().Encode(), Email: "someone@example.com", Name: "Some One",
-					Roles: []string{"mcp-user", "offline_access"}, Scopes: []string{"openid", "mcp.access"}, Expires: time.Now().Add(time.Hour),
+					Roles: []string{
+						"mcp-user",
+						"offline_access",
+					}, Scopes: []string{"openid", "mcp.access"}, Expires: time.Now().Add(time.Hour),
 				}, RefreshToken: strings.Repeat("r", 900), IDToken: strings.Repeat("i", 1100)},
 					session.Browser{IP: "192.0.2.1", Agent: "Mozilla/5.0", Since: time.Now()})
 				if err != nil {
@@ -66,19 +69,46 @@ func startProcess(t *testing.T, issuer *issuertest.Issuer, redisURL string) proc
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	program, public, internal := filepath.Join(dir, "authsvc"), "unix:"+filepath.Join(dir, "p"), "unix:"+filepath.Join(dir, "i")
+	program, public, internal := filepath.Join(
+		dir,
+		"authsvc",
+	), "unix:"+filepath.Join(
+		dir,
+		"p",
+	), "unix:"+filepath.Join(
+		dir,
+		"i",
+	)
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(program, "--listen", public, "--internal-listen", internal, "--public-url", issuertest.Public,
-		"--issuer", issuer.URL, "--client-id", issuertest.Client, "--client-secret", issuertest.Secret, "--redis-url", redisURL, "--allow-any-user",
-		"--store-key", testStoreKey)
+	cmd := exec.Command(
+		program,
+		"--listen",
+		public,
+		"--internal-listen",
+		internal,
+		"--public-url",
+		issuertest.Public,
+		"--issuer",
+		issuer.URL,
+		"--client-id",
+		issuertest.Client,
+		"--client-secret",
+		issuertest.Secret,
+		"--redis-url",
+		redisURL,
+		"--allow-any-user",
+		"--store-key",
+		testStoreKey,
+	)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	svc, err := newService(config{
 		Identity: identityFlags{Provider: "keycloak"}, AllowAnyUser: true,
-		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client, ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
+		PublicURL: issuertest.Public, Issuer: issuer.URL, ClientID: issuertest.Client,
+		ClientSecret: issuertest.Secret, StoreKey: testStoreKey,
 		RedisURL: redisURL, SessionAge: time.Hour, SessionIdle: time.Hour,
 	}, zerolog.Nop())
 	if err != nil {

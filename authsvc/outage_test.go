@@ -36,7 +36,8 @@ func TestHungRedisPilesNothing(t *testing.T) {
 		<-time.After(5 * time.Millisecond) // new ones come while others wait
 		most = max(most, runtime.NumGoroutine()-before)
 	}
-	if res := g.do(g.public, http.MethodPost, "/logout", "", "Cookie", cookie, "Sec-Fetch-Site", "same-origin"); res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) != 0 {
+	if res := g.do(g.public, http.MethodPost, "/logout", "", "Cookie", cookie, "Sec-Fetch-Site", "same-origin"); res.StatusCode != http.StatusServiceUnavailable ||
+		len(res.Cookies()) != 0 {
 		t.Errorf("a logout that cannot be done answered %d, cookies %v", res.StatusCode, res.Cookies())
 	}
 	asked.Wait()
@@ -63,11 +64,16 @@ func TestStoppedRedis(t *testing.T) {
 	if took := time.Since(begin); took > time.Second || res.Header.Get("Retry-After") == "" || len(res.Cookies()) != 0 {
 		t.Errorf("after %s: %v", took, res.Header)
 	}
-	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable ||
+		res.Header.Get("Retry-After") == "" {
 		t.Errorf("login answered %d, %v", res.StatusCode, res.Header)
 	}
 	redis.Start()
-	back := eventually(t, "a login", func() bool { return g.do(g.public, http.MethodGet, "/login", "").StatusCode == http.StatusFound })
+	back := eventually(
+		t,
+		"a login",
+		func() bool { return g.do(g.public, http.MethodGet, "/login", "").StatusCode == http.StatusFound },
+	)
 	g.wantVerdict("200", "Cookie", g.login(issuer))
 	t.Logf("503 after %s, a new login %s after the start", took, back)
 }
@@ -191,7 +197,9 @@ func TestClockSkew(t *testing.T) {
 		if got := verdict(g.auth(bearer(token)...)); got != want {
 			t.Errorf("an issuer's clock %+d s off: %s, want %s", skew, got, want)
 		}
-		logout := issuer.Sign(issuer.Logout().With(fields{"sid": "other", "sub": nil, "iat": now + skew, "exp": now + skew + 5}))
+		logout := issuer.Sign(
+			issuer.Logout().With(fields{"sid": "other", "sub": nil, "iat": now + skew, "exp": now + skew + 5}),
+		)
 		if got := g.backchannel(logout); (got == http.StatusOK) != (want == "200") {
 			t.Errorf("an issuer's clock %+d s off: the logout token was answered %d", skew, got)
 		}

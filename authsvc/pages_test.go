@@ -45,7 +45,8 @@ func newBrowser(t *testing.T) *browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &browser{t, ctx}
-	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watchPolicy}); err != nil {
+	watch := page.AddScriptToEvaluateOnNewDocumentParams{Source: watchPolicy}
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, watch); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -102,11 +103,16 @@ const faults = `(() => {
   const found = window.violations.map(v => "policy: " + v);
   const wide = document.documentElement.scrollWidth;
   if (wide > innerWidth) found.push("scrolls sideways: " + wide + " > " + innerWidth);
-  const light = c => { const [r, g, b] = c.match(/[\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+  const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => {
+    const [r, g, b] = c.match(/[\d.]+/g).map(v => v / 255).map(linear);
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
   const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\)$/.test(c)) return c; } return "rgb(255, 255, 255)"; };
   for (const e of document.querySelectorAll("body *")) {
     if (![...e.childNodes].some(n => n.nodeType == 3 && n.data.trim())) continue;
-    const a = light(getComputedStyle(e).color), b = light(behind(e)), ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    const a = light(getComputedStyle(e).color), b = light(behind(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
     if (ratio < 4.5) found.push("contrast " + ratio.toFixed(2) + ": " + e.textContent.trim().slice(0, 40));
   }
   for (const e of document.querySelectorAll("button, a, input:not([type=hidden])")) {
@@ -200,7 +206,10 @@ func (b *browser) tabTo(name string) {
 	b.t.Helper()
 	for range 40 {
 		b.do("tab", chromedp.KeyEvent(kb.Tab))
-		at := eval[string](b, `(() => { const e = document.activeElement; return (e.getAttribute("aria-label") || e.textContent).trim(); })()`)
+		at := eval[string](
+			b,
+			`(() => { const e = document.activeElement; return (e.getAttribute("aria-label") || e.textContent).trim(); })()`,
+		)
 		if outline := eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`); outline == "none" {
 			b.t.Errorf("%q does not show its focus", at)
 		}

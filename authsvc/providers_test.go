@@ -130,7 +130,10 @@ func TestGroupsOverage(t *testing.T) {
 		c.Identity.GroupsURL, c.Identity.GroupsScope = issuer.URL+"/groups/{user}", "https://graph.microsoft.com/.default"
 	}
 	g := start(t, issuer, "memory", vendor("entra", asks)).ready()
-	if id := g.identity(g.wantVerdict("200", "Cookie", g.login(issuer))); !slices.Equal(id.Roles, []string{"g1", "g2", "g3"}) {
+	if id := g.identity(g.wantVerdict("200", "Cookie", g.login(issuer))); !slices.Equal(
+		id.Roles,
+		[]string{"g1", "g2", "g3"},
+	) {
 		t.Errorf("roles %q", id.Roles)
 	}
 	nobody := start(t, issuer, "memory", vendor("entra", func(c *config) { c.Identity.Provider = "oidc" })).ready()
@@ -173,8 +176,16 @@ func TestRoleMap(t *testing.T) {
 	issuer := issuertest.Start(t)
 	file := t.TempDir() + "/map.json"
 	write(t, file, `{"/Engineering": ["mcp-user"]}`)
-	g := start(t, issuer, "memory", needsRole, func(c *config) { c.Identity.RoleMap, c.Identity.RolesClaim = file, []string{"groups"} }).ready()
-	id := g.identity(g.wantVerdict("200", bearer(issuer.Sign(issuer.Access().With(fields{"groups": []string{"/Engineering"}})))...))
+	g := start(
+		t,
+		issuer,
+		"memory",
+		needsRole,
+		func(c *config) { c.Identity.RoleMap, c.Identity.RolesClaim = file, []string{"groups"} },
+	).ready()
+	id := g.identity(
+		g.wantVerdict("200", bearer(issuer.Sign(issuer.Access().With(fields{"groups": []string{"/Engineering"}})))...),
+	)
 	if !id.HasRole("/Engineering") {
 		t.Errorf("the group is lost: %q", id.Roles)
 	}

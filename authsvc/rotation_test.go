@@ -34,7 +34,10 @@ func TestClientSecretRotation(t *testing.T) {
 	issuer.TokenLife.Store(1)
 	path := filepath.Join(t.TempDir(), "secret")
 	write(t, path, issuertest.Secret+"\n")
-	gates := []*gate{start(t, issuer, redis.URL, secretFile(path)).ready(), start(t, issuer, redis.URL, secretFile(path)).ready()}
+	gates := []*gate{
+		start(t, issuer, redis.URL, secretFile(path)).ready(),
+		start(t, issuer, redis.URL, secretFile(path)).ready(),
+	}
 
 	issuer.Accept("new", issuertest.Secret)
 	gates[0].login(issuer)

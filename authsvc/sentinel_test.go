@@ -74,8 +74,14 @@ func TestSentinelFailover(t *testing.T) {
 	if wrong := counts.refused.Load(); wrong != 0 {
 		t.Errorf("%d requests of a signed-in caller were told to sign in again", wrong)
 	}
-	t.Logf("master killed under load: a login worked after %.1f s, the old session after %.1f s; of %d requests %d got 503, none 401 (%.1f s)",
-		logins.Seconds(), (logins + sessions).Seconds(), counts.all.Load(), counts.unavailable.Load(), time.Since(begin).Seconds())
+	t.Logf(
+		"master killed under load: a login worked after %.1f s, the old session after %.1f s; of %d requests %d got 503, none 401 (%.1f s)",
+		logins.Seconds(),
+		(logins + sessions).Seconds(),
+		counts.all.Load(),
+		counts.unavailable.Load(),
+		time.Since(begin).Seconds(),
+	)
 
 	r.startServer(first)
 	within(t, "the old master is a replica, its file written", func() bool {

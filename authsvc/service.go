@@ -143,7 +143,8 @@ func (s *service) openInternal() (err error) {
 
 func (s *service) openStore() error {
 	if s.cfg.RedisURL == inMemory {
-		s.log.Warn().Msg("sessions are kept in memory: they end with this process and are not shared with another (--redis-url)")
+		s.log.Warn().
+			Msg("sessions are kept in memory: they end with this process and are not shared with another (--redis-url)")
 		s.store, s.close = memstore.New(time.Now, 0), func() error { return nil }
 		s.ping = func(context.Context) error { return nil }
 		return nil

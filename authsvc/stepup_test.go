@@ -30,12 +30,21 @@ func TestAdministratorStepsUp(t *testing.T) {
 	}
 	issuer.Expect(to.Query().Get("nonce"))
 	issuer.StepUp("mfa")
-	back := g.do(g.public, http.MethodGet, answer(issuer, to.Query().Get("state")), "", "Cookie", loginCookie(begun)+"; "+plain)
+	back := g.do(
+		g.public,
+		http.MethodGet,
+		answer(issuer, to.Query().Get("state")),
+		"",
+		"Cookie",
+		loginCookie(begun)+"; "+plain,
+	)
 	stepped := cookieOf(back, "__Host-gatehouse")
 	if page := g.account(stepped, ""); !strings.Contains(page, "All live sessions") {
 		t.Error("who has stepped up does not see all sessions")
 	}
-	if res := g.send(stepped, "/account/everyone/person", url.Values{"sub": {"somebody"}}); res.Header.Get("Location") != "/account#everyone" {
+	if res := g.send(stepped, "/account/everyone/person", url.Values{"sub": {"somebody"}}); res.Header.Get(
+		"Location",
+	) != "/account#everyone" {
 		t.Errorf("ending a person leads to %q", res.Header.Get("Location"))
 	}
 }

@@ -29,8 +29,10 @@ func TestBearer(t *testing.T) {
 	if id.SessionID != issuertest.SID || !id.HasScope("mcp.access") || !id.HasRole("mcp-user") {
 		t.Errorf("identity = %+v", id)
 	}
-	machine := issuer.Access().With(fields{"sid": nil, "email": nil, "name": nil, "sub": "service-account", "azp": "robot", "client_id": "robot"})
-	if id := g.identity(g.wantVerdict("200", bearer(issuer.Sign(machine))...)); id.Subject != "service-account" || id.SessionID != "" {
+	machine := issuer.Access().
+		With(fields{"sid": nil, "email": nil, "name": nil, "sub": "service-account", "azp": "robot", "client_id": "robot"})
+	if id := g.identity(g.wantVerdict("200", bearer(issuer.Sign(machine))...)); id.Subject != "service-account" ||
+		id.SessionID != "" {
 		t.Errorf("a machine's identity = %+v", id)
 	}
 }
@@ -46,12 +48,27 @@ func TestBadTokens(t *testing.T) {
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
 	tokens := map[string]string{
 		"garbage": "garbage", "cut": good[:len(good)-10], "alg none": none, "no signature": parts[0] + "." + parts[1] + ".",
-		"HS256 with the public key": issuertest.SignWith(jose.HS256, jose.JSONWebKey{Key: public, KeyID: key.KeyID}, "JWT", ok),
-		"another key, our kid":      issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: stranger, KeyID: key.KeyID}, "JWT", ok),
-		"kid with a path":           issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: stranger, KeyID: "../../dev/null"}, "JWT", ok),
-		"oversized":                 issuer.Sign(ok.With(fields{"x": strings.Repeat("y", 20<<10)})),
-		"type of another kind":      issuertest.SignWith(jose.ES256, key, "logout+jwt", ok),
-		"logout token":              issuer.Sign(issuer.Logout()),
+		"HS256 with the public key": issuertest.SignWith(
+			jose.HS256,
+			jose.JSONWebKey{Key: public, KeyID: key.KeyID},
+			"JWT",
+			ok,
+		),
+		"another key, our kid": issuertest.SignWith(
+			jose.ES256,
+			jose.JSONWebKey{Key: stranger, KeyID: key.KeyID},
+			"JWT",
+			ok,
+		),
+		"kid with a path": issuertest.SignWith(
+			jose.ES256,
+			jose.JSONWebKey{Key: stranger, KeyID: "../../dev/null"},
+			"JWT",
+			ok,
+		),
+		"oversized":            issuer.Sign(ok.With(fields{"x": strings.Repeat("y", 20<<10)})),
+		"type of another kind": issuertest.SignWith(jose.ES256, key, "logout+jwt", ok),
+		"logout token":         issuer.Sign(issuer.Logout()),
 	}
 	for name, change := range map[string]fields{
 		"expired": {"exp": now - 60}, "no exp": {"exp": nil}, "not yet": {"nbf": now + 60}, "from the future": {"iat": now + 60},
@@ -96,10 +113,13 @@ func TestInsufficient(t *testing.T) {
 	}).ready()
 	res := g.wantVerdict("403", bearer(issuer.Sign(issuer.Access()))...)
 	challenge := res.Header.Get("WWW-Authenticate")
-	if !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, `scope="mcp.access mcp.more"`) {
+	if !strings.Contains(challenge, `error="insufficient_scope"`) ||
+		!strings.Contains(challenge, `scope="mcp.access mcp.more"`) {
 		t.Errorf("challenge %q", challenge)
 	}
-	g.wantVerdict("403", bearer(issuer.Sign(issuer.Access().With(fields{"scope": "mcp.access mcp.more", "realm_access": nil})))...)
+	g.wantVerdict(
+		"403",
+		bearer(issuer.Sign(issuer.Access().With(fields{"scope": "mcp.access mcp.more", "realm_access": nil})))...)
 }
 
 func TestUnknownKeysCauseOneFetch(t *testing.T) {
@@ -108,7 +128,9 @@ func TestUnknownKeysCauseOneFetch(t *testing.T) {
 	before := issuer.JWKS.Load()
 	for range 200 {
 		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		g.wantVerdict("401", bearer(issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: key, KeyID: rand.Text()}, "JWT", issuer.Access()))...)
+		g.wantVerdict(
+			"401",
+			bearer(issuertest.SignWith(jose.ES256, jose.JSONWebKey{Key: key, KeyID: rand.Text()}, "JWT", issuer.Access()))...)
 	}
 	if n := issuer.JWKS.Load() - before; n > 1 {
 		t.Errorf("200 tokens with unknown keys caused %d fetches, want at most 1", n)
@@ -134,10 +156,19 @@ func TestDPoP(t *testing.T) {
 	private, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	public := jose.JSONWebKey{Key: private.Public()}
 	print, _ := public.Thumbprint(crypto.SHA256)
-	token := issuer.Sign(issuer.Access().With(fields{"typ": "DPoP", "cnf": fields{"jkt": base64.RawURLEncoding.EncodeToString(print), "kc-jkt-type": "DPoP"}}))
+	token := issuer.Sign(
+		issuer.Access().
+			With(fields{"typ": "DPoP", "cnf": fields{"jkt": base64.RawURLEncoding.EncodeToString(print), "kc-jkt-type": "DPoP"}}),
+	)
 	hash := sha256.Sum256([]byte(token))
 	good := func() fields {
-		return fields{"jti": rand.Text(), "htm": "POST", "htu": issuertest.Audience, "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:])}
+		return fields{
+			"jti": rand.Text(),
+			"htm": "POST",
+			"htu": issuertest.Audience,
+			"iat": time.Now().Unix(),
+			"ath": base64.RawURLEncoding.EncodeToString(hash[:]),
+		}
 	}
 	challenged := func(res *http.Response, errorCode string) {
 		t.Helper()
@@ -156,7 +187,16 @@ func TestDPoP(t *testing.T) {
 	ask("200", proof(private, "dpop+jwt", good()))
 	challenged(g.wantVerdict("401", bearer(token)...), "invalid_dpop_proof")
 	challenged(g.wantVerdict("401", "Authorization", "DPoP "+token), "invalid_dpop_proof")
-	challenged(g.wantVerdict("401", "Authorization", "DPoP "+issuer.Sign(issuer.Access()), "DPoP", proof(private, "dpop+jwt", good())), "invalid_token")
+	challenged(
+		g.wantVerdict(
+			"401",
+			"Authorization",
+			"DPoP "+issuer.Sign(issuer.Access()),
+			"DPoP",
+			proof(private, "dpop+jwt", good()),
+		),
+		"invalid_token",
+	)
 	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ask("401", proof(other, "dpop+jwt", good()))
 	ask("401", proof(private, "JWT", good()))

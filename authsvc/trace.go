@@ -14,7 +14,12 @@ import (
 const lastSpans = 5 * time.Second // to send them at the end
 
 func (s *service) openTracer() (err error) {
-	s.tracer, err = tracing.Open(context.Background(), "authsvc", os.Getenv, func(err error) { s.log.Warn().Err(err).Msg("spans are lost") })
+	s.tracer, err = tracing.Open(
+		context.Background(),
+		"authsvc",
+		os.Getenv,
+		func(err error) { s.log.Warn().Err(err).Msg("spans are lost") },
+	)
 	sent, lost := s.tracer.Counts()
 	httpkit.CountSpans(s.reg, sent, lost)
 	return err

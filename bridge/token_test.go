@@ -37,7 +37,8 @@ func TestASessionGoesOnWithANewToken(t *testing.T) {
 		)
 		return res.StatusCode
 	}
-	for deadline := soon.Add(10 * time.Second); ask(left, foreign) != http.StatusNotFound; <-time.After(50 * time.Millisecond) {
+	deadline := soon.Add(10 * time.Second)
+	for ; ask(left, foreign) != http.StatusNotFound; <-time.After(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the session outlives the login that opened it")
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gatehouse/test/stack"
@@ -33,7 +34,8 @@ func tree(t *testing.T, edits []edit) (dir string) {
 	dir = t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-		"-days", "1", "-subj", "/CN=mcp.example.com").CombinedOutput()
+		"-days", "1", "-subj", "/CN=mcp.example.com").
+		CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -75,7 +77,12 @@ func (e edit) make(t *testing.T, dir string) {
 func examine(t *testing.T, dir string, more ...string) (code int, said string) {
 	t.Helper()
 	var out bytes.Buffer
-	code = run(t.Context(), append([]string{"-conf", filepath.Join(dir, "nginx.conf"), "-prefix", dir}, more...), &out, &out)
+	code = run(
+		t.Context(),
+		append([]string{"-conf", filepath.Join(dir, "nginx.conf"), "-prefix", dir}, more...),
+		&out,
+		&out,
+	)
 	return code, out.String()
 }
 
@@ -126,7 +133,8 @@ func TestBrokenEditsAreFound(t *testing.T) {
 			t.Parallel()
 			dir := tree(t, c.edits)
 			code, said := examine(t, dir)
-			if code != 1 || !strings.Contains(said, c.want) || !strings.Contains(said, "mend: ") && !strings.Contains(said, "nginx: ") {
+			if code != 1 || !strings.Contains(said, c.want) ||
+				!strings.Contains(said, "mend: ") && !strings.Contains(said, "nginx: ") {
 				t.Fatalf("exit %d, want %q and how to mend it:\n%s", code, c.want, said)
 			}
 			if c.file == "" {
@@ -144,7 +152,8 @@ func TestBrokenEditsAreFound(t *testing.T) {
 func TestAFaultNamesItsLine(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, []edit{{"site/server/own.conf", "", "# mine\n\nlocation /app/ {\n    " + app + "\n}\n"}})
-	if code, said := examine(t, dir); code != 1 || !strings.Contains(said, dir+"/site/server/own.conf:4: location /app/ hands requests on") {
+	if code, said := examine(t, dir); code != 1 ||
+		!strings.Contains(said, dir+"/site/server/own.conf:4: location /app/ hands requests on") {
 		t.Errorf("exit %d:\n%s", code, said)
 	}
 }
@@ -193,7 +202,14 @@ func TestGoodEditsPass(t *testing.T) {
 func TestAnNginxWithoutAGatePasses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	edit{"nginx.conf", "", "pid pid; error_log stderr; events {} http { access_log off; server { listen 127.0.0.1:1; location / { proxy_pass http://127.0.0.1:9; } } }\n"}.make(t, dir)
+	edit{
+		"nginx.conf",
+		"",
+		"pid pid; error_log stderr; events {} http { access_log off; server { listen 127.0.0.1:1; location / { proxy_pass http://127.0.0.1:9; } } }\n",
+	}.make(
+		t,
+		dir,
+	)
 	if code, said := examine(t, dir); code != 0 {
 		t.Errorf("exit %d:\n%s", code, said)
 	}
@@ -204,7 +220,12 @@ func TestAnOldNginxIsRefused(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]int{"nginx/1.18.0 (Ubuntu)": 1, "nginx/1.21.6": 1, "openresty/1.19.9.1": 1, "something": 2} {
 		fake := filepath.Join(t.TempDir(), "nginx")
-		if err := os.WriteFile(fake, []byte(fmt.Sprintf("#!/bin/sh\necho 'nginx version: %s' >&2\n", version)), 0o700); err != nil {
+		// A process that another test starts meanwhile would hold the file open for
+		// writing, and a file that is written cannot be run.
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(fake, []byte(fmt.Sprintf("#!/bin/sh\necho 'nginx version: %s' >&2\n", version)), 0o700)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 		code, said := examine(t, t.TempDir(), "-nginx", fake)

@@ -100,7 +100,10 @@ func (p *place) undone() (faults []fault) {
 		}
 	}
 	if says(p.nearest("satisfy"), "any") && says(p.nearest("allow"), "all") {
-		faults = append(faults, p.fault("`satisfy any` with `allow all` lets everybody in", "name the addresses in allow, and end with `deny all;`"))
+		faults = append(
+			faults,
+			p.fault("`satisfy any` with `allow all` lets everybody in", "name the addresses in allow, and end with `deny all;`"),
+		)
 	}
 	return faults
 }

@@ -32,7 +32,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "gatehouse-check: %q: want flags only, as in gatehouse-check -conf /etc/nginx/nginx.conf\n", fs.Arg(0))
+		_, _ = fmt.Fprintf(
+			stderr,
+			"gatehouse-check: %q: want flags only, as in gatehouse-check -conf /etc/nginx/nginx.conf\n",
+			fs.Arg(0),
+		)
 		return 2
 	}
 	faults, err := n.check(ctx)

@@ -80,9 +80,11 @@ func (p *place) pattern() (modifier, pattern string) {
 func gatePaths() map[string]string {
 	return map[string]string{
 		"/mcp": bridge, "/sse": bridge, "/message": bridge,
-		"/servers/gatehouse-check/mcp": bridge, "/servers/gatehouse-check/sse": bridge, "/servers/gatehouse-check/message": bridge,
-		"/login": authsvc, "/callback": authsvc, "/logout": authsvc, "/account": authsvc, "/account/gatehouse-check": authsvc,
-		"/backchannel-logout": authsvc, "/.well-known/oauth-protected-resource": authsvc,
+		"/servers/gatehouse-check/mcp": bridge, "/servers/gatehouse-check/sse": bridge,
+		"/servers/gatehouse-check/message": bridge,
+		"/login":                           authsvc, "/callback": authsvc, "/logout": authsvc, "/account": authsvc,
+		"/account/gatehouse-check": authsvc,
+		"/backchannel-logout":      authsvc, "/.well-known/oauth-protected-resource": authsvc,
 		"/.well-known/oauth-protected-resource/mcp": authsvc, askURI: authsvc, "/health": "$gatehouse_health",
 	}
 }
@@ -92,18 +94,30 @@ func shadows(server *place) (faults []fault) {
 	for path, want := range gatePaths() {
 		won, unread := server.winner(path)
 		for _, l := range unread {
-			faults = append(faults, l.fault("this expression cannot be tried here: see yourself that it takes none of the gate's paths",
-				"write it without look-around, or as a prefix"))
+			faults = append(
+				faults,
+				l.fault("this expression cannot be tried here: see yourself that it takes none of the gate's paths",
+					"write it without look-around, or as a prefix"),
+			)
 		}
 		switch {
 		case won == nil || won.name() == "location /" && !won.passesTo(want):
-			faults = append(faults, server.fault("the gate does not answer at "+path, "include what conf.d/gatehouse.conf includes as it is shipped"))
+			faults = append(
+				faults,
+				server.fault("the gate does not answer at "+path, "include what conf.d/gatehouse.conf includes as it is shipped"),
+			)
 		case !won.passesTo(want):
-			faults = append(faults, won.fault("takes "+path+", which is the gate's", "choose another path, or name it exactly (=)"))
+			faults = append(
+				faults,
+				won.fault("takes "+path+", which is the gate's", "choose another path, or name it exactly (=)"),
+			)
 		}
 	}
 	for _, d := range server.own("return") {
-		faults = append(faults, at(d, "`return` in the gate's server answers before every location", "put it into a location"))
+		faults = append(
+			faults,
+			at(d, "`return` in the gate's server answers before every location", "put it into a location"),
+		)
 	}
 	return faults
 }

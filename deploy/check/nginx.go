@@ -38,8 +38,10 @@ func (n nginx) tooOld(ctx context.Context) ([]fault, error) {
 	if major > oldestMajor || major == oldestMajor && minor >= oldestMinor {
 		return nil, nil
 	}
-	return []fault{{what: fmt.Sprintf("%s is too old: the gate needs nginx %d.%d or newer", found[0], oldestMajor, oldestMinor),
-		mend: "take Debian 12's nginx or a newer one"}}, nil
+	return []fault{
+		{what: fmt.Sprintf("%s is too old: the gate needs nginx %d.%d or newer", found[0], oldestMajor, oldestMinor),
+			mend: "take Debian 12's nginx or a newer one"},
+	}, nil
 }
 
 func (n nginx) args(conf string) []string {
@@ -51,7 +53,9 @@ func (n nginx) args(conf string) []string {
 }
 
 // complaint is a line of nginx, as it prints it to stderr.
-var complaint = regexp.MustCompile(`(?m)^(?:nginx:|\S+ \S+) \[(emerg|alert|crit|error|warn)\] (?:\d+#\d+: )?(.*?)(?: in (\S+):(\d+))?$`)
+var complaint = regexp.MustCompile(
+	`(?m)^(?:nginx:|\S+ \S+) \[(emerg|alert|crit|error|warn)\] (?:\d+#\d+: )?(.*?)(?: in (\S+):(\d+))?$`,
+)
 
 // deprecatedHTTP2 is what 1.25.1 and later say of `listen ... http2`.
 const deprecatedHTTP2 = `"listen ... http2" directive is deprecated`
@@ -107,7 +111,12 @@ func (n nginx) values(ctx context.Context, root *place) (faults []fault, err err
 		return nil, nil
 	}
 	if len(blocks) == 0 {
-		return []fault{{what: "no init_by_lua_block: the gate has no limits", mend: "include site/limits.conf in the http block of " + n.conf}}, nil
+		return []fault{
+			{
+				what: "no init_by_lua_block: the gate has no limits",
+				mend: "include site/limits.conf in the http block of " + n.conf,
+			},
+		}, nil
 	}
 	dir, err := os.MkdirTemp("", "gatehouse-check-")
 	if err != nil {
@@ -120,7 +129,10 @@ func (n nginx) values(ctx context.Context, root *place) (faults []fault, err err
 			return nil, err
 		}
 		if said != "" {
-			faults = append(faults, at(block, said, "the values and their bounds stand in nginx/site/limits.conf as it is shipped"))
+			faults = append(
+				faults,
+				at(block, said, "the values and their bounds stand in nginx/site/limits.conf as it is shipped"),
+			)
 		}
 	}
 	return faults, nil
@@ -129,7 +141,12 @@ func (n nginx) values(ctx context.Context, root *place) (faults []fault, err err
 const wellDone = "gatehouse-check: the block ended well"
 
 // runLua is what the block says where it fails, "" where it does not.
-func (n nginx) runLua(ctx context.Context, dir string, config, http crossplane.Directives, block *crossplane.Directive) (string, error) {
+func (n nginx) runLua(
+	ctx context.Context,
+	dir string,
+	config, http crossplane.Directives,
+	block *crossplane.Directive,
+) (string, error) {
 	run := *block
 	run.Args = []string{block.Args[0] + "\nio.stderr:write('" + wellDone + "\\n') os.exit(0)"}
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -142,7 +159,11 @@ func (n nginx) runLua(ctx context.Context, dir string, config, http crossplane.D
 		&crossplane.Directive{Directive: "http", Block: http})
 	var text bytes.Buffer
 	lua := &crossplane.Lua{}
-	err := crossplane.Build(&text, crossplane.Config{Parsed: config}, &crossplane.BuildOptions{Builders: []crossplane.RegisterBuilder{lua.RegisterBuilder()}})
+	err := crossplane.Build(
+		&text,
+		crossplane.Config{Parsed: config},
+		&crossplane.BuildOptions{Builders: []crossplane.RegisterBuilder{lua.RegisterBuilder()}},
+	)
 	if err != nil {
 		return "", err
 	}

@@ -80,12 +80,17 @@ func (p *place) errorPages() (faults []fault) {
 		return nil
 	}
 	for status, page := range map[string]string{"401": "@unauthorized", "403": "@forbidden", "500": "@gateway_error"} {
-		i := slices.IndexFunc(own, func(d *crossplane.Directive) bool { return slices.Contains(d.Args[:len(d.Args)-1], status) })
+		i := slices.IndexFunc(
+			own,
+			func(d *crossplane.Directive) bool { return slices.Contains(d.Args[:len(d.Args)-1], status) },
+		)
 		if i >= 0 && own[i].Args[len(own[i].Args)-1] == page {
 			continue
 		}
-		return []fault{at(own[0], p.name()+": error_page here drops the gate's refusals: an outage would look like a lost sign-in",
-			"include gatehouse/location/refusals.conf beside it, and leave 401, 403 and 500 to it")}
+		return []fault{
+			at(own[0], p.name()+": error_page here drops the gate's refusals: an outage would look like a lost sign-in",
+				"include gatehouse/location/refusals.conf beside it, and leave 401, 403 and 500 to it"),
+		}
 	}
 	return nil
 }
@@ -103,8 +108,17 @@ func oneName(server *place) (faults []fault) {
 			}
 		}
 		if len(names) > 1 {
-			return []fault{at(d, fmt.Sprintf("server_name %s: the gate has one public name: at a second one sign-in ends in \"expired\" and tokens are for the first", strings.Join(names, " ")),
-				"redirect the other name in a server of its own, or give it a gate of its own (docs/edge.md, several gates)")}
+			return []fault{
+				at(
+					d,
+					fmt.Sprintf(
+						"server_name %s: the gate has one public name: at a second one "+
+							"sign-in ends in \"expired\" and tokens are for the first",
+						strings.Join(names, " "),
+					),
+					"redirect the other name in a server of its own, or give it a gate of its own (docs/edge.md, several gates)",
+				),
+			}
 		}
 	}
 	return nil
@@ -139,7 +153,11 @@ func groups(http *place) (faults []fault) {
 		upstreams[u.Args[0]] = true
 	}
 	for _, m := range http.children("map") {
-		if len(m.d.Args) != 2 || !slices.Contains([]string{bridge, authsvc, "$gatehouse_health", "$gatehouse_metrics", "$gatehouse_keycloak"}, m.d.Args[1]) {
+		if len(m.d.Args) != 2 ||
+			!slices.Contains(
+				[]string{bridge, authsvc, "$gatehouse_health", "$gatehouse_metrics", "$gatehouse_keycloak"},
+				m.d.Args[1],
+			) {
 			continue
 		}
 		for _, d := range m.block() {
@@ -149,7 +167,8 @@ func groups(http *place) (faults []fault) {
 			if mend := unreachable(http, d.Args[0], upstreams); mend != "" {
 				faults = append(faults, at(d, fmt.Sprintf("%s names %q, which is no upstream", m.d.Args[1], d.Args[0]), mend))
 			}
-			if m.d.Args[0] == "$gatehouse_node" && d.Directive != "default" && d.Directive != "" && !nodeName.MatchString(d.Directive) {
+			if m.d.Args[0] == "$gatehouse_node" && d.Directive != "default" && d.Directive != "" &&
+				!nodeName.MatchString(d.Directive) {
 				faults = append(faults, at(d, fmt.Sprintf("%q is no node's name: its sessions would go to any bridge", d.Directive),
 					"write the bridge's --node: at most 32 of a-z, 0-9 and -"))
 			}
@@ -178,22 +197,42 @@ func unreachable(http *place, target string, upstreams map[string]bool) (mend st
 func weak(server *place) (faults []fault) {
 	for _, d := range server.nearest("underscores_in_headers") {
 		if says([]*crossplane.Directive{d}, "on") {
-			faults = append(faults, at(d, "underscores_in_headers on: X_User_Email of a client reads like X-User-Email", "take it out"))
+			faults = append(
+				faults,
+				at(d, "underscores_in_headers on: X_User_Email of a client reads like X-User-Email", "take it out"),
+			)
 		}
 	}
 	for _, d := range server.nearest("ignore_invalid_headers") {
 		if says([]*crossplane.Directive{d}, "off") {
-			faults = append(faults, at(d, "ignore_invalid_headers off: names that no two servers read alike pass", "take it out"))
+			faults = append(
+				faults,
+				at(d, "ignore_invalid_headers off: names that no two servers read alike pass", "take it out"),
+			)
 		}
 	}
 	for _, d := range server.nearest("ssl_protocols") {
 		if slices.ContainsFunc(d.Args, func(v string) bool { return v != "TLSv1.2" && v != "TLSv1.3" }) {
-			faults = append(faults, at(d, "ssl_protocols "+strings.Join(d.Args, " ")+": older than TLS 1.2 (RFC 8996)", "ssl_protocols TLSv1.2 TLSv1.3;"))
+			faults = append(
+				faults,
+				at(
+					d,
+					"ssl_protocols "+strings.Join(d.Args, " ")+": older than TLS 1.2 (RFC 8996)",
+					"ssl_protocols TLSv1.2 TLSv1.3;",
+				),
+			)
 		}
 	}
 	for _, d := range server.nearest("set_real_ip_from") {
 		if everybody(d.Args[0]) {
-			faults = append(faults, at(d, "set_real_ip_from "+d.Args[0]+": everybody may say which address they come from", "name the proxy's own addresses"))
+			faults = append(
+				faults,
+				at(
+					d,
+					"set_real_ip_from "+d.Args[0]+": everybody may say which address they come from",
+					"name the proxy's own addresses",
+				),
+			)
 		}
 	}
 	return faults

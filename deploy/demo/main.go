@@ -99,7 +99,8 @@ func ask(_ context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolRe
 		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{question: &mcp.ElicitParams{
 			Message: "What is your favourite colour?",
 			RequestedSchema: map[string]any{
-				"type": "object", "properties": map[string]any{"colour": map[string]any{"type": "string"}}, "required": []string{"colour"},
+				"type": "object", "properties": map[string]any{"colour": map[string]any{"type": "string"}},
+				"required": []string{"colour"},
 			},
 		}}}, nil, nil
 	}

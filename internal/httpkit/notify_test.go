@@ -92,7 +92,8 @@ func TestServeNotifies(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- httpkit.Serve(ctx, time.Second, nil, httpkit.Endpoint{Listener: l, Server: &http.Server{Handler: httpkit.Live()}})
+		endpoint := httpkit.Endpoint{Listener: l, Server: &http.Server{Handler: httpkit.Live()}}
+		done <- httpkit.Serve(ctx, time.Second, nil, endpoint)
 	}()
 	if got := next(); got != "READY=1" {
 		t.Errorf("first word %q; want READY=1", got)

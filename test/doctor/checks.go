@@ -26,15 +26,31 @@ func checks() []check {
 		{"certificate", "run certbot renew, and reload nginx; see docs on certificates", certificate},
 		{"TLS versions", "ssl_protocols TLSv1.2 TLSv1.3 in nginx/gatehouse/server/tls.conf", tlsVersions},
 		{"redirect", "let the server block of port 80 answer 301 to https with the host kept", redirect},
-		{"security headers", "include gatehouse/server/headers.conf; an add_header in a location drops all of them", securityHeaders},
+		{
+			"security headers",
+			"include gatehouse/server/headers.conf; an add_header in a location drops all of them",
+			securityHeaders,
+		},
 		{"server version", "server_tokens off in nginx.conf", serverVersion},
-		{"health", "systemctl status 'gatehouse-bridge@*' and its journal: the bridge, or the server behind it, does not start", health},
+		{
+			"health",
+			"systemctl status 'gatehouse-bridge@*' and its journal: the bridge, or the server behind it, does not start",
+			health,
+		},
 		{"metrics closed", "include gatehouse/server/health.conf: /metrics is for private ranges only", metricsClosed},
 		{"challenge", "include gatehouse/location/protect.conf in the location; authsvc must be reachable", challenge},
 		{"spoofed identity", "include gatehouse/location/bridge.conf in every location that proxies to the bridge", spoofed},
 		{"browser is sent on", "include gatehouse/server/refusals.conf", browser},
-		{"metadata", "proxy /.well-known/oauth-protected-resource to authsvc; --public-url must be the address that clients use", metadata},
-		{"published addresses", "let the issuer that authsvc is told answer at the address that clients see, and publish no endpoint that is not there", published},
+		{
+			"metadata",
+			"proxy /.well-known/oauth-protected-resource to authsvc; --public-url must be the address that clients use",
+			metadata,
+		},
+		{
+			"published addresses",
+			"let the issuer that authsvc is told answer at the address that clients see, and publish no endpoint that is not there",
+			published,
+		},
 		{"unknown path", "paths that nothing answers must be refused, never answered with a page of 200", unknownPath},
 	}
 }
@@ -91,7 +107,8 @@ func redirect(ctx context.Context, g *gate) error {
 		return err
 	}
 	to, err := url.Parse(a.Header.Get("Location"))
-	if err != nil || a.StatusCode/100 != 3 || to.Scheme != "https" || address(to) != address(g.url) || to.RequestURI() != "/sse?a=b" {
+	if err != nil || a.StatusCode/100 != 3 || to.Scheme != "https" || address(to) != address(g.url) ||
+		to.RequestURI() != "/sse?a=b" {
 		return fmt.Errorf("%s/sse?a=b answered %d, Location %q", g.plain, a.StatusCode, a.Header.Get("Location"))
 	}
 	return nil
@@ -215,9 +232,19 @@ func spoofed(ctx context.Context, g *gate) error {
 }
 
 func browser(ctx context.Context, g *gate) error {
-	a, err := g.ask(ctx, http.MethodGet, "/mcp", "", map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
+	a, err := g.ask(
+		ctx,
+		http.MethodGet,
+		"/mcp",
+		"",
+		map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"},
+	)
 	if err == nil && (a.StatusCode/100 != 3 || !strings.Contains(a.Header.Get("Location"), "/login")) {
-		return fmt.Errorf("a browser's visit was answered %d, Location %q, want a redirect to /login", a.StatusCode, a.Header.Get("Location"))
+		return fmt.Errorf(
+			"a browser's visit was answered %d, Location %q, want a redirect to /login",
+			a.StatusCode,
+			a.Header.Get("Location"),
+		)
 	}
 	return err
 }

@@ -24,7 +24,11 @@ const (
 )
 
 func limitCheck() check {
-	return check{"limit for an address", "limit_req of gatehouse in every location, zone and rate in nginx/site/limits.conf", limited}
+	return check{
+		"limit for an address",
+		"limit_req of gatehouse in every location, zone and rate in nginx/site/limits.conf",
+		limited,
+	}
 }
 
 // limited sends a burst and wants a 429 with a JSON body within it.
@@ -89,7 +93,11 @@ func (g *gate) meetsLimit(ctx context.Context) error {
 func streamChecks() []check {
 	return []check{
 		{"stream", "include gatehouse/location/stream.conf: proxy_buffering off, HTTP/1.1 to the bridge, no gzip", stream},
-		{"session", "the token's audience must be the resource of the metadata, its scope mcp.access, its user's role --require-role", session},
+		{
+			"session",
+			"the token's audience must be the resource of the metadata, its scope mcp.access, its user's role --require-role",
+			session,
+		},
 	}
 }
 
@@ -153,7 +161,11 @@ func hostChecks() []check {
 		{"secrets' mode", "chmod 600 the file: it holds secrets", secretsMode},
 		{"units", "systemctl enable --now the unit, and read journalctl -u of it", units},
 		{"authsvc", "what stands after the part's name; journalctl -u gatehouse-authsvc has the error", insideAuthsvc},
-		{"audit log", "access_log in nginx/gatehouse/http/log.conf; after a rotation nginx needs the reopen signal", auditLog},
+		{
+			"audit log",
+			"access_log in nginx/gatehouse/http/log.conf; after a rotation nginx needs the reopen signal",
+			auditLog,
+		},
 	}
 }
 

@@ -66,12 +66,26 @@ func parse(args []string) (*gate, error) {
 	g := &gate{}
 	fs := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	tokenFile := fs.String("token-file", "", "file with an access token: also opens a stream and a session")
-	rolelessFile := fs.String("roleless-token-file", "", "file with an access token of a user who lacks the role: must be refused")
+	rolelessFile := fs.String(
+		"roleless-token-file",
+		"",
+		"file with an access token of a user who lacks the role: must be refused",
+	)
 	caFile := fs.String("ca-file", "", "further root certificate (PEM) to trust")
 	fs.StringVar(&g.plain, "http", "", "the plain origin that redirects (default: the host on port 80)")
 	fs.BoolVar(&g.onHost, "host", false, "also look at this machine's files and units")
-	fs.StringVar(&g.env, "env", "/etc/gatehouse/*.env,/etc/gatehouse/credentials/*,/etc/gatehouse/bridge/*", "with -host: files that only their owner may read")
-	fs.StringVar(&g.units, "units", "nginx,gatehouse-authsvc,gatehouse-bridge@main", "with -host: units that must be active")
+	fs.StringVar(
+		&g.env,
+		"env",
+		"/etc/gatehouse/*.env,/etc/gatehouse/credentials/*,/etc/gatehouse/bridge/*",
+		"with -host: files that only their owner may read",
+	)
+	fs.StringVar(
+		&g.units,
+		"units",
+		"nginx,gatehouse-authsvc,gatehouse-bridge@main",
+		"with -host: units that must be active",
+	)
 	fs.StringVar(&g.authsvc, "authsvc", "http://127.0.0.1:4181", "with -host: authsvc's internal listener")
 	fs.StringVar(&g.log, "log", "/var/log/nginx/mcp-access.log", "with -host: the audit log")
 	fs.DurationVar(&g.pause, "pause", 120*time.Millisecond, "pause between requests, below the limit for an address")
@@ -159,7 +173,10 @@ func examine(ctx context.Context, g *gate, out io.Writer) int {
 		_, _ = fmt.Fprintln(out, "note  no -token-file: streaming behind the sign-in was not looked at")
 	}
 	if g.oneOfMany {
-		_, _ = fmt.Fprintln(out, "note  nginx sees one address for many callers, as behind Docker's proxy: its limit counts each credential (compose.md)")
+		_, _ = fmt.Fprintln(
+			out,
+			"note  nginx sees one address for many callers, as behind Docker's proxy: its limit counts each credential (compose.md)",
+		)
 	}
 	_, _ = fmt.Fprintf(out, "%d passed, %d failed\n", len(list)-failed, failed)
 	if failed > 0 {

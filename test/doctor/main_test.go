@@ -55,7 +55,13 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/.well-known/oauth-protected-resource/mcp":
 		_, _ = fmt.Fprintf(w, `{"resource":%q,"authorization_servers":[%q]}`, s.url+"/mcp", s.url+"/realms/r")
 	case "/.well-known/oauth-authorization-server/realms/r":
-		_, _ = fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q,"registration_endpoint":%q}`, s.url+"/realms/r", s.url+"/token", s.url+"/register")
+		_, _ = fmt.Fprintf(
+			w,
+			`{"issuer":%q,"token_endpoint":%q,"registration_endpoint":%q}`,
+			s.url+"/realms/r",
+			s.url+"/token",
+			s.url+"/register",
+		)
 	case "/token":
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	case "/mcp", "/message", "/sse":
@@ -107,7 +113,16 @@ func examineStub(t *testing.T, s *stub) (int, string) {
 	}))
 	defer plain.Close()
 	dir := t.TempDir()
-	ca, tokenFile, rolelessFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token"), filepath.Join(dir, "stranger")
+	ca, tokenFile, rolelessFile := filepath.Join(
+		dir,
+		"ca.pem",
+	), filepath.Join(
+		dir,
+		"token",
+	), filepath.Join(
+		dir,
+		"stranger",
+	)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gate.Certificate().Raw})
 	for name, data := range map[string][]byte{ca: block, tokenFile: []byte(token + "\n"), rolelessFile: []byte(rolelessToken)} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
@@ -115,7 +130,24 @@ func examineStub(t *testing.T, s *stub) (int, string) {
 		}
 	}
 	var out bytes.Buffer
-	code := run(t.Context(), []string{"-pause", "0", "-ca-file", ca, "-token-file", tokenFile, "-roleless-token-file", rolelessFile, "-http", plain.URL, gate.URL}, &out, &out)
+	code := run(
+		t.Context(),
+		[]string{
+			"-pause",
+			"0",
+			"-ca-file",
+			ca,
+			"-token-file",
+			tokenFile,
+			"-roleless-token-file",
+			rolelessFile,
+			"-http",
+			plain.URL,
+			gate.URL,
+		},
+		&out,
+		&out,
+	)
 	return code, out.String()
 }
 
@@ -164,13 +196,22 @@ func TestOneThingBroken(t *testing.T) {
 		"redirect elsewhere": {"redirect", func(s *stub) {
 			s.plain = http.RedirectHandler("https://other.example/sse", http.StatusMovedPermanently).ServeHTTP
 		}},
-		"no HSTS":            {"security headers", func(s *stub) { delete(s.headers, "Strict-Transport-Security") }},
-		"version shown":      {"server version", func(s *stub) { s.headers["Server"] = "nginx/1.22.1" }},
-		"HSTS switched off":  {"security headers", func(s *stub) { s.headers["Strict-Transport-Security"] = "max-age=0" }},
-		"frames for all":     {"security headers", func(s *stub) { s.headers["X-Frame-Options"] = "ALLOWALL" }},
-		"unhealthy":          {"health", on("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); _, _ = fmt.Fprintln(w, "unhealthy") })},
-		"metrics open":       {"metrics closed", on("/metrics", ok)},
-		"metrics limited":    {"metrics closed", on("/metrics", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) })},
+		"no HSTS":           {"security headers", func(s *stub) { delete(s.headers, "Strict-Transport-Security") }},
+		"version shown":     {"server version", func(s *stub) { s.headers["Server"] = "nginx/1.22.1" }},
+		"HSTS switched off": {"security headers", func(s *stub) { s.headers["Strict-Transport-Security"] = "max-age=0" }},
+		"frames for all":    {"security headers", func(s *stub) { s.headers["X-Frame-Options"] = "ALLOWALL" }},
+		"unhealthy": {
+			"health",
+			on(
+				"/health",
+				func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); _, _ = fmt.Fprintln(w, "unhealthy") },
+			),
+		},
+		"metrics open": {"metrics closed", on("/metrics", ok)},
+		"metrics limited": {
+			"metrics closed",
+			on("/metrics", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }),
+		},
 		"any token is taken": {"challenge", func(s *stub) { s.change = takeAnyToken }},
 		"stream unguarded": {"challenge", on("/sse", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -178,16 +219,31 @@ func TestOneThingBroken(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})},
-		"message unguarded":  {"challenge", on("/message", ok)},
-		"metadata is a page": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") })},
-		"other public URL": {"metadata", on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp"}`)
-		})},
-		"a dead token endpoint":       {"published addresses", on("/token", http.NotFound)},
-		"an issuer that is not there": {"published addresses", on("/.well-known/oauth-authorization-server/realms/r", http.NotFound)},
-		"an issuer of another name": {"published addresses", on("/.well-known/oauth-authorization-server/realms/r", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = fmt.Fprint(w, `{"issuer":"https://inside.example"}`)
-		})},
+		"message unguarded": {"challenge", on("/message", ok)},
+		"metadata is a page": {
+			"metadata",
+			on(
+				"/.well-known/oauth-protected-resource/mcp",
+				func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") },
+			),
+		},
+		"other public URL": {
+			"metadata",
+			on("/.well-known/oauth-protected-resource/mcp", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprint(w, `{"resource":"http://127.0.0.1/mcp"}`)
+			}),
+		},
+		"a dead token endpoint": {"published addresses", on("/token", http.NotFound)},
+		"an issuer that is not there": {
+			"published addresses",
+			on("/.well-known/oauth-authorization-server/realms/r", http.NotFound),
+		},
+		"an issuer of another name": {
+			"published addresses",
+			on("/.well-known/oauth-authorization-server/realms/r", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprint(w, `{"issuer":"https://inside.example"}`)
+			}),
+		},
 		"a user without the role is let in": {"role", func(s *stub) {
 			s.change = func(w http.ResponseWriter, r *http.Request) bool {
 				return r.Header.Get("Authorization") == "Bearer "+rolelessToken
@@ -198,8 +254,11 @@ func TestOneThingBroken(t *testing.T) {
 			w.WriteHeader(503)
 			_, _ = fmt.Fprintln(w, "unhealthy")
 		})},
-		"catch-all page":       {"unknown path", on("/.well-known/openid-configuration-none", ok)},
-		"a page that forwards": {"unknown path", on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", http.StatusFound).ServeHTTP)},
+		"catch-all page": {"unknown path", on("/.well-known/openid-configuration-none", ok)},
+		"a page that forwards": {
+			"unknown path",
+			on("/.well-known/openid-configuration-none", http.RedirectHandler("/login", http.StatusFound).ServeHTTP),
+		},
 		"a role that lacks": {"session              initialize answered 403: The role x is missing.", func(s *stub) {
 			s.change = func(w http.ResponseWriter, r *http.Request) bool {
 				lacks := r.URL.Path == "/mcp" && r.Header.Get("Authorization") == "Bearer "+token

@@ -58,7 +58,8 @@ func (g *gate) discovered(ctx context.Context, issuer string) error {
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", name, issuer, err)
 		}
-		if a.StatusCode == http.StatusNotFound && name != "registration_endpoint" || a.StatusCode >= http.StatusInternalServerError {
+		if a.StatusCode == http.StatusNotFound && name != "registration_endpoint" ||
+			a.StatusCode >= http.StatusInternalServerError {
 			return fmt.Errorf("%s %s, which %s publishes, answered %d", name, target, issuer, a.StatusCode)
 		}
 	}
@@ -90,7 +91,11 @@ func (g *gate) discovery(ctx context.Context, issuer string) (document map[strin
 		}
 		return document, nil
 	}
-	return nil, fmt.Errorf("authorization server %s, which the metadata publishes, has no discovery document: %s", issuer, said)
+	return nil, fmt.Errorf(
+		"authorization server %s, which the metadata publishes, has no discovery document: %s",
+		issuer,
+		said,
+	)
 }
 
 func roleCheck() check {

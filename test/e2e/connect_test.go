@@ -33,7 +33,9 @@ func bridgeConnect(t *testing.T, dir, path string, flags ...string) *otherEnd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	args := append([]string{"connect", "--ca", gate.CAFile(), "--no-browser", "--tokens", dir, "--log-level", "info"}, flags...)
+	args := append(
+		[]string{"connect", "--ca", gate.CAFile(), "--no-browser", "--tokens", dir, "--log-level", "info"},
+		flags...)
 	o := &otherEnd{
 		cmd:  exec.CommandContext(ctx, filepath.Join(repository(t), "bin", "bridge"), append(args, gate.URL+path)...),
 		said: &transcript{}, dir: dir,

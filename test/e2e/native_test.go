@@ -55,7 +55,8 @@ func TestNativeInterruptLeavesNothing(t *testing.T) {
 				t.Fatalf("nothing runs before the interrupt; it said:\n%s", said)
 			}
 			// A closed terminal sends SIGHUP, and nobody reads what is said then.
-			if err := cmd.Process.Signal(map[bool]syscall.Signal{true: syscall.SIGHUP, false: syscall.SIGINT}[after == stack.Redis]); err != nil {
+			signal := map[bool]syscall.Signal{true: syscall.SIGHUP, false: syscall.SIGINT}[after == stack.Redis]
+			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 			if err := cmd.Wait(); err != nil {

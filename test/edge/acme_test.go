@@ -81,8 +81,27 @@ func pebble(t *testing.T, g *gate) acmeServer {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-		"-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+	run(
+		t,
+		"openssl",
+		"req",
+		"-x509",
+		"-newkey",
+		"ec",
+		"-pkeyopt",
+		"ec_paramgen_curve:P-256",
+		"-nodes",
+		"-keyout",
+		key,
+		"-out",
+		cert,
+		"-days",
+		"1",
+		"-subj",
+		"/CN=localhost",
+		"-addext",
+		"subjectAltName=DNS:localhost",
+	)
 	_, plain, err := net.SplitHostPort(strings.TrimPrefix(g.plain, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -93,15 +112,35 @@ func pebble(t *testing.T, g *gate) acmeServer {
 	}
 	api, dns := freeport.Port(t), freeport.Port(t)
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": fmt.Sprintf("127.0.0.1:%d", api), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)),
+		"listenAddress": fmt.Sprintf(
+			"127.0.0.1:%d",
+			api,
+		), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)),
 		"certificate": cert, "privateKey": key, "httpPort": httpPort, "tlsPort": freeport.Port(t), "ocspResponderURL": "",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "pebble.json"), string(config))
-	background(t, nil, "pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", fmt.Sprintf("127.0.0.1:%d", dns),
-		"-http01", "", "-https01", "", "-tlsalpn01", "", "-management", fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)))
+	background(
+		t,
+		nil,
+		"pebble-challtestsrv",
+		"-defaultIPv4",
+		"127.0.0.1",
+		"-defaultIPv6",
+		"",
+		"-dns01",
+		fmt.Sprintf("127.0.0.1:%d", dns),
+		"-http01",
+		"",
+		"-https01",
+		"",
+		"-tlsalpn01",
+		"",
+		"-management",
+		fmt.Sprintf("127.0.0.1:%d", freeport.Port(t)),
+	)
 	background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, "pebble",
 		"-config", filepath.Join(dir, "pebble.json"), "-dnsserver", fmt.Sprintf("127.0.0.1:%d", dns))
 	s := acmeServer{ca: cert, directory: fmt.Sprintf("https://localhost:%d/dir", api)}
@@ -148,7 +187,11 @@ func write(t *testing.T, path, text string) {
 // served is the issuer and the serial number of the certificate in use.
 func (g *gate) served(t *testing.T) (issuer, serial string) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{ServerName: acmeName, InsecureSkipVerify: true}) //nolint:gosec // looked at, not trusted
+	conn, err := tls.Dial(
+		"tcp",
+		strings.TrimPrefix(g.url, "https://"),
+		&tls.Config{ServerName: acmeName, InsecureSkipVerify: true},
+	) //nolint:gosec // looked at, not trusted
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +206,10 @@ func (g *gate) served(t *testing.T) (issuer, serial string) {
 // a POST is not sent again; nginx 1.27.4 has keepalive_min_timeout for that.
 func (g *gate) http2(t *testing.T) *http.Client {
 	t.Helper()
-	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is a test's own
+	transport := &http.Transport{
+		ForceAttemptHTTP2: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+	} //nolint:gosec // the certificate is a test's own
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }

@@ -136,9 +136,13 @@ func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
 	long := strings.Repeat("a", 20000)
 	const host = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 	requests := map[string]int{
-		"garbage\r\n":                              http.StatusBadRequest,
-		"OPTIONS *" + host:                         http.StatusBadRequest,
-		"CONNECT localhost:1" + host:               byVersion(t, http.StatusBadRequest, since{1, 30, 0, http.StatusMethodNotAllowed}),
+		"garbage\r\n":      http.StatusBadRequest,
+		"OPTIONS *" + host: http.StatusBadRequest,
+		"CONNECT localhost:1" + host: byVersion(
+			t,
+			http.StatusBadRequest,
+			since{1, 30, 0, http.StatusMethodNotAllowed},
+		),
 		"GET /../mcp" + host:                       http.StatusBadRequest,
 		"GET /mcp%00" + host:                       http.StatusBadRequest,
 		"GET /callback?code=" + long + host:        http.StatusRequestURITooLong,
@@ -156,7 +160,8 @@ func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
 	if log := string(g.lines(t, len(requests))); strings.Contains(log, "unreadable") {
 		t.Errorf("what was not sent is called unreadable:\n%s", log)
 	}
-	if text, err := os.ReadFile(filepath.Join(g.dir, "error.log")); err != nil || strings.Contains(string(text), "client:") {
+	if text, err := os.ReadFile(filepath.Join(g.dir, "error.log")); err != nil ||
+		strings.Contains(string(text), "client:") {
 		t.Errorf("%v, the error log says:\n%.2000s", err, text)
 	}
 }
@@ -229,7 +234,10 @@ func TestTwoSessionIdsAreRefused(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
 	for _, ids := range []string{"Mcp-Session-Id: a\r\nMcp-Session-Id: b", "Mcp-Session-Id: a\r\nmcp-session-id: a", "Mcp-Session-Id: a, b"} {
-		answer := g.raw(t, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+ids+"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+		answer := g.raw(
+			t,
+			"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+ids+"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+		)
 		_, body, _ := strings.Cut(answer, "\r\n\r\n")
 		if statusOf(answer) != http.StatusBadRequest || !strings.Contains(body, "Mcp-Session-Id") {
 			t.Errorf("%q: %.300q, want 400", ids, answer)
@@ -264,10 +272,16 @@ func TestASlashBehindAPathChangesNothing(t *testing.T) {
 func TestAMissingClientCertificateIsSaid(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{edit: func(t *testing.T, dir string) {
-		replace(t, filepath.Join(dir, "site", "certificate.conf"), "ssl_certificate ", "ssl_client_certificate "+dir+"/cert.pem; ssl_verify_client on; ssl_certificate ")
+		replace(
+			t,
+			filepath.Join(dir, "site", "certificate.conf"),
+			"ssl_certificate ",
+			"ssl_client_certificate "+dir+"/cert.pem; ssl_verify_client on; ssl_certificate ",
+		)
 	}})
 	res, body := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
-	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "client certificate") || !json.Valid([]byte(body)) {
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "client certificate") ||
+		!json.Valid([]byte(body)) {
 		t.Errorf("%s %s", res.Status, body)
 	}
 	plain, err := g.client.Post(strings.Replace(g.url, "https:", "http:", 1)+"/mcp", "", nil)

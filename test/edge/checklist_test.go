@@ -36,7 +36,10 @@ func TestChecklist(t *testing.T) {
 			t.Errorf("%s %q", res.Status, body)
 		}
 	})
-	t.Run("7 the environment's file is its owner's alone", func(t *testing.T) { watchesTheHost(t, "secrets' mode", 0o640, 0) })
+	t.Run(
+		"7 the environment's file is its owner's alone",
+		func(t *testing.T) { watchesTheHost(t, "secrets' mode", 0o640, 0) },
+	)
 	t.Run("8 the units are active", func(t *testing.T) { watchesTheHost(t, "units", 0o600, 3) })
 }
 
@@ -48,9 +51,16 @@ func (g *gate) forcesHTTPS(t *testing.T) {
 }
 
 func (g *gate) speaksNewTLSOnly(t *testing.T) {
-	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+	versions := map[uint16]bool{
+		tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true,
+	}
+	for version, want := range versions {
 		//nolint:gosec // old versions are offered to see them refused
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{MinVersion: version, MaxVersion: version, InsecureSkipVerify: true})
+		conn, err := tls.Dial(
+			"tcp",
+			strings.TrimPrefix(g.url, "https://"),
+			&tls.Config{MinVersion: version, MaxVersion: version, InsecureSkipVerify: true},
+		)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -107,7 +117,15 @@ func watchesTheHost(t *testing.T, check string, mode os.FileMode, systemctl int)
 			}
 		}
 		g := sound(t, nil) // anew: the doctor spends the address's allowance
-		out, failed := g.doctor(t, []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, "-host", "-env", env, "-log", filepath.Join(g.dir, "access.log"))
+		out, failed := g.doctor(
+			t,
+			[]string{"PATH=" + dir + ":" + os.Getenv("PATH")},
+			"-host",
+			"-env",
+			env,
+			"-log",
+			filepath.Join(g.dir, "access.log"),
+		)
 		if failed != broken || broken && !strings.Contains(out, "fail  "+check) {
 			t.Errorf("broken: %t, the doctor says:\n%s", broken, out)
 		}

@@ -41,7 +41,8 @@ func doctored(w http.ResponseWriter, r *http.Request) {
 }
 
 // patient lets the doctor in, and limits only a burst.
-var patient = strings.NewReplacer("rate=1000r/s", "rate=12r/s", "burst=1000 nodelay", "burst=20 nodelay").Replace(limits(1000, 1000, 2))
+var patient = strings.NewReplacer("rate=1000r/s", "rate=12r/s", "burst=1000 nodelay", "burst=20 nodelay").
+	Replace(limits(1000, 1000, 2))
 
 // sound is a gate without a fault, but for what broke changes.
 func sound(t *testing.T, broke func(*options)) *gate {
@@ -165,7 +166,9 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 				}
 				return
 			}
-			if strings.Count(out, "fail  ") != 1 || !strings.Contains(out, "fail  "+c.fails) || !strings.Contains(out, "mend: ") || !failed {
+			if strings.Count(out, "fail  ") != 1 || !strings.Contains(out, "fail  "+c.fails) ||
+				!strings.Contains(out, "mend: ") ||
+				!failed {
 				t.Errorf("want only %q to fail, with its mending line:\n%s", c.fails, out)
 			}
 		})

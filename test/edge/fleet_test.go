@@ -35,7 +35,14 @@ func startFleet(t *testing.T) *fleet {
 	addrs := map[string]string{}
 	for _, node := range []string{"a", "b", "c"} {
 		addrs[node] = fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))
-		cmd := exec.Command(filepath.Join(bin, "bridge"), "--listen="+addrs[node], "--node="+node, "--identity=none", "--", filepath.Join(bin, "demo"))
+		cmd := exec.Command(
+			filepath.Join(bin, "bridge"),
+			"--listen="+addrs[node],
+			"--node="+node,
+			"--identity=none",
+			"--",
+			filepath.Join(bin, "demo"),
+		)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +100,9 @@ func (e *elder) post(body string) (*http.Response, []byte, error) {
 
 func (e *elder) open() error {
 	e.session = ""
-	res, body, err := e.post(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"elder","version":"1"}}}`)
+	res, body, err := e.post(
+		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"elder","version":"1"}}}`,
+	)
 	if err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Errorf("initialize: %w: %v %s", err, res, body)
 	}
@@ -107,7 +116,13 @@ func (e *elder) node() string { return e.session[:1] }
 // add calls a tool and checks its answer.
 func (e *elder) add() {
 	e.calls++
-	res, body, err := e.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"add","arguments":{"a":%d,"b":1}}}`, e.calls, e.calls))
+	res, body, err := e.post(
+		fmt.Sprintf(
+			`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"add","arguments":{"a":%d,"b":1}}}`,
+			e.calls,
+			e.calls,
+		),
+	)
 	switch {
 	case err == nil && res.StatusCode == http.StatusNotFound:
 		e.lost++

@@ -59,12 +59,28 @@ func TestBehindABalancerThatEndsTLS(t *testing.T) {
 		write(t, filepath.Join(dir, "site", "certificate.conf"), "")
 	}, values: stack.NginxValues{Port: ":443"}})
 	site := fmt.Sprintf("http://localhost:%d", port)
-	res, body := g.do(t, "POST", site+"/mcp", "{}", "Authorization", bearer, "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https")
+	res, body := g.do(
+		t,
+		"POST",
+		site+"/mcp",
+		"{}",
+		"Authorization",
+		bearer,
+		"X-Forwarded-For",
+		"203.0.113.9",
+		"X-Forwarded-Proto",
+		"https",
+	)
 	if res.StatusCode != http.StatusOK || body != "ok" || g.addressTold() != "203.0.113.9" {
 		t.Errorf("%s %s, from %s", res.Status, body, g.addressTold())
 	}
-	if res.Header.Get("Strict-Transport-Security") == "" || g.lastBridge.Load().Header.Get("X-Forwarded-Proto") != "https" {
-		t.Errorf("HSTS %q, the bridge was told %q", res.Header.Get("Strict-Transport-Security"), g.lastBridge.Load().Header.Get("X-Forwarded-Proto"))
+	if res.Header.Get("Strict-Transport-Security") == "" ||
+		g.lastBridge.Load().Header.Get("X-Forwarded-Proto") != "https" {
+		t.Errorf(
+			"HSTS %q, the bridge was told %q",
+			res.Header.Get("Strict-Transport-Security"),
+			g.lastBridge.Load().Header.Get("X-Forwarded-Proto"),
+		)
 	}
 	if res, _ := g.do(t, "GET", site+"/account", ""); res.StatusCode/100 == 3 {
 		t.Errorf("a page is sent to %s", res.Header.Get("Location"))
@@ -92,10 +108,16 @@ func TestTheProxyProtocolTellsTheAddress(t *testing.T) {
 	var port int
 	g := start(t, options{edit: func(t *testing.T, dir string) {
 		port = portOf(t, dir)
-		lines("A load balancer that passes TLS on, with the PROXY protocol", append(oldHTTP2(t), "listen 443", fmt.Sprintf("listen 127.0.0.1:%d", port))...)(t, dir)
+		lines(
+			"A load balancer that passes TLS on, with the PROXY protocol",
+			append(oldHTTP2(t), "listen 443", fmt.Sprintf("listen 127.0.0.1:%d", port))...)(
+			t,
+			dir,
+		)
 		replace(t, filepath.Join(dir, "site", "listen_https_default.conf"), "ssl", "ssl proxy_protocol")
 	}})
-	out, err := exec.Command("curl", "-sk", "--haproxy-protocol", "-H", "Authorization: "+bearer, fmt.Sprintf("https://localhost:%d/mcp", port)).CombinedOutput()
+	out, err := exec.Command("curl", "-sk", "--haproxy-protocol", "-H", "Authorization: "+bearer, fmt.Sprintf("https://localhost:%d/mcp", port)).
+		CombinedOutput()
 	if err != nil || string(out) != "ok" || g.addressTold() != "127.0.0.1" {
 		t.Errorf("%v %s, from %s", err, out, g.addressTold())
 	}
@@ -121,13 +143,30 @@ func TestHTTP3(t *testing.T) {
 		t.Fatal("this curl speaks no HTTP/3; Debian 13's does")
 	}
 	quic := freeport.Port(t)
-	g := start(t, options{auth: onlyBearer, edit: lines("HTTP/3", "listen 443", fmt.Sprintf("listen 127.0.0.1:%d", quic), ":443", fmt.Sprintf(":%d", quic))})
+	g := start(
+		t,
+		options{
+			auth: onlyBearer,
+			edit: lines("HTTP/3", "listen 443", fmt.Sprintf("listen 127.0.0.1:%d", quic), ":443", fmt.Sprintf(":%d", quic)),
+		},
+	)
 	if res, _ := g.do(t, "GET", "/health", ""); res.Header.Get("Alt-Svc") != fmt.Sprintf(`h3=":%d"; ma=86400`, quic) {
 		t.Errorf("Alt-Svc %q", res.Header.Get("Alt-Svc"))
 	}
 	curl := func(host string, args ...string) string {
 		t.Helper()
-		args = append([]string{"-sk", "--http3-only", "--max-time", "10", "-w", " %{http_version} %{http_code}", "--resolve", fmt.Sprintf("%s:%d:127.0.0.1", host, quic)}, args...)
+		args = append(
+			[]string{
+				"-sk",
+				"--http3-only",
+				"--max-time",
+				"10",
+				"-w",
+				" %{http_version} %{http_code}",
+				"--resolve",
+				fmt.Sprintf("%s:%d:127.0.0.1", host, quic),
+			},
+			args...)
 		out, err := exec.Command("curl", append(args, fmt.Sprintf("https://%s:%d/mcp", host, quic))...).CombinedOutput()
 		if err != nil {
 			t.Errorf("curl: %v: %s", err, out)

@@ -133,12 +133,37 @@ func behind(t *testing.T, o *options) (g *gate, auth string, bridges []string) {
 			o.bridge(w, r)
 		}, counting(&g.conns)))
 	}
-	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-		"-keyout", g.dir+"/key.pem", "-out", g.dir+"/cert.pem", "-days", strconv.Itoa(max(o.days, 1)), "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+	run(
+		t,
+		"openssl",
+		"req",
+		"-x509",
+		"-newkey",
+		"ec",
+		"-pkeyopt",
+		"ec_paramgen_curve:P-256",
+		"-nodes",
+		"-keyout",
+		g.dir+"/key.pem",
+		"-out",
+		g.dir+"/cert.pem",
+		"-days",
+		strconv.Itoa(max(o.days, 1)),
+		"-subj",
+		"/CN=localhost",
+		"-addext",
+		"subjectAltName=DNS:localhost,IP:127.0.0.1",
+	)
 	g.url, g.plain = fmt.Sprintf("https://localhost:%d", g.ports[0]), fmt.Sprintf("http://localhost:%d", g.ports[1])
-	g.transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is a test's own
+	g.transport = &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	} //nolint:gosec // the certificate is a test's own
 	t.Cleanup(g.transport.CloseIdleConnections)
-	g.client = &http.Client{Transport: g.transport, Timeout: wait, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	g.client = &http.Client{
+		Transport:     g.transport,
+		Timeout:       wait,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return g, auth, bridges
 }
 

@@ -50,8 +50,30 @@ func TestClientsIdentityHeadersNeverArrive(t *testing.T) {
 			t.Cleanup(g.transport.CloseIdleConnections)
 			g.client.Transport = g.transport
 		}
-		res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "Cookie", "a=b", "X-User-Id", "root", "X-User-Email", "root@example.com",
-			"X-User-Name", "root", "X-User-Roles", "mcp-admin", "X-User-Scopes", "all", "X-User-Assertion", "forged", "X-Forwarded-For", "6.6.6.6")
+		res, _ := g.do(
+			t,
+			"POST",
+			"/mcp",
+			"{}",
+			"Authorization",
+			bearer,
+			"Cookie",
+			"a=b",
+			"X-User-Id",
+			"root",
+			"X-User-Email",
+			"root@example.com",
+			"X-User-Name",
+			"root",
+			"X-User-Roles",
+			"mcp-admin",
+			"X-User-Scopes",
+			"all",
+			"X-User-Assertion",
+			"forged",
+			"X-Forwarded-For",
+			"6.6.6.6",
+		)
 		if res.ProtoMajor != version {
 			t.Errorf("%s, want HTTP/%d", res.Proto, version)
 		}
@@ -195,11 +217,26 @@ func TestUserLimitIsKeyedOnTheVerifiedUser(t *testing.T) {
 	g := start(t, options{limits: limits(1, 3, 2)})
 	refused := 0
 	for i := range 20 {
-		res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "X-User-Email", strings.Repeat("x", i+1), "X-User-Id", strings.Repeat("y", i+1))
+		res, _ := g.do(
+			t,
+			"POST",
+			"/mcp",
+			"{}",
+			"Authorization",
+			bearer,
+			"X-User-Email",
+			strings.Repeat("x", i+1),
+			"X-User-Id",
+			strings.Repeat("y", i+1),
+		)
 		if res.StatusCode == 429 {
 			refused++
 			if res.Header.Get("Retry-After") == "" || res.Header.Get("RateLimit-Limit") != "4" {
-				t.Errorf("429 with Retry-After %q, RateLimit-Limit %q", res.Header.Get("Retry-After"), res.Header.Get("RateLimit-Limit"))
+				t.Errorf(
+					"429 with Retry-After %q, RateLimit-Limit %q",
+					res.Header.Get("Retry-After"),
+					res.Header.Get("RateLimit-Limit"),
+				)
 			}
 		}
 	}
@@ -210,7 +247,16 @@ func TestUserLimitIsKeyedOnTheVerifiedUser(t *testing.T) {
 
 func TestAddressLimitAnswersJSON(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{limits: strings.ReplaceAll(strings.ReplaceAll(limits(1000, 1000, 2), "rate=1000r/s", "rate=1r/s"), "burst=1000 nodelay", "burst=2 nodelay")})
+	g := start(
+		t,
+		options{
+			limits: strings.ReplaceAll(
+				strings.ReplaceAll(limits(1000, 1000, 2), "rate=1000r/s", "rate=1r/s"),
+				"burst=1000 nodelay",
+				"burst=2 nodelay",
+			),
+		},
+	)
 	for range 10 {
 		if res, body := g.do(t, "GET", "/mcp", "", "Authorization", bearer); res.StatusCode == 429 {
 			if !strings.Contains(body, "Rate limit exceeded") || res.Header.Get("Retry-After") == "" {
@@ -242,7 +288,16 @@ func TestAPostPassesAuthWithItsBodyAndJSONRPCErrorsStay(t *testing.T) {
 func TestASessionOfAnUnknownNodeIsGone(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
-	res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "Mcp-Session-Id", "gone.abcdefgh."+strings.Repeat("a", 26))
+	res, _ := g.do(
+		t,
+		"POST",
+		"/mcp",
+		"{}",
+		"Authorization",
+		bearer,
+		"Mcp-Session-Id",
+		"gone.abcdefgh."+strings.Repeat("a", 26),
+	)
 	if res.StatusCode != 404 || g.lastBridge.Load() != nil {
 		t.Errorf("%d, bridge reached: %t; want 404 and not", res.StatusCode, g.lastBridge.Load() != nil)
 	}
@@ -262,7 +317,8 @@ func TestPublicPathsAreExact(t *testing.T) {
 	if res, _ := g.do(t, "GET", "/metrics", ""); res.StatusCode != 403 {
 		t.Errorf("/metrics from loopback: %d, want 403", res.StatusCode)
 	}
-	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization", "Bearer "+strings.Repeat("x", 20000)); res.StatusCode != 431 && res.StatusCode != 400 {
+	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization", "Bearer "+strings.Repeat("x", 20000)); res.StatusCode != 431 &&
+		res.StatusCode != 400 {
 		t.Errorf("a 20 KB token: %d, want 431 or 400", res.StatusCode)
 	}
 	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization", "Bearer "+strings.Repeat("x", 8000)); res.StatusCode != 200 {
@@ -274,9 +330,30 @@ func TestAuditLogIsJSONForAnyHeaderAndHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
 	secret := strings.Repeat("s", 26)
-	agents := []string{"plain", "\"quote\\", "caf\u00e9", "bad\xff\xfe", "\xc3", "tab\there", "\xed\xa0\x80", "\xf4\x90\x80\x80", strings.Repeat("é", 3000)}
+	agents := []string{
+		"plain",
+		"\"quote\\",
+		"caf\u00e9",
+		"bad\xff\xfe",
+		"\xc3",
+		"tab\there",
+		"\xed\xa0\x80",
+		"\xf4\x90\x80\x80",
+		strings.Repeat("é", 3000),
+	}
 	for _, agent := range agents {
-		g.do(t, "POST", "/message?sessionId=abcdefgh."+secret, "{}", "Authorization", bearer, "Cookie", "c=cookie-secret", "User-Agent", agent)
+		g.do(
+			t,
+			"POST",
+			"/message?sessionId=abcdefgh."+secret,
+			"{}",
+			"Authorization",
+			bearer,
+			"Cookie",
+			"c=cookie-secret",
+			"User-Agent",
+			agent,
+		)
 	}
 	raw := g.lines(t, len(agents))
 	for line := range bytes.Lines(raw) {

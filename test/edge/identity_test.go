@@ -16,10 +16,13 @@ func TestLargestIdentityArrives(t *testing.T) {
 	for _, name := range contract.IdentityHeaders() {
 		want[name] = field
 	}
-	want[contract.HeaderUserRoles] = contract.EncodeRoles([]string{strings.Repeat("a,b", (contract.MaxPlainBytes-20)/5), "last"})
+	want[contract.HeaderUserRoles] = contract.EncodeRoles(
+		[]string{strings.Repeat("a,b", (contract.MaxPlainBytes-20)/5), "last"},
+	)
 	want[contract.HeaderUserScopes] = "mcp.access"
 	want[contract.HeaderAssertion] = strings.Repeat("x", contract.MaxAssertionBytes)
-	if n := len(want[contract.HeaderUserRoles]) + len(want[contract.HeaderUserScopes]); n > contract.MaxPlainBytes || n < contract.MaxPlainBytes-100 {
+	if n := len(want[contract.HeaderUserRoles]) + len(want[contract.HeaderUserScopes]); n > contract.MaxPlainBytes ||
+		n < contract.MaxPlainBytes-100 {
 		t.Fatalf("roles and scopes take %d bytes, want about %d", n, contract.MaxPlainBytes)
 	}
 	g := start(t, options{auth: func(w http.ResponseWriter, r *http.Request) {

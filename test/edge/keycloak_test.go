@@ -47,7 +47,11 @@ func keycloakBehind(t *testing.T, before string) *gate {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, "site", "server", "keycloak.conf"), before+"include gatehouse/server/keycloak.conf;\n")
-		write(t, filepath.Join(dir, "site", "upstreams.conf"), string(values)+"map \"\" $gatehouse_keycloak { default gatehouse_bridge; }\n")
+		write(
+			t,
+			filepath.Join(dir, "site", "upstreams.conf"),
+			string(values)+"map \"\" $gatehouse_keycloak { default gatehouse_bridge; }\n",
+		)
 	}})
 }
 

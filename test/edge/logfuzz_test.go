@@ -20,11 +20,31 @@ func TestAuditLogSurvivesRandomHeaders(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // bytes of a test
-	names := []string{"User-Agent", "X-User-Email", "X-User-Id", "Mcp-Session-Id", "X-Request-ID", "Referer", "traceparent", "X-Forwarded-For", "Accept"}
+	names := []string{
+		"User-Agent",
+		"X-User-Email",
+		"X-User-Id",
+		"Mcp-Session-Id",
+		"X-Request-ID",
+		"Referer",
+		"traceparent",
+		"X-Forwarded-For",
+		"Accept",
+	}
 	for i := range fuzzed {
 		var request strings.Builder
-		fmt.Fprintf(&request, "POST /message%s?sessionId=abcdefgh.querysecret%s HTTP/1.1\r\nHost: localhost\r\n", path(random), path(random))
-		fmt.Fprintf(&request, "Authorization: Bearer tokensecret%s\r\nCookie: s=cookiesecret%s\r\n", noise(random), noise(random))
+		fmt.Fprintf(
+			&request,
+			"POST /message%s?sessionId=abcdefgh.querysecret%s HTTP/1.1\r\nHost: localhost\r\n",
+			path(random),
+			path(random),
+		)
+		fmt.Fprintf(
+			&request,
+			"Authorization: Bearer tokensecret%s\r\nCookie: s=cookiesecret%s\r\n",
+			noise(random),
+			noise(random),
+		)
 		for _, name := range names {
 			fmt.Fprintf(&request, "%s: %s\r\n", name, noise(random))
 		}

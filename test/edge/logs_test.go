@@ -79,7 +79,8 @@ func TestLogrotateReopensTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	local := strings.NewReplacer("/var/log/gatehouse/*.log", filepath.Join(g.dir, "access.log"), "/run/nginx.pid", filepath.Join(g.dir, "nginx.pid"),
-		"create 0640 www-data adm", "create 0640").Replace(string(text))
+		"create 0640 www-data adm", "create 0640").
+		Replace(string(text))
 	conf := filepath.Join(g.dir, "logrotate.conf")
 	if err := os.WriteFile(conf, []byte(local), 0o600); err != nil {
 		t.Fatal(err)

@@ -135,7 +135,14 @@ location /back/     { include gatehouse/location/credentials.conf; ` + to + ` }
 func TestOtherCookiesArriveWithoutTheGates(t *testing.T) {
 	t.Parallel()
 	mine := startApp(t, "app")
-	g := start(t, options{edit: withLocations(`location /back/ { include gatehouse/location/credentials.conf; proxy_pass http://` + mine.addr + `; }`)})
+	g := start(
+		t,
+		options{
+			edit: withLocations(
+				`location /back/ { include gatehouse/location/credentials.conf; proxy_pass http://` + mine.addr + `; }`,
+			),
+		},
+	)
 	for sent, want := range map[string]string{
 		"__Host-gatehouse=s": "", "__Host-gatehouse=s; a=1": "a=1", "a=1; __Host-gatehouse=s": "a=1", "a=1; __Host-gatehouse=s; b=2; c=3": "a=1; b=2; c=3",
 		"a=1; b=2": "a=1; b=2", "x__Host-gatehouse=s": "x__Host-gatehouse=s", "__Host-gatehouse-login=s; a=1": "a=1",
@@ -171,16 +178,27 @@ func TestSatisfyAnyMeansWhatItSays(t *testing.T) {
 	location := func(path, rule string) string {
 		return "location " + path + " { satisfy any; " + rule + " include gatehouse/location/protect.conf; include gatehouse/location/identity.conf; proxy_pass http://" + mine.addr + "; }\n"
 	}
-	g := start(t, options{auth: onlyBearer, edit: withLocations(location("/here/", "allow 127.0.0.0/8; deny all;") + location("/there/", "allow 192.0.2.0/24; deny all;"))})
-	if res, _ := g.do(t, "GET", "/here/", "", "X-User-Id", "root"); res.StatusCode != http.StatusOK || mine.last.Load().Header.Get("X-User-Id") != "" {
+	g := start(
+		t,
+		options{
+			auth: onlyBearer,
+			edit: withLocations(
+				location("/here/", "allow 127.0.0.0/8; deny all;") + location("/there/", "allow 192.0.2.0/24; deny all;"),
+			),
+		},
+	)
+	if res, _ := g.do(t, "GET", "/here/", "", "X-User-Id", "root"); res.StatusCode != http.StatusOK ||
+		mine.last.Load().Header.Get("X-User-Id") != "" {
 		t.Errorf("from a listed address: %s as %q, want in as nobody", res.Status, mine.last.Load().Header.Get("X-User-Id"))
 	}
 	for range 2 {
-		if res, _ := g.do(t, "GET", "/there/", "", "Authorization", bearer); res.StatusCode != http.StatusOK || mine.last.Load().Header.Get("X-User-Id") != "u-1" {
+		if res, _ := g.do(t, "GET", "/there/", "", "Authorization", bearer); res.StatusCode != http.StatusOK ||
+			mine.last.Load().Header.Get("X-User-Id") != "u-1" {
 			t.Errorf("from another, signed in: %s as %q", res.Status, mine.last.Load().Header.Get("X-User-Id"))
 		}
 	}
-	if res, _ := g.do(t, "GET", "/there/", ""); res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") == "" {
+	if res, _ := g.do(t, "GET", "/there/", ""); res.StatusCode != http.StatusUnauthorized ||
+		res.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("from another, not signed in: %s, want the challenge", res.Status)
 	}
 }
@@ -235,13 +253,16 @@ location /paged/ {
 }
 location @mine { return 404 "mine"; }
 `)})
-	if res, body := g.do(t, "GET", "/paged/", "", "Authorization", bearer); res.StatusCode != http.StatusNotFound || body != "mine" {
+	if res, body := g.do(t, "GET", "/paged/", "", "Authorization", bearer); res.StatusCode != http.StatusNotFound ||
+		body != "mine" {
 		t.Errorf("its own page: %s %q", res.Status, body)
 	}
-	if res, _ := g.do(t, "GET", "/paged/", "", "Authorization", "Bearer other"); res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") == "" {
+	if res, _ := g.do(t, "GET", "/paged/", "", "Authorization", "Bearer other"); res.StatusCode != http.StatusUnauthorized ||
+		res.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("refused: %s, challenge %q", res.Status, res.Header.Get("WWW-Authenticate"))
 	}
-	if res, _ := g.do(t, "GET", "/paged/", ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "3" {
+	if res, _ := g.do(t, "GET", "/paged/", ""); res.StatusCode != http.StatusServiceUnavailable ||
+		res.Header.Get("Retry-After") != "3" {
 		t.Errorf("an outage: %s, want 503", res.Status)
 	}
 }

@@ -28,8 +28,15 @@ func TestSeveralGatesInOneNginx(t *testing.T) {
 		allow(w, r)
 	})
 	secondBridge := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "second") })
-	g := start(t, options{auth: onlyBearer, limits: limits(1, 1, 2), edit: func(t *testing.T, dir string) { severalGates(t, dir, second, secondBridge) },
-		values: stack.NginxValues{ServerNames: "localhost"}})
+	g := start(
+		t,
+		options{
+			auth:   onlyBearer,
+			limits: limits(1, 1, 2),
+			edit:   func(t *testing.T, dir string) { severalGates(t, dir, second, secondBridge) },
+			values: stack.NginxValues{ServerNames: "localhost"},
+		},
+	)
 	for _, c := range []struct {
 		host, authorization string
 		status              int
@@ -56,7 +63,8 @@ func TestSeveralGatesInOneNginx(t *testing.T) {
 			t.Errorf("%s with %q: %s %s, want %d %s", c.host, c.authorization, res.Status, body, c.status, c.body)
 		}
 	}
-	out, err := exec.Command("go", "run", filepath.Join("..", "..", "deploy", "check"), "-conf", filepath.Join(g.dir, "nginx.conf"), "-prefix", g.dir).CombinedOutput()
+	out, err := exec.Command("go", "run", filepath.Join("..", "..", "deploy", "check"), "-conf", filepath.Join(g.dir, "nginx.conf"), "-prefix", g.dir).
+		CombinedOutput()
 	if err != nil {
 		t.Errorf("gatehouse-check: %v\n%s", err, out)
 	}

@@ -65,28 +65,60 @@ func traps() map[string]trap {
 	return map[string]trap{
 		"a client's identity header is believed":            both(options{}, holes{}, noIdentityFromOutside),
 		"the user's limit is keyed on what the client says": both(tight, holes{}, quickCallsAreLimited),
-		"a limit keyed on auth_request_set never fires":     both(options{limits: limits(1, 1, 2)}, late, twoOfThreeAreLimited),
-		"429 of the authoriser is lost":                     both(limited, signedIn, wantStatus("POST", "/mcp", 429, bearer)),
-		"a fault of the authoriser is a bare 500":           both(options{auth: refuse(503)}, signedIn, wantStatus("POST", "/mcp", 503, bearer)),
-		"the challenge stands twice":                        both(options{auth: refuse(401, "WWW-Authenticate", "Bearer x")}, twice, challengedOnce),
-		"a POST through auth_request hangs":                 both(echoBody, signedIn, postIsAnswered),
-		"a control byte in a header is a 500":               both(options{}, signedIn, controlByteIsNoFault),
-		"a slow call is run twice":                          retried,
-		"a slow call ejects its bridge":                     ejected,
-		"the bridge's own JSON-RPC error is replaced":       both(options{bridge: jsonRPCFault}, holes{}, faultArrivesWhole),
-		"X-Forwarded-For of the client goes on":             both(options{}, holes{}, forwardedForIsOurs),
-		"X_User_Email arrives":                              both(options{}, underscores, noUnderscoreTwin),
-		"X-XSS-Protection switches a leaky filter on":       both(options{}, holes{}, wantHeader("/mcp", "X-XSS-Protection", "0")),
-		"the redirect goes to the first server_name":        both(options{}, holes{}, redirectKeepsTheName),
-		"an add_header in a location drops the others":      both(options{}, holes{}, wantHeader("/health", "X-Frame-Options", "DENY")),
-		"an 8 KB token is refused":                          both(options{}, holes{}, wantStatus("POST", "/mcp", 200, "Bearer "+strings.Repeat("x", 8192))),
-		"a 20 KB token is refused with a page":              both(options{}, holes{}, hugeTokenIsSaidClearly),
-		"/healthz is /health":                               both(options{}, holes{}, wantStatus("GET", "/healthz", 404, bearer)),
-		"unknown well-known paths are answered":             both(options{}, holes{}, wantStatus("GET", "/.well-known/other", 404, "")),
-		"each call opens a connection":                      both(options{}, signedIn, connectionsAreKept),
-		"bytes that are not UTF-8 break the audit log":      both(options{}, holes{}, logIsJSON),
-		"the audit log names whom the client claims to be":  both(options{}, holes{}, logNamesTheVerified),
-		"an old worker stays for its streams":               reloaded(),
+		"a limit keyed on auth_request_set never fires": both(
+			options{limits: limits(1, 1, 2)},
+			late,
+			twoOfThreeAreLimited,
+		),
+		"429 of the authoriser is lost": both(limited, signedIn, wantStatus("POST", "/mcp", 429, bearer)),
+		"a fault of the authoriser is a bare 500": both(
+			options{auth: refuse(503)},
+			signedIn,
+			wantStatus("POST", "/mcp", 503, bearer),
+		),
+		"the challenge stands twice": both(
+			options{auth: refuse(401, "WWW-Authenticate", "Bearer x")},
+			twice,
+			challengedOnce,
+		),
+		"a POST through auth_request hangs":           both(echoBody, signedIn, postIsAnswered),
+		"a control byte in a header is a 500":         both(options{}, signedIn, controlByteIsNoFault),
+		"a slow call is run twice":                    retried,
+		"a slow call ejects its bridge":               ejected,
+		"the bridge's own JSON-RPC error is replaced": both(options{bridge: jsonRPCFault}, holes{}, faultArrivesWhole),
+		"X-Forwarded-For of the client goes on":       both(options{}, holes{}, forwardedForIsOurs),
+		"X_User_Email arrives":                        both(options{}, underscores, noUnderscoreTwin),
+		"X-XSS-Protection switches a leaky filter on": both(
+			options{},
+			holes{},
+			wantHeader("/mcp", "X-XSS-Protection", "0"),
+		),
+		"the redirect goes to the first server_name": both(options{}, holes{}, redirectKeepsTheName),
+		"an add_header in a location drops the others": both(
+			options{},
+			holes{},
+			wantHeader("/health", "X-Frame-Options", "DENY"),
+		),
+		"an 8 KB token is refused": both(
+			options{},
+			holes{},
+			wantStatus("POST", "/mcp", 200, "Bearer "+strings.Repeat("x", 8192)),
+		),
+		"a 20 KB token is refused with a page": both(options{}, holes{}, hugeTokenIsSaidClearly),
+		"/healthz is /health": both(
+			options{},
+			holes{},
+			wantStatus("GET", "/healthz", 404, bearer),
+		),
+		"unknown well-known paths are answered": both(
+			options{},
+			holes{},
+			wantStatus("GET", "/.well-known/other", 404, ""),
+		),
+		"each call opens a connection":                     both(options{}, signedIn, connectionsAreKept),
+		"bytes that are not UTF-8 break the audit log":     both(options{}, holes{}, logIsJSON),
+		"the audit log names whom the client claims to be": both(options{}, holes{}, logNamesTheVerified),
+		"an old worker stays for its streams":              reloaded(),
 	}
 }
 
@@ -162,7 +194,10 @@ func postIsAnswered(_ *testing.T, g *gate) error {
 }
 
 func controlByteIsNoFault(t *testing.T, g *gate) error {
-	answer := g.raw(t, "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\nX-Junk: a\x01b\r\nConnection: close\r\n\r\n")
+	answer := g.raw(
+		t,
+		"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\nX-Junk: a\x01b\r\nConnection: close\r\n\r\n",
+	)
 	if status := statusOf(answer); status >= 500 || status == 0 {
 		return fmt.Errorf("answered %.40q", answer)
 	}
@@ -242,7 +277,10 @@ func forwardedForIsOurs(t *testing.T, g *gate) error {
 }
 
 func noUnderscoreTwin(t *testing.T, g *gate) error {
-	g.raw(t, "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\nX_User_Email: root@example.com\r\nConnection: close\r\n\r\n")
+	g.raw(
+		t,
+		"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\nX_User_Email: root@example.com\r\nConnection: close\r\n\r\n",
+	)
 	if got := g.lastBridge.Load().Header["X_user_email"]; got != nil {
 		return fmt.Errorf("the bridge was told %v", got)
 	}
@@ -295,7 +333,10 @@ func logNamesTheVerified(t *testing.T, g *gate) error {
 
 // reloaded: after a reload the old worker ends, though a stream is open.
 func reloaded() trap {
-	ours := options{bridge: alive, edit: replaced("nginx.conf", "worker_shutdown_timeout 60s", "worker_shutdown_timeout 1s")}
+	ours := options{
+		bridge: alive,
+		edit:   replaced("nginx.conf", "worker_shutdown_timeout 60s", "worker_shutdown_timeout 1s"),
+	}
 	return trap{ours: ours, guide: options{bridge: alive}, probe: func(t *testing.T, g *gate) error {
 		flows := g.stream(t)
 		g.reload(t)

@@ -31,10 +31,16 @@ func shipped(t *testing.T) string {
 // would wait longer than user_wait is refused. Nobody else waits with it.
 func TestAnEarlyCallWaitsItsTurn(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{limits: strings.Replace(limits(5, 2, 2), "user_wait = 0", "user_wait = 1", 1), auth: func(w http.ResponseWriter, r *http.Request) {
-		allow(w, r)
-		w.Header().Set("X-User-Id", r.Header.Get("Authorization"))
-	}})
+	g := start(
+		t,
+		options{
+			limits: strings.Replace(limits(5, 2, 2), "user_wait = 0", "user_wait = 1", 1),
+			auth: func(w http.ResponseWriter, r *http.Request) {
+				allow(w, r)
+				w.Header().Set("X-User-Id", r.Header.Get("Authorization"))
+			},
+		},
+	)
 	var wg sync.WaitGroup
 	statuses := make([]int, 12)
 	took := make([]time.Duration, len(statuses))
@@ -61,10 +67,13 @@ func TestAnEarlyCallWaitsItsTurn(t *testing.T) {
 	if passed < 8 || passed > 10 || late < 4 { // 3 at once, 5 wait; a slow machine lets some come later
 		t.Errorf("%d of 12 calls passed, %d of them late; want 8 and 5: %v %v", passed, late, statuses, took)
 	}
-	if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", "Bearer other"); res.Header.Get("RateLimit-Remaining") != "2" {
+	if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", "Bearer other"); res.Header.Get(
+		"RateLimit-Remaining",
+	) != "2" {
 		t.Errorf("another user: %s, %s left", res.Status, res.Header.Get("RateLimit-Remaining"))
 	}
-	if log := string(g.lines(t, 13)); strings.Count(log, `"waited":0,`) == 13 || strings.Count(log, `"limit":"user"`) != 12-passed {
+	if log := string(g.lines(t, 13)); strings.Count(log, `"waited":0,`) == 13 ||
+		strings.Count(log, `"limit":"user"`) != 12-passed {
 		t.Errorf("the log counts neither waiting nor refused calls:\n%s", log)
 	}
 }
@@ -120,7 +129,16 @@ func startDemo(t *testing.T) (addr string) {
 	bin := t.TempDir()
 	run(t, "go", "build", "-o", bin, filepath.Join("..", "..", "bridge"), filepath.Join("..", "..", "deploy", "demo"))
 	addr = fmt.Sprintf("127.0.0.1:%d", freeport.Port(t))
-	background(t, nil, filepath.Join(bin, "bridge"), "--listen="+addr, "--identity=none", "--max-user-sessions=100", "--", filepath.Join(bin, "demo"))
+	background(
+		t,
+		nil,
+		filepath.Join(bin, "bridge"),
+		"--listen="+addr,
+		"--identity=none",
+		"--max-user-sessions=100",
+		"--",
+		filepath.Join(bin, "demo"),
+	)
 	until(t, "the bridge is healthy", func() bool {
 		res, err := http.Get("http://" + addr + "/health")
 		if err != nil {

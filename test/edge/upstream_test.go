@@ -56,7 +56,8 @@ func TestADroppedCallIsNotMadeTwice(t *testing.T) {
 	}
 	a, b := serve(t, drop), serve(t, drop)
 	g := start(t, options{addrs: []string{a, b}})
-	if res, _ := g.do(t, "POST", "/mcp", "", "Authorization", bearer); res.StatusCode != http.StatusServiceUnavailable || calls.Load() != 1 {
+	if res, _ := g.do(t, "POST", "/mcp", "", "Authorization", bearer); res.StatusCode != http.StatusServiceUnavailable ||
+		calls.Load() != 1 {
 		t.Errorf("%s after %d calls, want 503 after one", res.Status, calls.Load())
 	}
 }
@@ -68,8 +69,25 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 	old, port := listenAt(t, "127.0.0.2:0", "old")
 	listenAt(t, "127.0.0.3:"+port, "new")
 	dns, management := freeport.Port(t), freeport.Port(t)
-	background(t, nil, "pebble-challtestsrv", "-defaultIPv4", old, "-defaultIPv6", "", "-dns01", fmt.Sprintf("127.0.0.1:%d", dns),
-		"-http01", "", "-https01", "", "-tlsalpn01", "", "-management", fmt.Sprintf("127.0.0.1:%d", management))
+	background(
+		t,
+		nil,
+		"pebble-challtestsrv",
+		"-defaultIPv4",
+		old,
+		"-defaultIPv6",
+		"",
+		"-dns01",
+		fmt.Sprintf("127.0.0.1:%d", dns),
+		"-http01",
+		"",
+		"-https01",
+		"",
+		"-tlsalpn01",
+		"",
+		"-management",
+		fmt.Sprintf("127.0.0.1:%d", management),
+	)
 	until(t, "the name server answers", func() bool {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", management))
 		if err == nil {
@@ -77,11 +95,21 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 		}
 		return err == nil
 	})
-	g := start(t, options{addrs: []string{"bridge.test:" + port}, values: stack.NginxValues{Resolver: fmt.Sprintf("127.0.0.1:%d", dns)}})
+	g := start(
+		t,
+		options{
+			addrs:  []string{"bridge.test:" + port},
+			values: stack.NginxValues{Resolver: fmt.Sprintf("127.0.0.1:%d", dns)},
+		},
+	)
 	if _, body := g.do(t, "POST", "/mcp", "", "Authorization", bearer); body != "old" {
 		t.Fatalf("before the move: %s", body)
 	}
-	res, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/set-default-ipv4", management), "application/json", strings.NewReader(`{"ip":"127.0.0.3"}`))
+	res, err := http.Post(
+		fmt.Sprintf("http://127.0.0.1:%d/set-default-ipv4", management),
+		"application/json",
+		strings.NewReader(`{"ip":"127.0.0.3"}`),
+	)
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("move the name: %v, %v", res, err)
 	}
@@ -99,7 +127,9 @@ func listenAt(t *testing.T, addr, says string) (host, port string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, says) })}
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, says) }),
+	}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	host, port, err = net.SplitHostPort(l.Addr().String())

@@ -39,7 +39,18 @@ func TestWithoutSignIn(t *testing.T) {
 	g := start(t, options{auth: refuse(401), edit: func(t *testing.T, dir string) {
 		replace(t, filepath.Join(dir, "conf.d", "gatehouse.conf"), "location/bridge.conf", "location/bridge_open.conf")
 	}})
-	res, body := g.do(t, "POST", "/mcp", "{}", "X-User-Email", "root@example.com", "X-User-Assertion", "forged", "Authorization", bearer)
+	res, body := g.do(
+		t,
+		"POST",
+		"/mcp",
+		"{}",
+		"X-User-Email",
+		"root@example.com",
+		"X-User-Assertion",
+		"forged",
+		"Authorization",
+		bearer,
+	)
 	if res.StatusCode != http.StatusOK || body != "ok" || g.asked.Load() != 0 {
 		t.Errorf("%s %s, authsvc asked %d times; want the bridge and nobody asked", res.Status, body, g.asked.Load())
 	}
@@ -61,7 +72,8 @@ func TestPROXYProtocol(t *testing.T) {
 		Listen: "proxy_protocol", Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header proxy_protocol;\n",
 	}})
 	addr := strings.TrimPrefix(g.url, "https://")
-	g.client.Transport.(*http.Transport).DialTLS = func(string, string) (net.Conn, error) { //nolint:staticcheck // one connection of a test
+	transport := g.client.Transport.(*http.Transport)
+	transport.DialTLS = func(string, string) (net.Conn, error) { //nolint:staticcheck // one connection of a test
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			return nil, err
@@ -87,9 +99,13 @@ func TestBehindAnotherProxyAtASubPath(t *testing.T) {
 		Prefix: "/team-a", Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n",
 	}})
 	outer, dir := freeport.Port(t), t.TempDir()
-	write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`worker_processes 1; pid %[1]s/nginx.pid; error_log %[1]s/error.log; events { }
+	write(
+		t,
+		filepath.Join(dir, "nginx.conf"),
+		fmt.Sprintf(`worker_processes 1; pid %[1]s/nginx.pid; error_log %[1]s/error.log; events { }
 http {
-    access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; scgi_temp_path %[1]s/s; uwsgi_temp_path %[1]s/u;
+    access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p;
+    fastcgi_temp_path %[1]s/f; scgi_temp_path %[1]s/s; uwsgi_temp_path %[1]s/u;
     server {
         listen 127.0.0.1:%[2]d;
         location /team-a/ {
@@ -101,7 +117,8 @@ http {
         }
     }
 }
-`, dir, outer, g.url))
+`, dir, outer, g.url),
+	)
 	(&gate{dir: dir}).launch(t, fmt.Sprintf("127.0.0.1:%d", outer))
 	site := fmt.Sprintf("http://127.0.0.1:%d/team-a", outer)
 	res, _ := g.do(t, "GET", site+"/mcp?x=1", "", "Accept", "text/html")
@@ -125,17 +142,22 @@ func TestPreflightIsAnsweredBeforeSignInForListedOriginsOnly(t *testing.T) {
 		Origins: `map $http_origin $gatehouse_origin { default ""; "https://app.example.com" $http_origin; }`,
 	}})
 	res, _ := g.do(t, "OPTIONS", "/mcp", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST")
-	if res.StatusCode != http.StatusNoContent || res.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+	if res.StatusCode != http.StatusNoContent ||
+		res.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
 		!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Mcp-Session-Id") {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
 	res, _ = g.do(t, "OPTIONS", "/mcp", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST",
 		"Access-Control-Request-Headers", "authorization,content-type,mcp-param-region")
-	if allowed := strings.ToLower(res.Header.Get("Access-Control-Allow-Headers")); !strings.Contains(allowed, "mcp-param-region") {
+	if allowed := strings.ToLower(res.Header.Get("Access-Control-Allow-Headers")); !strings.Contains(
+		allowed,
+		"mcp-param-region",
+	) {
 		t.Errorf("a tool's own header is not allowed: %q", allowed)
 	}
 	res, _ = g.do(t, "POST", "/mcp", "{}", "Origin", "https://app.example.com")
-	if !strings.Contains(res.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") || res.StatusCode != http.StatusUnauthorized {
+	if !strings.Contains(res.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") ||
+		res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("%s exposes %q", res.Status, res.Header.Get("Access-Control-Expose-Headers"))
 	}
 	res, _ = g.do(t, "OPTIONS", "/mcp", "", "Origin", "https://evil.example.com", "Access-Control-Request-Method", "POST")
@@ -147,7 +169,11 @@ func TestPreflightIsAnsweredBeforeSignInForListedOriginsOnly(t *testing.T) {
 func TestTLS11IsRefused(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}) //nolint:gosec // to be refused
+	conn, err := tls.Dial(
+		"tcp",
+		strings.TrimPrefix(g.url, "https://"),
+		&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true},
+	) //nolint:gosec // to be refused
 	if err == nil {
 		_ = conn.Close()
 		t.Error("TLS 1.1 was taken")
@@ -188,7 +214,11 @@ func TestSmugglingShapesReachNobody(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				_, _ = io.WriteString(w, "ok")
 			}})
-			conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // the certificate is a test's own
+			conn, err := tls.Dial(
+				"tcp",
+				strings.TrimPrefix(g.url, "https://"),
+				&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}},
+			) //nolint:gosec // the certificate is a test's own
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -104,7 +104,12 @@ func (s *story) prepare(t *testing.T, certs ...[]byte) {
 	}
 	s.run(t, "update-ca-certificates")
 	s.run(t, "sh", "-c", "echo '127.0.0.1 "+name+"' >>/etc/hosts; install -d /root/.config/letsencrypt")
-	s.run(t, "sh", "-c", `echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/zz; echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/zz`)
+	s.run(
+		t,
+		"sh",
+		"-c",
+		`echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/zz; echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/zz`,
+	)
 	s.write(t, "/root/.config/letsencrypt/cli.ini", "server = https://localhost:14000/dir\n")
 	host(t, "cp", os.Getenv("GATEHOUSE_DEB"), s.file("/root/gatehouse.deb"))
 	host(t, "cp", os.Getenv("GATEHOUSE_KEYCLOAK_ZIP"), s.file("/root/keycloak-26.7.3.zip"))
@@ -131,7 +136,8 @@ func (s *story) follow(t *testing.T) {
 
 func (s *story) other(t *testing.T) {
 	t.Helper()
-	if status, body := get(t, s.web, "http://other.example.com/"); status != http.StatusOK || body != "the site that was here\n" {
+	if status, body := get(t, s.web, "http://other.example.com/"); status != http.StatusOK ||
+		body != "the site that was here\n" {
 		t.Errorf("the site that was here: %d %q", status, body)
 	}
 }
@@ -154,7 +160,12 @@ func (s *story) beside(t *testing.T) {
 	if open != "" {
 		t.Errorf("secrets that all may read:\n%s", open)
 	}
-	listen := s.run(t, "sh", "-c", `ss -Hltn | awk '{print $4}' | grep -v -e '127[.]0[.]' -e '^\[::1\]' | sed 's/.*://' | sort -un`)
+	listen := s.run(
+		t,
+		"sh",
+		"-c",
+		`ss -Hltn | awk '{print $4}' | grep -v -e '127[.]0[.]' -e '^\[::1\]' | sed 's/.*://' | sort -un`,
+	)
 	for port := range strings.FieldsSeq(listen) {
 		if port != "80" && port != "443" && port != "5001" && port != "14000" && port != "15000" && port != "8053" {
 			t.Errorf("port %s is open to all addresses", port)

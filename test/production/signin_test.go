@@ -125,7 +125,12 @@ func session(ctx context.Context, web *http.Client, token, path string) (*mcp.Cl
 // elder is of a version with sessions: each has a child of its own.
 var elder = &mcp.ClientSessionOptions{ProtocolVersion: "2025-06-18"}
 
-func sessionOf(ctx context.Context, web *http.Client, token, path string, options *mcp.ClientSessionOptions) (*mcp.ClientSession, error) {
+func sessionOf(
+	ctx context.Context,
+	web *http.Client,
+	token, path string,
+	options *mcp.ClientSessionOptions,
+) (*mcp.ClientSession, error) {
 	signed := *web
 	signed.Transport = bearer{token, web.Transport}
 	c := mcp.NewClient(&mcp.Implementation{Name: "colleague", Version: "1"}, nil)

@@ -31,7 +31,8 @@ func tell(out io.Writer, gate *stack.Stack, o opts) {
    or in Keycloak's console:          %[7]s  (admin / %[9]s; give the user the role mcp-user)
 
 5. A token for curl. It ends after ten minutes:
-     TOKEN=$(curl -s %[2]s/protocol/openid-connect/token -d grant_type=password -d client_id=mcp-cli -d scope=openid -d username=alice -d password=%[3]s | jq -r .access_token)
+     TOKEN=$(curl -s %[2]s/protocol/openid-connect/token -d grant_type=password -d client_id=mcp-cli \
+       -d scope=openid -d username=alice -d password=%[3]s | jq -r .access_token)
      curl --cacert %[5]q -N -H "Authorization: Bearer $TOKEN" %[1]s/sse
 
 Logs are in %[6]s.

@@ -40,8 +40,9 @@ func Attach(g Gate) (*Stack, error) {
 		return nil, fmt.Errorf("GATEHOUSE_CA: %s holds no certificate", g.CA)
 	}
 	s := &Stack{
-		URL: g.URL, PlainURL: g.HTTP, Issuer: g.Issuer, ca: g.CA, redis: strings.Fields(g.RedisCLI), adminPassword: g.AdminPassword,
-		tls: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		URL: g.URL, PlainURL: g.HTTP, Issuer: g.Issuer, ca: g.CA, redis: strings.Fields(g.RedisCLI),
+		adminPassword: g.AdminPassword,
+		tls:           &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 	}
 	s.http = s.HTTPClient()
 	healthy := answers(s.http, s.URL+"/health")

@@ -183,8 +183,9 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next 
 	switch {
 	case errors.Is(err, ending.ErrProvider):
 		return h.Pages.Problem(w, r, http.StatusBadGateway, page.Problem{
-			Title:  "Ended here, not at your identity provider",
-			Text:   "What you ended is closed here. Your identity provider could not be told, so that a client may still renew there.",
+			Title: "Ended here, not at your identity provider",
+			Text: "What you ended is closed here. Your identity provider could not be told, " +
+				"so that a client may still renew there.",
 			Action: "Back", ActionPath: "/account",
 		}, err)
 	case err != nil:
@@ -208,11 +209,19 @@ func clients(origin string) []client {
 		{"Claude Code", "Run this once; it signs you in with your browser.",
 			"claude mcp add --transport http gatehouse " + mcp},
 		{"Claude, ChatGPT", "Add a custom connector with this address.", mcp},
-		{"Claude Desktop", "Add this to claude_desktop_config.json.", `{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`},
+		{
+			"Claude Desktop",
+			"Add this to claude_desktop_config.json.",
+			`{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`,
+		},
 		{"Cursor", "Add this to ~/.cursor/mcp.json.", `{"mcpServers": {"gatehouse": {"url": "` + mcp + `"}}}`},
 		{"VS Code", "Add this to .vscode/mcp.json.", `{"servers": {"gatehouse": {"type": "http", "url": "` + mcp + `"}}}`},
 		{"MCP Inspector", "Run this, choose Streamable HTTP and connect.",
 			"npx @modelcontextprotocol/inspector --transport http --server-url " + mcp},
-		{"A client that speaks only stdio", "With an access token in the variable TOKEN.", `npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`},
+		{
+			"A client that speaks only stdio",
+			"With an access token in the variable TOKEN.",
+			`npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`,
+		},
 	}
 }

@@ -83,7 +83,10 @@ func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, err
 			v.Tokens = append(v.Tokens, token{sid, id.Subject, id.Email})
 		}
 	}
-	sort.Slice(v.Tokens, func(a, b int) bool { return v.Tokens[a].Email+v.Tokens[a].SID < v.Tokens[b].Email+v.Tokens[b].SID })
+	sort.Slice(
+		v.Tokens,
+		func(a, b int) bool { return v.Tokens[a].Email+v.Tokens[a].SID < v.Tokens[b].Email+v.Tokens[b].SID },
+	)
 	for _, one := range h.Admin.Refusals() {
 		v.Refusals = append(v.Refusals, refused{one, human(one.Time), one.Time.Format(time.RFC3339)})
 	}

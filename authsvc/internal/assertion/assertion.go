@@ -42,8 +42,10 @@ var (
 	// ErrForeign says that the shared keys were sealed with another store key.
 	// To make new ones in their place would take them from the replicas that
 	// sign with them.
-	ErrForeign = errors.New("the shared assertion keys were sealed with another store key: give this replica the --store-key-file " +
-		"that the others have; where all have a new one, delete the key gatehouse:" + storeKey + " in Redis once")
+	ErrForeign = errors.New(
+		"the shared assertion keys were sealed with another store key: give this replica the --store-key-file " +
+			"that the others have; where all have a new one, delete the key gatehouse:" + storeKey + " in Redis once",
+	)
 )
 
 type storedKey struct {

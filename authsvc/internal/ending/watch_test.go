@@ -47,7 +47,14 @@ func TestWatchEndsOnce(t *testing.T) {
 	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before"}}}
 	var replicas [2]*Watch
 	for i := range replicas {
-		replicas[i] = &Watch{Events: source, Sessions: sessions, Store: store, Every: 2 * time.Second, Now: now, Log: zerolog.Nop()}
+		replicas[i] = &Watch{
+			Events:   source,
+			Sessions: sessions,
+			Store:    store,
+			Every:    2 * time.Second,
+			Now:      now,
+			Log:      zerolog.Nop(),
+		}
 	}
 	look := func() {
 		t.Helper()

@@ -168,7 +168,8 @@ func (i *Issuer) Logout() Claims {
 	now := time.Now()
 	return Claims{
 		"iss": i.URL, "aud": Client, "iat": now.Unix(), "exp": now.Unix() + 60, "jti": rand.Text(), "typ": "Logout",
-		"sid": SID, "sub": Subject, "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+		"sid": SID, "sub": Subject,
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
 	}
 }
 
@@ -177,7 +178,10 @@ func (i *Issuer) Sign(c Claims) string { return SignWith(jose.ES256, i.Key(), "J
 
 // SignWith makes a token with any key and type.
 func SignWith(alg jose.SignatureAlgorithm, key any, typ string, c Claims) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: alg, Key: key},
+		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)),
+	)
 	if err != nil {
 		panic(err)
 	}

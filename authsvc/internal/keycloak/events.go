@@ -75,8 +75,11 @@ func (a *Admin) adminEvents(ctx context.Context, since time.Time, known func(str
 		Time                            int64
 		AuthDetails                     struct{ UserID string }
 	}
-	path := fmt.Sprintf("/admin-events?operationTypes=ACTION&operationTypes=DELETE&operationTypes=UPDATE&max=%d&dateFrom=%d",
-		maxEvents, since.UnixMilli())
+	path := fmt.Sprintf(
+		"/admin-events?operationTypes=ACTION&operationTypes=DELETE&operationTypes=UPDATE&max=%d&dateFrom=%d",
+		maxEvents,
+		since.UnixMilli(),
+	)
 	if err := a.call(ctx, http.MethodGet, path, &events); err != nil {
 		return nil, err
 	}

@@ -70,14 +70,16 @@ func TestEndUserEndsWhatRenewsWithoutASession(t *testing.T) {
 	if err := a.EndUser(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(r.asked, "DELETE /users/alice/consents/cli") || slices.Contains(r.asked, "DELETE /users/alice/consents/editor") {
+	if !slices.Contains(r.asked, "DELETE /users/alice/consents/cli") ||
+		slices.Contains(r.asked, "DELETE /users/alice/consents/editor") {
 		t.Errorf("asked %q", r.asked)
 	}
 }
 
 func TestAMissingRoleIsNamed(t *testing.T) {
 	a, _ := start(t, map[string]any{"POST /users/alice/logout": 403, "GET /users/alice/consents": []object{}})
-	if err := a.EndUser(t.Context(), "alice"); !errors.Is(err, keycloak.ErrForbidden) || !strings.Contains(err.Error(), "manage-users") {
+	if err := a.EndUser(t.Context(), "alice"); !errors.Is(err, keycloak.ErrForbidden) ||
+		!strings.Contains(err.Error(), "manage-users") {
 		t.Errorf("EndUser = %v", err)
 	}
 }
@@ -87,7 +89,13 @@ func TestAMissingRoleIsNamed(t *testing.T) {
 func TestEndings(t *testing.T) {
 	at := time.Now().UnixMilli()
 	act := func(id, operation, path, by string) object {
-		return object{"id": id, "time": at, "operationType": operation, "resourcePath": path, "authDetails": object{"userId": by}}
+		return object{
+			"id":            id,
+			"time":          at,
+			"operationType": operation,
+			"resourcePath":  path,
+			"authDetails":   object{"userId": by},
+		}
 	}
 	a, _ := start(t, map[string]any{
 		"GET /events": []object{{"id": "e1", "time": at, "type": "LOGOUT", "userId": "alice", "sessionId": "s1"}},
@@ -95,7 +103,12 @@ func TestEndings(t *testing.T) {
 			act("a1", "ACTION", "users/bob/logout", "root"), act("a2", "DELETE", "sessions/s2", "root"),
 			act("a3", "ACTION", "users/carol/logout", "the-gate"), act("a4", "UPDATE", "users/dave", "root"),
 			act("a5", "UPDATE", "users/erin", "root"), act("a6", "ACTION", "users/bob/consents/cli", "root"),
-			act("a7", "UPDATE", "clients/x", "root"), act("a8", "DELETE", "users/frank", "root"), act("known", "DELETE", "sessions/s3", "root"),
+			act(
+				"a7",
+				"UPDATE",
+				"clients/x",
+				"root",
+			), act("a8", "DELETE", "users/frank", "root"), act("known", "DELETE", "sessions/s3", "root"),
 		},
 		"GET /users/dave": object{"enabled": false}, "GET /users/erin": object{"enabled": true},
 	})

@@ -137,7 +137,13 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 }
 
 // admit gives the browser a new secret; what its old one opened ends.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, grant provider.Grant, since time.Time, back string) error {
+func (h *Handler) admit(
+	w http.ResponseWriter,
+	r *http.Request,
+	grant provider.Grant,
+	since time.Time,
+	back string,
+) error {
 	secret, sess, err := h.Sessions.Create(r.Context(), session.Grant(grant), session.Browser{
 		IP: r.Header.Get(contract.HeaderRealIP), Agent: r.UserAgent(), Since: since,
 	})
@@ -175,7 +181,8 @@ func SessionCookie(value string, maxAge int) *http.Cookie {
 
 func (h *Handler) stale(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusBadRequest, page.Problem{
-		Title: "This sign-in has expired", Text: "It was begun too long ago, in another browser, or was used already. Nothing is wrong with your account.",
+		Title: "This sign-in has expired", Text: "It was begun too long ago, in another browser, or was used already. " +
+			"Nothing is wrong with your account.",
 		Action: "Sign in again", ActionPath: "/login",
 	}, err)
 }

@@ -71,7 +71,8 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 		sess, err := h.Sessions.End(r.Context(), secret)
 		if err != nil && !errors.Is(err, session.ErrNoSession) {
 			return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-				Title: "You are still signed in", Text: "Your session could not be ended, because a part that this needs is out of reach.",
+				Title:  "You are still signed in",
+				Text:   "Your session could not be ended, because a part that this needs is out of reach.",
 				Action: "Try again", ActionPath: "/logout",
 			}, err)
 		}

@@ -26,7 +26,8 @@ const StylePath = "/account/style.css"
 // is answered with a redirect to the provider, and a provider that brokers sends
 // on to another: Chromium holds form-action against each of them, so that it
 // names what all have in common. Our templates have no form to anywhere else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' https:"
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
+	"frame-ancestors 'none'; form-action 'self' https:"
 
 // Pages renders; New parses once.
 type Pages struct {

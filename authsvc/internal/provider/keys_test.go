@@ -52,7 +52,9 @@ func TestIssuersClockIsAhead(t *testing.T) {
 	mapping, _ := claims.Of("keycloak", issuertest.Client)
 	for ahead, want := range map[time.Duration]time.Duration{0: 0, 10 * time.Second: 10 * time.Second} {
 		now := func() time.Time { return time.Now().Add(-ahead) }
-		p := provider.New(provider.Config{Issuer: issuer.URL, Mapping: mapping, Leeway: 30 * time.Second, Now: now, Log: zerolog.Nop()})
+		p := provider.New(
+			provider.Config{Issuer: issuer.URL, Mapping: mapping, Leeway: 30 * time.Second, Now: now, Log: zerolog.Nop()},
+		)
 		if err := p.Find(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,12 @@ func (s *Sessions) edit(ctx context.Context, subject string, change func([]Entry
 // swap replaces a value by what change makes of it, and tries again for a
 // bounded time when another was faster. There is nothing to do where change
 // returns the very value that it was given.
-func (s *Sessions) swap(ctx context.Context, key string, life time.Duration, change func(old []byte) ([]byte, error)) error {
+func (s *Sessions) swap(
+	ctx context.Context,
+	key string,
+	life time.Duration,
+	change func(old []byte) ([]byte, error),
+) error {
 	busy := time.After(swapLimit)
 	for {
 		values, err := s.Store.Get(ctx, key)

@@ -18,12 +18,22 @@ func TestAllSessionsInPages(t *testing.T) {
 	store := memstore.New(now, 0)
 	s := &session.Sessions{
 		Store: store, Box: session.NewBox([]byte("secret"), "index"), Now: now, Log: zerolog.Nop(),
-		Endings: session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop()), Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour},
+		Endings: session.NewEndings(
+			store,
+			time.Hour,
+			time.Hour,
+			now,
+			zerolog.Nop(),
+		), Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour},
 	}
 	const people = 60
 	for i := range people {
 		for range 1 + i%2 {
-			id := contract.Identity{Subject: fmt.Sprint("u", i), Email: fmt.Sprintf("%02d@example.com", i), Expires: clock.Add(time.Hour)}
+			id := contract.Identity{
+				Subject: fmt.Sprint("u", i),
+				Email:   fmt.Sprintf("%02d@example.com", i),
+				Expires: clock.Add(time.Hour),
+			}
 			if _, _, err := s.Create(t.Context(), session.Grant{Identity: id}, session.Browser{IP: "192.0.2.1"}); err != nil {
 				t.Fatal(err)
 			}

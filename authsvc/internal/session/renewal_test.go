@@ -26,7 +26,10 @@ func service(store session.Store, now func() time.Time) *session.Sessions {
 }
 
 func grantOf(subject string, end time.Time, refresh string) session.Grant {
-	return session.Grant{Identity: contract.Identity{Subject: subject, SessionID: "kc", Expires: end}, RefreshToken: refresh}
+	return session.Grant{
+		Identity:     contract.Identity{Subject: subject, SessionID: "kc", Expires: end},
+		RefreshToken: refresh,
+	}
 }
 
 // away is a store that can be out of reach for whoever writes.
@@ -72,7 +75,11 @@ func TestRotatedTokenOutlivesAnOutage(t *testing.T) {
 	s := service(store, time.Now)
 	provider := &rotating{store: store}
 	s.Refresher = provider
-	secret, _, err := s.Create(t.Context(), grantOf("alice", time.Now().Add(time.Second), "first"), session.Browser{Since: time.Now()})
+	secret, _, err := s.Create(
+		t.Context(),
+		grantOf("alice", time.Now().Add(time.Second), "first"),
+		session.Browser{Since: time.Now()},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,9 @@ func TestAPageIsToldWhatItMayDo(t *testing.T) {
 		return w
 	}
 	w := ask(alone, http.MethodOptions, "https://app.example.com")
-	if h := w.Header(); w.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "https://app.example.com" || h.Get("Vary") != "Origin" ||
+	if h := w.Header(); w.Code != http.StatusNoContent ||
+		h.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		h.Get("Vary") != "Origin" ||
 		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") ||
 		h.Get("Access-Control-Allow-Headers") != "mcp-param-x, content-type" {
 		t.Errorf("the preflight: %d %v", w.Code, h)

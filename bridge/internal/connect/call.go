@@ -39,7 +39,10 @@ func (r *run) begin(m *rpc.Message, own chan rpc.Message) (*call, *rpc.Error) {
 	case r.calls[c.id] != nil:
 		return nil, &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a call with this id is in flight"}
 	case len(r.calls) >= maxOpen && own == nil:
-		return nil, &rpc.Error{Code: rpc.CodeBusy, Message: fmt.Sprintf("%d calls are in flight, the most there may be", maxOpen)}
+		return nil, &rpc.Error{
+			Code:    rpc.CodeBusy,
+			Message: fmt.Sprintf("%d calls are in flight, the most there may be", maxOpen),
+		}
 	}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	r.calls[c.id] = c

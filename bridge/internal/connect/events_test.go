@@ -110,11 +110,19 @@ func TestAnnotationsOfASchema(t *testing.T) {
 // FuzzTools: a list of tools can be read or not; what is left of it is a
 // message, and every header that a call then gets can be sent.
 func FuzzTools(f *testing.F) {
-	f.Add([]byte(`{"name":"t","inputSchema":{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}}`), []byte(`{"a":"b\r\nc"}`))
-	f.Add([]byte(`{"name":"t","inputSchema":{"properties":{"a":{"type":"number","x-mcp-header":"A"}}}}`), []byte(`{"a":1e5}`))
+	f.Add(
+		[]byte(`{"name":"t","inputSchema":{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}}`),
+		[]byte(`{"a":"b\r\nc"}`),
+	)
+	f.Add(
+		[]byte(`{"name":"t","inputSchema":{"properties":{"a":{"type":"number","x-mcp-header":"A"}}}}`),
+		[]byte(`{"a":1e5}`),
+	)
 	f.Fuzz(func(t *testing.T, tool, arguments []byte) {
 		m, err := rpc.Parse([]byte(`{"jsonrpc":"2.0","id":1,"result":{"tools":[` + string(tool) + `]}}`))
-		call, bad := rpc.Parse([]byte(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":` + string(arguments) + `}}`))
+		call, bad := rpc.Parse(
+			[]byte(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":` + string(arguments) + `}}`),
+		)
 		if err != nil || bad != nil {
 			return
 		}

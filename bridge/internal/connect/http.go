@@ -33,7 +33,13 @@ func (r *run) once(ctx context.Context, method string, u *url.URL, h http.Header
 	return res, err
 }
 
-func (r *run) request(ctx context.Context, method string, u *url.URL, h http.Header, body []byte) (*http.Response, string, error) {
+func (r *run) request(
+	ctx context.Context,
+	method string,
+	u *url.URL,
+	h http.Header,
+	body []byte,
+) (*http.Response, string, error) {
 	var token string
 	if r.creds != nil {
 		var err error

@@ -92,7 +92,11 @@ func connected(t *testing.T, r *rig, version string, o *mcp.ClientOptions) *mcp.
 	t.Helper()
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, o)
 	client.AddRoots(&mcp.Root{Name: "home", URI: "file:///home"})
-	session, err := client.Connect(t.Context(), &mcp.IOTransport{Reader: r.out, Writer: r.in}, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	session, err := client.Connect(
+		t.Context(),
+		&mcp.IOTransport{Reader: r.out, Writer: r.in},
+		&mcp.ClientSessionOptions{ProtocolVersion: version},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,56 +112,90 @@ func say(format string, args ...any) *mcp.CallToolResult {
 func everything(t *testing.T) *mcp.Server {
 	allow := func(context.Context, *mcp.SubscribeRequest) error { return nil }
 	leave := func(context.Context, *mcp.UnsubscribeRequest) error { return nil }
-	s := mcp.NewServer(&mcp.Implementation{Name: "everything", Version: "1"}, &mcp.ServerOptions{SubscribeHandler: allow, UnsubscribeHandler: leave})
+	s := mcp.NewServer(
+		&mcp.Implementation{Name: "everything", Version: "1"},
+		&mcp.ServerOptions{SubscribeHandler: allow, UnsubscribeHandler: leave},
+	)
 	t.Cleanup(func() {
 		for session := range s.Sessions() {
 			_ = session.Close() // one that a test has cut off
 		}
 	})
 	type none struct{}
-	mcp.AddTool(s, &mcp.Tool{Name: "count"}, func(ctx context.Context, r *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
-		for i := range 5 {
-			if err := r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)}); err != nil {
-				return nil, nil, err
+	mcp.AddTool(
+		s,
+		&mcp.Tool{Name: "count"},
+		func(ctx context.Context, r *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
+			for i := range 5 {
+				progress := &mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)}
+				if err := r.Session.NotifyProgress(ctx, progress); err != nil {
+					return nil, nil, err
+				}
 			}
-		}
-		return say("counted"), nil, nil
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "ask"}, func(_ context.Context, r *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
-		answer, ok := r.Params.InputResponses["q"].(*mcp.ElicitResult)
-		if !ok {
-			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{
-				"q": &mcp.ElicitParams{Message: "?", RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}}},
-				"s": &mcp.CreateMessageParams{MaxTokens: 1, Messages: []*mcp.SamplingMessage{}},
-				"r": &mcp.ListRootsParams{},
-			}}, nil, nil
-		}
-		model := ""
-		switch sampled := r.Params.InputResponses["s"].(type) {
-		case *mcp.CreateMessageResult:
-			model = sampled.Model
-		case *mcp.CreateMessageWithToolsResult:
-			model = sampled.Model
-		}
-		roots, _ := r.Params.InputResponses["r"].(*mcp.ListRootsResult)
-		return say("%s %s %d", answer.Action, model, len(roots.Roots)), nil, nil
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "hang"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
-		<-ctx.Done()
-		return nil, nil, ctx.Err()
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "touch"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
-		return say("touched"), nil, s.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: "test://one"})
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "grow"}, func(context.Context, *mcp.CallToolRequest, none) (*mcp.CallToolResult, any, error) {
-		mcp.AddTool(s, &mcp.Tool{Name: "grown"}, func(context.Context, *mcp.CallToolRequest, none) (*mcp.CallToolResult, any, error) {
-			return say("grown"), nil, nil
-		})
-		return say("grew"), nil, nil
-	})
-	s.AddResource(&mcp.Resource{Name: "one", URI: "test://one"}, func(context.Context, *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-		return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: "test://one", Text: "1"}}}, nil
-	})
+			return say("counted"), nil, nil
+		},
+	)
+	mcp.AddTool(
+		s,
+		&mcp.Tool{Name: "ask"},
+		func(_ context.Context, r *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
+			answer, ok := r.Params.InputResponses["q"].(*mcp.ElicitResult)
+			if !ok {
+				return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{
+					"q": &mcp.ElicitParams{
+						Message:         "?",
+						RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}},
+					},
+					"s": &mcp.CreateMessageParams{MaxTokens: 1, Messages: []*mcp.SamplingMessage{}},
+					"r": &mcp.ListRootsParams{},
+				}}, nil, nil
+			}
+			model := ""
+			switch sampled := r.Params.InputResponses["s"].(type) {
+			case *mcp.CreateMessageResult:
+				model = sampled.Model
+			case *mcp.CreateMessageWithToolsResult:
+				model = sampled.Model
+			}
+			roots, _ := r.Params.InputResponses["r"].(*mcp.ListRootsResult)
+			return say("%s %s %d", answer.Action, model, len(roots.Roots)), nil, nil
+		},
+	)
+	mcp.AddTool(
+		s,
+		&mcp.Tool{Name: "hang"},
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
+			<-ctx.Done()
+			return nil, nil, ctx.Err()
+		},
+	)
+	mcp.AddTool(
+		s,
+		&mcp.Tool{Name: "touch"},
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
+			return say("touched"), nil, s.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: "test://one"})
+		},
+	)
+	mcp.AddTool(
+		s,
+		&mcp.Tool{Name: "grow"},
+		func(context.Context, *mcp.CallToolRequest, none) (*mcp.CallToolResult, any, error) {
+			mcp.AddTool(
+				s,
+				&mcp.Tool{Name: "grown"},
+				func(context.Context, *mcp.CallToolRequest, none) (*mcp.CallToolResult, any, error) {
+					return say("grown"), nil, nil
+				},
+			)
+			return say("grew"), nil, nil
+		},
+	)
+	s.AddResource(
+		&mcp.Resource{Name: "one", URI: "test://one"},
+		func(context.Context, *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
+			return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: "test://one", Text: "1"}}}, nil
+		},
+	)
 	return s
 }
 

@@ -94,7 +94,11 @@ func (r *run) readEndpoint(s *session, e event) error {
 		return errors.New("the endpoint of the stream is not a URL")
 	}
 	if !outbound.SameOrigin(u, r.url) || u.User != nil {
-		return fmt.Errorf("%w: the endpoint of the stream is at another origin, %s", outbound.ErrForbidden, outbound.Origin(u))
+		return fmt.Errorf(
+			"%w: the endpoint of the stream is at another origin, %s",
+			outbound.ErrForbidden,
+			outbound.Origin(u),
+		)
 	}
 	s.endpoint = u
 	return nil

@@ -95,7 +95,9 @@ func (s *stdio) initialize(r *request) {
 		`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"before initialize is answered"}}`,
 	)
 	say(
-		`{"jsonrpc":"2.0","id":%s,"result":{"capabilities":{"experimental":{"x":{"protocolVersion":"2024-11-05"}}},"protocolVersion":%q,"serverInfo":{"name":"front","version":"1"}}}`,
+		`{"jsonrpc":"2.0","id":%s,"result":{"capabilities":{"experimental":{"x":{"protocolVersion":"2024-11-05"}}},`+
+			`"protocolVersion":%q,`+
+			`"serverInfo":{"name":"front","version":"1"}}}`,
 		r.ID,
 		version,
 	)

@@ -162,7 +162,8 @@ func (s *Stream) next() (e Event, err error) {
 // Initialize is the message that begins a session of the version.
 func Initialize(version string) string {
 	return fmt.Sprintf(
-		`{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":%q,"capabilities":{"elicitation":{}},"clientInfo":{"name":"test","version":"1"}}}`,
+		`{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":%q,`+
+			`"capabilities":{"elicitation":{}},"clientInfo":{"name":"test","version":"1"}}}`,
 		version,
 	)
 }
@@ -170,7 +171,8 @@ func Initialize(version string) string {
 // Call is a tools/call of the child's tool; the id is its progress token too.
 func Call(id, tool, text string, n int) string {
 	return fmt.Sprintf(
-		`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q,"n":%d},"_meta":{"progressToken":%s}}}`,
+		`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q,"n":%d},`+
+			`"_meta":{"progressToken":%s}}}`,
 		id,
 		tool,
 		text,

@@ -239,7 +239,8 @@ func TestNothingUnknownReachesAServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := g.Again(context.Background(), &mux.CallInfo{Caller: caller, Method: method, Message: &m}); (err == nil) != allowed {
+		info := &mux.CallInfo{Caller: caller, Method: method, Message: &m}
+		if err := g.Again(context.Background(), info); (err == nil) != allowed {
 			t.Errorf("%s: %v", method, err)
 		}
 	}

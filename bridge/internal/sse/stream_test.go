@@ -13,7 +13,8 @@ import (
 
 func TestMethodsOfTheStream(t *testing.T) {
 	g := start(t, fronttest.Options{})
-	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+	others := []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+	for _, method := range others {
 		r := g.Do(t, method, "/sse", "{}")
 		r.Refused(t, http.StatusMethodNotAllowed, "only GET opens the stream")
 		if allow := r.Header.Get("Allow"); allow != "GET, HEAD" {

@@ -51,7 +51,8 @@ func TestStore(t *testing.T) {
 
 func TestUnknownAuthorityIsRefused(t *testing.T) {
 	s := open(t, redistest.StartTLS(t).URL)
-	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, session.ErrUnavailable) || !strings.Contains(err.Error(), "unknown authority") {
+	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, session.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("Get = %v, want the certificate refused", err)
 	}
 }

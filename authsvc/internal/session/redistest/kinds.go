@@ -23,7 +23,8 @@ import (
 
 // ACL is what the store's user needs and no more; deploy/redis/users.acl gives
 // it these.
-const ACL = "resetchannels &gatehouse:* ~gatehouse:* -@all +get +set +del +eval +evalsha +publish +subscribe +unsubscribe +ping +hello"
+const ACL = "resetchannels &gatehouse:* ~gatehouse:* -@all " +
+	"+get +set +del +eval +evalsha +publish +subscribe +unsubscribe +ping +hello"
 
 func onPort(t testing.TB, args ...string) *Server {
 	t.Helper()
@@ -69,7 +70,9 @@ func certificate(t testing.TB, home string) (certFile, keyFile string) {
 	}
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{
+			net.IPv4(127, 0, 0, 1),
+		}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
@@ -102,12 +105,19 @@ func StartSentinel(t testing.TB) *Sentinel {
 	host, port, _ := net.SplitHostPort(master.listen[1])
 	replica := onPort(t, "--replicaof", host+" "+port)
 	conf := filepath.Join(dir(t), "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor gate %s %s 1\nsentinel down-after-milliseconds gate 500\nsentinel failover-timeout gate 3000\n", host, port)
+	text := fmt.Sprintf(
+		"sentinel monitor gate %s %s 1\nsentinel down-after-milliseconds gate 500\nsentinel failover-timeout gate 3000\n",
+		host,
+		port,
+	)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	at := strconv.Itoa(freeport.Port(t))
-	sentinel := &Server{listen: [2]string{"tcp", "127.0.0.1:" + at}, argv: []string{conf, "--sentinel", "--port", at, "--bind", "127.0.0.1"}}
+	sentinel := &Server{
+		listen: [2]string{"tcp", "127.0.0.1:" + at},
+		argv:   []string{conf, "--sentinel", "--port", at, "--bind", "127.0.0.1"},
+	}
 	run(t, sentinel)
 	await(t, "the sentinel knows the replica", func() error {
 		out, err := cli(at, "sentinel", "replicas", "gate")

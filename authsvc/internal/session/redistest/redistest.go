@@ -32,7 +32,14 @@ type Server struct {
 func Start(t testing.TB) *Server {
 	t.Helper()
 	socket := filepath.Join(dir(t), "s")
-	return run(t, &Server{URL: "unix://" + socket, listen: [2]string{"unix", socket}, argv: []string{"--port", "0", "--unixsocket", socket}})
+	return run(
+		t,
+		&Server{
+			URL:    "unix://" + socket,
+			listen: [2]string{"unix", socket},
+			argv:   []string{"--port", "0", "--unixsocket", socket},
+		},
+	)
 }
 
 // dir is a folder whose name is short enough for a socket; t.TempDir's is not.
@@ -109,7 +116,8 @@ func (s *Server) Fill() { s.order("config", "set", "maxmemory", "1") }
 func (s *Server) Lock() {
 	s.order("config", "set", "requirepass", "another")
 	s.t.Helper()
-	if out, err := exec.Command("redis-cli", "-s", s.listen[1], "-a", "another", "client", "kill", "type", "normal").CombinedOutput(); err != nil {
+	cmd := exec.Command("redis-cli", "-s", s.listen[1], "-a", "another", "client", "kill", "type", "normal")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("redis-cli: %v\n%s", err, out)
 	}
 }
@@ -143,7 +151,8 @@ func (s *Server) Pause(d time.Duration) {
 
 func (s *Server) order(args ...string) {
 	s.t.Helper()
-	if out, err := exec.Command("redis-cli", append([]string{"-s", s.listen[1]}, args...)...).CombinedOutput(); err != nil {
+	cmd := exec.Command("redis-cli", append([]string{"-s", s.listen[1]}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("redis-cli: %v\n%s", err, out)
 	}
 }

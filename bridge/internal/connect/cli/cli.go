@@ -138,7 +138,10 @@ func parse(name string, args []string, s Streams) (f flags, done bool, err error
 	case f.URL == "":
 		return f, false, fmt.Errorf("%w: bridge %s URL: the address of the server is missing", ErrUsage, name)
 	case f.TokenFile != "" && (f.Device || f.ClientID != ""):
-		return f, false, fmt.Errorf("%w: --token-file takes the place of a sign-in; leave out --device and --client-id", ErrUsage)
+		return f, false, fmt.Errorf(
+			"%w: --token-file takes the place of a sign-in; leave out --device and --client-id",
+			ErrUsage,
+		)
 	case f.ClientSecretFile != "" && f.ClientID == "":
 		return f, false, fmt.Errorf("%w: --client-secret-file needs --client-id", ErrUsage)
 	}

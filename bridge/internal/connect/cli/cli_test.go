@@ -39,7 +39,11 @@ func TestUsage(t *testing.T) {
 
 func TestLogoutOfNothing(t *testing.T) {
 	var said bytes.Buffer
-	err := cli.Logout(t.Context(), []string{"--tokens", t.TempDir(), "https://mcp.example.com/mcp"}, cli.Streams{Out: &said, Err: &said})
+	err := cli.Logout(
+		t.Context(),
+		[]string{"--tokens", t.TempDir(), "https://mcp.example.com/mcp"},
+		cli.Streams{Out: &said, Err: &said},
+	)
 	if err != nil || !strings.Contains(said.String(), "nothing is kept") {
 		t.Errorf("%v: %s", err, said.String())
 	}

@@ -81,13 +81,17 @@ func Confined(t http.RoundTripper) *http.Client {
 // Public is a client for documents that anybody may read. Each hop of a
 // redirect is checked as from's own addresses are.
 func Public(t http.RoundTripper, from *url.URL) *http.Client {
-	return &http.Client{Transport: t, Timeout: dialTime, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if len(via) > hops {
-			return fmt.Errorf("%w: more than %d redirects", ErrForbidden, hops)
-		}
-		_, err := Check(req.URL.String(), from)
-		return err
-	}}
+	return &http.Client{
+		Transport: t,
+		Timeout:   dialTime,
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) > hops {
+				return fmt.Errorf("%w: more than %d redirects", ErrForbidden, hops)
+			}
+			_, err := Check(req.URL.String(), from)
+			return err
+		},
+	}
 }
 
 // Rigid is a client that follows no redirect: what it sends is a secret for

@@ -14,7 +14,8 @@ func Browse(url string) error {
 	if argv == nil {
 		argv = []string{"xdg-open", url}
 	}
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // one of three programs, a URL that was checked, and it outlives the sign-in
+	// One of three programs, a URL that was checked, and it outlives the sign-in.
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // see above
 	if err := cmd.Start(); err != nil {
 		return err
 	}

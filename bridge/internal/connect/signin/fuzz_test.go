@@ -42,8 +42,12 @@ func FuzzChallenge(f *testing.F) {
 // FuzzMetadata: whatever documents a server and its issuer hand out, what
 // passes names addresses that may be asked, and no port of this machine.
 func FuzzMetadata(f *testing.F) {
-	f.Add([]byte(`{"resource":"https://mcp.example.com/mcp","authorization_servers":["https://a"]}`),
-		[]byte(`{"issuer":"https://a","token_endpoint":"https://a/t","authorization_endpoint":"https://a/a","code_challenge_methods_supported":["S256"]}`))
+	f.Add(
+		[]byte(`{"resource":"https://mcp.example.com/mcp","authorization_servers":["https://a"]}`),
+		[]byte(
+			`{"issuer":"https://a","token_endpoint":"https://a/t","authorization_endpoint":"https://a/a","code_challenge_methods_supported":["S256"]}`,
+		),
+	)
 	f.Add([]byte(`{"resource":"https://mcp.example.com"}`), []byte(`{"token_endpoint":"http://127.0.0.1/"}`))
 	f.Fuzz(func(t *testing.T, server, as []byte) {
 		s, err := New(Options{URL: "https://mcp.example.com/mcp", Dir: "unused"})

@@ -120,7 +120,11 @@ func registered(res *http.Response, method, redirect string) (client, error) {
 	err := decode(res.Body, &doc)
 	switch {
 	case res.StatusCode != http.StatusCreated && res.StatusCode != http.StatusOK:
-		return client{}, fmt.Errorf("registration: the authorization server answered %d %s", res.StatusCode, printable(doc.Failure))
+		return client{}, fmt.Errorf(
+			"registration: the authorization server answered %d %s",
+			res.StatusCode,
+			printable(doc.Failure),
+		)
 	case err != nil:
 		return client{}, fmt.Errorf("registration: %w", err)
 	case doc.ID == "":

@@ -103,7 +103,11 @@ func (w *world) serveIssuer(rw http.ResponseWriter, r *http.Request) {
 	case "/register":
 		w.note("register")
 		rw.WriteHeader(http.StatusCreated)
-		w.write(rw, "registration", map[string]any{"client_id": "registered", "client_secret": "secret%&", "token_endpoint_auth_method": w.methods[0]})
+		w.write(
+			rw,
+			"registration",
+			map[string]any{"client_id": "registered", "client_secret": "secret%&", "token_endpoint_auth_method": w.methods[0]},
+		)
 	case "/authorize":
 		w.authorize(rw, r)
 	case "/token":
@@ -168,7 +172,8 @@ func (w *world) token(rw http.ResponseWriter, r *http.Request) {
 		asked, ok := w.codes[r.Form.Get("code")]
 		sum := sha256.Sum256([]byte(r.Form.Get("code_verifier")))
 		delete(w.codes, r.Form.Get("code"))
-		if !ok || base64.RawURLEncoding.EncodeToString(sum[:]) != asked.Get("code_challenge") || asked.Get("redirect_uri") != r.Form.Get("redirect_uri") {
+		if !ok || base64.RawURLEncoding.EncodeToString(sum[:]) != asked.Get("code_challenge") ||
+			asked.Get("redirect_uri") != r.Form.Get("redirect_uri") {
 			w.refuse(rw, "invalid_grant")
 			return
 		}
@@ -283,7 +288,9 @@ func (w *world) judge(token, scope string) (int, http.Header) {
 	case !ok || w.gone:
 		return http.StatusUnauthorized, http.Header{"Www-Authenticate": {challenge}}
 	case scope != "" && !strings.Contains(" "+granted+" ", " "+scope+" "):
-		return http.StatusForbidden, http.Header{"Www-Authenticate": {challenge + `, error="insufficient_scope", scope="` + scope + `"`}}
+		return http.StatusForbidden, http.Header{
+			"Www-Authenticate": {challenge + `, error="insufficient_scope", scope="` + scope + `"`},
+		}
 	}
 	return http.StatusOK, nil
 }

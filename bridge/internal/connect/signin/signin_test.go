@@ -152,7 +152,9 @@ func TestStepUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, header := http.StatusForbidden, http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope", scope="write"`}}
+	status, header := http.StatusForbidden, http.Header{
+		"Www-Authenticate": {`Bearer error="insufficient_scope", scope="write"`},
+	}
 	token, _ := u.Token(limited(t))
 	if err := u.Refused(limited(t), token, status, header); err == nil {
 		t.Error("a scope that was asked for is asked for again")

@@ -205,7 +205,9 @@ func (s *Source) Refused(ctx context.Context, token string, status int, h http.H
 				return nil
 			}
 			if missing := without(c.scopes, r.Scopes); len(missing) == 0 {
-				return errors.New("the server wants a scope that was asked for already, and not given: " + strings.Join(c.scopes, " "))
+				return errors.New(
+					"the server wants a scope that was asked for already, and not given: " + strings.Join(c.scopes, " "),
+				)
 			}
 			doc, err := s.findResource(ctx, c)
 			if err != nil {
