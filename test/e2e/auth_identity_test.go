@@ -83,7 +83,8 @@ func TestMissingRoleIsNamed(t *testing.T) {
 	}
 }
 
-// Nobody becomes somebody else by writing another address into their profile.
+// Nobody becomes somebody else by writing another address into their profile,
+// and an address that nobody has verified is nobody's.
 func TestOwnAddressIsNoIdentity(t *testing.T) {
 	t.Parallel()
 	who := newPerson(t)
@@ -123,8 +124,16 @@ func TestOwnAddressIsNoIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := call(t, open(t, tokens.Access), "whoami", nil); !strings.Contains(text, who.name+"@example.com") {
-		t.Errorf("whoami = %s", text)
+	user["emailVerified"] = false // now the realm would let the person in no more
+	admin(t, http.MethodPut, "/users/"+who.id, user, nil)
+	tokens, err = gate.Grant(t.Context(), gate.Issuer, url.Values{
+		"grant_type": {"refresh_token"}, "client_id": {"mcp-cli"}, "refresh_token": {tokens.Refresh},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := call(t, open(t, tokens.Access), "whoami", nil); strings.Contains(text, "@example.com") {
+		t.Errorf("an address that is not verified came through: %s", text)
 	}
 }
 
