@@ -23,29 +23,9 @@ import (
 func TestAloneInPlaceOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	base := start(
-		t,
-		"--sse-path",
-		"/events",
-		"--sse-path",
-		"/v1/events",
-		"--message-path",
-		"/post",
-		"--mcp-path",
-		"/v1/mcp",
-		"--health-path",
-		"/healthz",
-		"--health-path",
-		"/health",
-		"--header",
-		"X-Auth-Source: nginx",
-		"--header",
-		"X-Two=2; a",
-		"--cwd",
-		dir,
-		"--env",
-		"MCP_USER_ID=overwritten",
-		"--env",
-		"GIVEN=a;b,c",
+		t, "--sse-path", "/events", "--sse-path", "/v1/events", "--message-path", "/post", "--mcp-path", "/v1/mcp",
+		"--health-path", "/healthz", "--health-path", "/health", "--header", "X-Auth-Source: nginx", "--header", "X-Two=2; a",
+		"--cwd", dir, "--env", "MCP_USER_ID=overwritten", "--env", "GIVEN=a;b,c",
 	)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -122,9 +102,7 @@ func TestTokensInPlaceOfASignIn(t *testing.T) {
 		t.Fatalf("alice: %d %v", opened.StatusCode, opened.Header)
 	}
 	said := ask(
-		"alice-secret-of-32-bytes",
-		session,
-		stateful("tools/call", `{"name":"say","arguments":{"text":"x","count":0}}`),
+		"alice-secret-of-32-bytes", session, stateful("tools/call", `{"name":"say","arguments":{"text":"x","count":0}}`),
 	)
 	if raw, _ := io.ReadAll(said.Body); !strings.Contains(string(raw), "user=alice") {
 		t.Errorf("the child heard %s", raw)

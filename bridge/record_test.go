@@ -243,12 +243,7 @@ func (p *streamablePeer) open(t testing.TB, assertion, params string) {
 		t.Fatalf("no session: %s %s", res.Status, body)
 	}
 	post(
-		t,
-		p.base+"/mcp",
-		assertion,
-		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
-		"Mcp-Session-Id",
-		p.session,
+		t, p.base+"/mcp", assertion, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Mcp-Session-Id", p.session,
 	)
 }
 
@@ -256,14 +251,8 @@ func (p *streamablePeer) call(t testing.TB, assertion, method, _, params string)
 	t.Helper()
 	p.open(t, assertion, initParams)
 	res, body := post(
-		t,
-		p.base+"/mcp",
-		assertion,
-		stateful(method, params),
-		"Mcp-Session-Id",
-		p.session,
-		"Mcp-Protocol-Version",
-		"2025-06-18",
+		t, p.base+"/mcp", assertion, stateful(method, params),
+		"Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18",
 	)
 	return read(t, res, body)
 }

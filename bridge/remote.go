@@ -37,14 +37,7 @@ func remote(s config.Server) config.Server {
 	s.Command, s.Args = program, []string{"connect", "--no-sign-in"}
 	s.Env = map[string]string{cli.EnvURL: s.URL, cli.EnvHeaders: string(headers)}
 	s.Inherit = append(
-		s.Inherit,
-		"HTTPS_PROXY",
-		"HTTP_PROXY",
-		"NO_PROXY",
-		"https_proxy",
-		"http_proxy",
-		"no_proxy",
-		"SSL_CERT_*",
+		s.Inherit, "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_*",
 	)
 	return s
 }

@@ -26,14 +26,8 @@ func TestASessionGoesOnWithANewToken(t *testing.T) {
 	}
 	ask := func(p *streamablePeer, assertion string) int {
 		res, _ := post(
-			t,
-			g.base+"/mcp",
-			assertion,
-			stateful("tools/list", `{}`),
-			"Mcp-Session-Id",
-			p.session,
-			"Mcp-Protocol-Version",
-			"2025-06-18",
+			t, g.base+"/mcp", assertion, stateful("tools/list", `{}`),
+			"Mcp-Session-Id", p.session, "Mcp-Protocol-Version", "2025-06-18",
 		)
 		return res.StatusCode
 	}

@@ -125,9 +125,7 @@ func (s *stdio) call(r *request) {
 		for i := range a.N {
 			say(
 				`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d,"message":%q}}`,
-				r.Params.Meta.ProgressToken,
-				i,
-				a.Text,
+				r.Params.Meta.ProgressToken, i, a.Text,
 			)
 		}
 		text(r.ID, "done")

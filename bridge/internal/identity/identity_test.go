@@ -55,9 +55,7 @@ func newIssuer(t *testing.T, kid string) *issuer {
 func (i *issuer) sign(t *testing.T, user string) string {
 	t.Helper()
 	token, _, err := i.signer.Sign(
-		contract.Identity{Subject: user, Expires: time.Now().Add(time.Hour)},
-		time.Now(),
-		time.Minute,
+		contract.Identity{Subject: user, Expires: time.Now().Add(time.Hour)}, time.Now(), time.Minute,
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -14,12 +14,8 @@ func rules200(last string) string {
 	b.WriteString("default: deny\nrules:\n")
 	for i := range 199 {
 		fmt.Fprintf(
-			&b,
-			"- {name: r%d, servers: [srv], tools: ['tool_%d_*', 'get_%d'], roles: [role-%d], scopes: [mcp.access]}\n",
-			i,
-			i,
-			i,
-			i,
+			&b, "- {name: r%d, servers: [srv], tools: ['tool_%d_*', 'get_%d'], roles: [role-%d], scopes: [mcp.access]}\n",
+			i, i, i, i,
 		)
 	}
 	fmt.Fprintf(&b, "- {name: last, servers: [srv], tools: ['send_*'], roles: [mcp-user], scopes: [mcp.access]%s}\n", last)

@@ -225,12 +225,7 @@ func TestDecide(t *testing.T) {
 			if d.Outcome != tc.want || d.Rule != tc.rule || strings.Join(d.Scopes, " ") != tc.scopes {
 				t.Errorf(
 					"decision = %v by %s, scopes %v; want %v by %s, scopes %q",
-					d.Outcome,
-					d.Rule,
-					d.Scopes,
-					tc.want,
-					tc.rule,
-					tc.scopes,
+					d.Outcome, d.Rule, d.Scopes, tc.want, tc.rule, tc.scopes,
 				)
 			}
 		})
@@ -315,12 +310,7 @@ func TestFaultsSayWhere(t *testing.T) {
 				!strings.Contains(fault.Msg, tc.says) {
 				t.Errorf(
 					"fault = %q (field %q), want line %d, column %d, field %q, saying %q",
-					fault,
-					fault.Field,
-					tc.line,
-					tc.column,
-					tc.field,
-					tc.says,
+					fault, fault.Field, tc.line, tc.column, tc.field, tc.says,
 				)
 			}
 		})

@@ -57,10 +57,7 @@ func TestParseFindsWhatRoutes(t *testing.T) {
 func TestAppendEditedChangesOnlyThePlaces(t *testing.T) {
 	m, _ := rpc.Parse([]byte(`{"params":{"_meta":{"progressToken":7}},"id":"x","method":"a","jsonrpc":"2.0","more":[1]}`))
 	got := rpc.AppendEdited(
-		nil,
-		m.Line,
-		rpc.Edit{At: m.IDSpan(), With: []byte("12")},
-		rpc.Edit{At: m.TokenSpan(), With: []byte("13")},
+		nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("12")}, rpc.Edit{At: m.TokenSpan(), With: []byte("13")},
 	)
 	if want := `{"params":{"_meta":{"progressToken":13}},"id":12,"method":"a","jsonrpc":"2.0","more":[1]}`; string(
 		got,
@@ -119,10 +116,7 @@ func FuzzParseClient(f *testing.F) {
 			t.Errorf("read %s %q, another parser %s %q", m.ID(), m.Method, want.ID, want.Method)
 		}
 		edited := rpc.AppendEdited(
-			nil,
-			m.Line,
-			rpc.Edit{At: m.IDSpan(), With: []byte("9")},
-			rpc.Edit{At: m.TokenSpan(), With: []byte("8")},
+			nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte("9")}, rpc.Edit{At: m.TokenSpan(), With: []byte("8")},
 		)
 		if !json.Valid(edited) || bytes.ContainsAny(edited, "\r\n") {
 			t.Errorf("editing broke it: %q", edited)

@@ -44,9 +44,7 @@ func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
 			"2",
 			"tools/call",
 			fmt.Sprintf(
-				`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`,
-				first.Result["requestState"],
-				key,
+				`"name":"ask","arguments":{},"requestState":%q,"inputResponses":{%q:{}},`, first.Result["requestState"], key,
 			),
 			elicits,
 		)
@@ -63,12 +61,7 @@ func TestACallThatWaitedIsJudgedAgain(t *testing.T) {
 func TestWhatAnIdentityHasOpenIsBounded(t *testing.T) {
 	g := open(t, func(o *stateless.Options) { o.Open = 1 })
 	resp, err := g.request(
-		t.Context(),
-		"alice",
-		"1",
-		"subscriptions/listen",
-		`"notifications":{"toolsListChanged":true},`,
-		`{}`,
+		t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`,
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -95,12 +88,8 @@ func TestASubscriptionEndsAsItsServerEndsIt(t *testing.T) {
 	g := openFor(t, "modern", nil, nil)
 	for uri, want := range map[string]string{"x:/refuse": `"message":"no room"`, "x:/exit": ""} {
 		resp, err := g.request(
-			t.Context(),
-			"alice",
-			"1",
-			"subscriptions/listen",
-			fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]},`, uri),
-			`{}`,
+			t.Context(), "alice", "1", "subscriptions/listen",
+			fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]},`, uri), `{}`,
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -132,11 +121,7 @@ func TestAToolMayChangeItsHeaders(t *testing.T) {
 func TestAnAcknowledgmentNamesWhatIsHeard(t *testing.T) {
 	g := open(t, nil)
 	resp, err := g.request(
-		t.Context(),
-		"alice",
-		"1",
-		"subscriptions/listen",
-		`"notifications":{"resourceSubscriptions":["x:/none","x:/a"]},`,
+		t.Context(), "alice", "1", "subscriptions/listen", `"notifications":{"resourceSubscriptions":["x:/none","x:/a"]},`,
 		`{}`,
 	)
 	if err != nil {
@@ -167,12 +152,8 @@ func TestARefusedCallerLearnsNothingOfATool(t *testing.T) {
 func TestTheStateOfAModernServerIsSealed(t *testing.T) {
 	retry := func(g *gate, who, state, arguments string) reply {
 		return g.call(
-			t,
-			who,
-			"2",
-			"tools/call",
-			fmt.Sprintf(`"name":"a","arguments":%s,"inputResponses":{"who":{}},"requestState":%q,`, arguments, state),
-			elicits,
+			t, who, "2", "tools/call",
+			fmt.Sprintf(`"name":"a","arguments":%s,"inputResponses":{"who":{}},"requestState":%q,`, arguments, state), elicits,
 		)
 	}
 	g := openFor(t, "modern", nil, nil)

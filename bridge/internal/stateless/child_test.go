@@ -195,8 +195,7 @@ func both(in *bufio.Reader) {
 		default:
 			fmt.Printf(
 				`{"jsonrpc":"2.0","id":%s,"result":{"era":%q,"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"both","version":"1"}}}`+"\n",
-				m.ID,
-				era,
+				m.ID, era,
 			)
 		}
 	}

@@ -90,10 +90,7 @@ type reply struct {
 func (g *gate) request(ctx context.Context, who, id, method, params, capabilities string) (*http.Response, error) {
 	body := fmt.Sprintf(
 		`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{%s"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":%s}}}`,
-		id,
-		method,
-		params,
-		capabilities,
+		id, method, params, capabilities,
 	)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, strings.NewReader(body))
 	if err != nil {
@@ -160,10 +157,7 @@ func TestInputGoesOnlyToItsCaller(t *testing.T) {
 	state := first.Result["requestState"].(string)
 	retry := func(who, state, arguments, value string) reply {
 		return g.call(
-			t,
-			who,
-			"2",
-			"tools/call",
+			t, who, "2", "tools/call",
 			fmt.Sprintf(`"name":"ask","arguments":%s,"requestState":%q,"inputResponses":{%q:%s},`, arguments, state, key, value),
 			elicits,
 		)
@@ -222,12 +216,7 @@ func TestEqualIDsNeverMeet(t *testing.T) {
 	for i := range 64 {
 		wg.Go(func() {
 			a := g.call(
-				t,
-				fmt.Sprint("user", i%3),
-				"1",
-				"tools/call",
-				fmt.Sprintf(`"name":"echo","arguments":{"n":%d},`, i),
-				`{}`,
+				t, fmt.Sprint("user", i%3), "1", "tools/call", fmt.Sprintf(`"name":"echo","arguments":{"n":%d},`, i), `{}`,
 			)
 			echo, _ := a.Result["echo"].(map[string]any)
 			if echo["n"] != float64(i) {
@@ -297,12 +286,8 @@ func TestANewlineInTheBodyIsOneLineForTheChild(t *testing.T) {
 func TestListenAndCancel(t *testing.T) {
 	g := open(t, nil)
 	resp, err := g.request(
-		t.Context(),
-		"alice",
-		`"sub"`,
-		"subscriptions/listen",
-		`"notifications":{"toolsListChanged":true,"promptsListChanged":true},`,
-		`{}`,
+		t.Context(), "alice", `"sub"`, "subscriptions/listen",
+		`"notifications":{"toolsListChanged":true,"promptsListChanged":true},`, `{}`,
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -402,12 +387,7 @@ func TestARefusingFrontServesNothing(t *testing.T) {
 func TestDrainEndsASubscriptionGracefully(t *testing.T) {
 	g := open(t, nil)
 	resp, err := g.request(
-		t.Context(),
-		"alice",
-		"5",
-		"subscriptions/listen",
-		`"notifications":{"toolsListChanged":true},`,
-		`{}`,
+		t.Context(), "alice", "5", "subscriptions/listen", `"notifications":{"toolsListChanged":true},`, `{}`,
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -16,12 +16,7 @@ func batch(messages ...string) string { return "[" + strings.Join(messages, ",\n
 func TestABatchIsAnsweredOnOneStream(t *testing.T) {
 	c := open(t, start(t, fronttest.Options{}), "2025-03-26")
 	s := c.stream(batch(
-		fronttest.Call(
-			"1",
-			"echo",
-			"one",
-			0,
-		),
+		fronttest.Call("1", "echo", "one", 0),
 		note,
 		fronttest.Call("2", "progress", "p", 1),
 		fronttest.Call(`"3"`, "told", "", 0),

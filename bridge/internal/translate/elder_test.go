@@ -42,8 +42,7 @@ func modernOnly(t *testing.T) *translate.Elder {
 	e := translate.NewElder()
 	one(t, said(e.FromClient([]byte(initialize))).Down, "initialize")
 	probe := one(
-		t,
-		said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`))).Down,
+		t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`))).Down,
 		"server/discover",
 	)
 	got := said(
@@ -73,11 +72,8 @@ func TestElderAsksNothingWhereAQuestionCannotBeRead(t *testing.T) {
 		)
 		one(t, got.Up, `"id":7`, `"code":-32603`)
 		for n := range 9 { // whatever id a question could have had
-			if late := said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"gh-elder-%d","result":{}}`, n))); len(
-				late.Down,
-			)+len(
-				late.Up,
-			) > 0 {
+			late := said(e.FromClient(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"gh-elder-%d","result":{}}`, n)))
+			if len(late.Down)+len(late.Up) > 0 {
 				t.Errorf("an answer to a question that was never asked: %q", late)
 			}
 		}
@@ -131,11 +127,8 @@ func TestElderForgetsACancelledCall(t *testing.T) {
 		),
 	)
 	e.FromClient([]byte(cancel))
-	if got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":` + asked + `,"result":{}}`))); len(
-		got.Down,
-	)+len(
-		got.Up,
-	) > 0 {
+	got := said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":` + asked + `,"result":{}}`)))
+	if len(got.Down)+len(got.Up) > 0 {
 		t.Errorf("a cancelled call went on after its answer: %q", got)
 	}
 }
@@ -152,9 +145,7 @@ func TestElderPassesAnOlderChild(t *testing.T) {
 func TestElderAsksTheOlderClient(t *testing.T) {
 	e := modernOnly(t)
 	one(
-		t,
-		said(e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))).Down,
-		"subscriptions/listen",
+		t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))).Down, "subscriptions/listen",
 	)
 	one(
 		t,
@@ -178,10 +169,8 @@ func TestElderAsksTheOlderClient(t *testing.T) {
 		`"message":"?"`,
 	)
 	again := one(
-		t,
-		said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`))).Down,
-		`"inputResponses":{"who":{"action":"accept"}}`,
-		`"requestState":"st"`,
+		t, said(e.FromClient([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, asked)+`,"result":{"action":"accept"}}`))).Down,
+		`"inputResponses":{"who":{"action":"accept"}}`, `"requestState":"st"`,
 	)
 	if idOf(t, again) == "7" {
 		t.Error("the retry has the id of the first request")
@@ -202,10 +191,8 @@ func TestElderTellsTheRefusalOfAChildOfNoEra(t *testing.T) {
 	e.FromClient([]byte(initialize))
 	probe := one(t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":"mine"}}`))).Down)
 	one(
-		t,
-		said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`))).Up,
-		"mine",
-		`"id":0`,
+		t, said(e.FromChild([]byte(`{"jsonrpc":"2.0","id":`+idOf(t, probe)+`,"error":{"code":-32601,"message":"no"}}`))).Up,
+		"mine", `"id":0`,
 	)
 }
 
