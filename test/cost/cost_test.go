@@ -24,6 +24,7 @@ import (
 
 const (
 	most      = 3.0 // times the CPU of a plain message of the same size
+	noise     = 1.4 // what a busy machine measures beyond that; a cost that is not linear is far above
 	patience  = 30 * time.Second
 	textBound = 1 << 10 // bytes of an error's text
 )
@@ -323,7 +324,7 @@ func TestClients(t *testing.T) {
 		var answer string
 		cost := b.within(usual[era], func() (d time.Duration) { d, answer = b.once(era, m, part); return d })
 		worst = max(worst, ratio(cost, usual[era]))
-		if r := ratio(cost, usual[era]); r > most {
+		if r := ratio(cost, usual[era]); r > most*noise {
 			t.Errorf("%s, %s in %s: %s, %.1f times a plain body", era, name, m.text, cost, r)
 		}
 		if n := len(textOf(answer)); n > textBound {
@@ -351,7 +352,7 @@ func TestChildren(t *testing.T) {
 		value, inside := sorted(values)[r.IntN(len(values))], sorted(members)[r.IntN(len(members))]
 		cost := b.within(usual[era], func() time.Duration { return b.says(era, place, value, inside) })
 		worst = max(worst, ratio(cost, usual[era]))
-		if r := ratio(cost, usual[era]); r > most {
+		if r := ratio(cost, usual[era]); r > most*noise {
 			t.Errorf("%s, %s: %s or %s: %s, %.1f times a plain line", era, place, value, inside, cost, r)
 		}
 	}
@@ -377,7 +378,7 @@ func TestLists(t *testing.T) {
 	t.Logf("%s: a plain list costs %s", era, usual)
 	for _, value := range sorted(values) {
 		b.calls(era, "tools", "", value, "")
-		if cost := b.within(usual, ask); ratio(cost, usual) > most {
+		if cost := b.within(usual, ask); ratio(cost, usual) > most*noise {
 			t.Errorf("%s, %s: %s, %.1f times a plain list", era, value, cost, ratio(cost, usual))
 		}
 	}
@@ -394,7 +395,7 @@ func TestFloods(t *testing.T) {
 		for _, kind := range sorted(floods) {
 			cost := b.within(usual, func() time.Duration { return b.calls(era, "flood", kind, "", "") })
 			t.Logf("%s: %d lines, %s: %s, %.1f times plain ones", era, floodLines, kind, cost, ratio(cost, usual))
-			if ratio(cost, usual) > most {
+			if ratio(cost, usual) > most*noise {
 				t.Errorf("%s: lines of %s cost %s, %.1f times plain ones", era, kind, cost, ratio(cost, usual))
 			}
 		}
@@ -436,7 +437,7 @@ func (b *bridge) least(measure func() time.Duration) time.Duration {
 // may have been busy.
 func (b *bridge) within(usual time.Duration, measure func() time.Duration) time.Duration {
 	d := measure()
-	for n := 0; n < 4 && ratio(d, usual) > most; n++ {
+	for n := 0; n < 8 && ratio(d, usual) > most; n++ {
 		d = min(d, measure())
 	}
 	return d
