@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,6 +103,8 @@ func (g *gate) logsEachRequest(t *testing.T) {
 func watchesTheHost(t *testing.T, check string, mode os.FileMode, systemctl int) {
 	t.Helper()
 	dir := t.TempDir()
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // authsvc lacks nothing
+	t.Cleanup(inside.Close)
 	env := filepath.Join(dir, "mcp.env")
 	write(t, env, "SLACK_BOT_TOKEN=xoxb\n")
 	write(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\nexit $(cat $0.code)\n")
@@ -117,15 +120,8 @@ func watchesTheHost(t *testing.T, check string, mode os.FileMode, systemctl int)
 			}
 		}
 		g := sound(t, nil) // anew: the doctor spends the address's allowance
-		out, failed := g.doctor(
-			t,
-			[]string{"PATH=" + dir + ":" + os.Getenv("PATH")},
-			"-host",
-			"-env",
-			env,
-			"-log",
-			filepath.Join(g.dir, "access.log"),
-		)
+		out, failed := g.doctor(t, []string{"PATH=" + dir + ":" + os.Getenv("PATH")},
+			"-host", "-env", env, "-log", filepath.Join(g.dir, "access.log"), "-authsvc", inside.URL)
 		if failed != broken || broken && !strings.Contains(out, "fail  "+check) {
 			t.Errorf("broken: %t, the doctor says:\n%s", broken, out)
 		}
