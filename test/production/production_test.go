@@ -177,6 +177,7 @@ func (s *story) beside(t *testing.T) {
 }
 
 func (s *story) firstCall(t *testing.T) {
+	time.Sleep(3 * time.Second) // the doctor has spent this address's allowance, 10 a second come back
 	signIn(t, s.alice, s.first)
 	key := token(t, s.alice, s.web)
 	sum(t, s.web, key, "/mcp")
