@@ -1,4 +1,6 @@
 # After run.mk, whose variables it uses.
+LATE_PARTS += production-test
+
 KEYCLOAK_ZIP = $(HOME)/.m2/repository/org/keycloak/keycloak-quarkus-dist/$(KEYCLOAK_VERSION)/keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip
 
 .PHONY: production-test
