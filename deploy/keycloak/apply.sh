@@ -16,6 +16,7 @@
 #   GATEHOUSE_SERVERS                servers that get a scope of their own, mcp.access.NAME (default none); then
 #                                    tell authsvc: --server-scope mcp.access.{server}
 #   GATEHOUSE_REALM                  name of the realm (default gatehouse)
+#   GATEHOUSE_LOCAL_PASSWORD_GRANT   true for a laptop alone, whose samples fetch tokens by password (default false)
 set -eu
 umask 077
 : "${KEYCLOAK_URL:?}" "${KEYCLOAK_ADMIN_PASSWORD_FILE:?}" "${GATEHOUSE_PUBLIC_URL:?}" "${GATEHOUSE_CLIENT_SECRET_FILE:?}"
@@ -30,7 +31,7 @@ jq --arg url "$GATEHOUSE_PUBLIC_URL" --rawfile secret "$GATEHOUSE_CLIENT_SECRET_
 	walk(if type == "string" then
 		gsub("\\$\\{GATEHOUSE_PUBLIC_URL\\}"; $url) | gsub("\\$\\{GATEHOUSE_BACKCHANNEL_URL\\}"; $back)
 		| gsub("\\$\\{GATEHOUSE_CLIENT_SECRET\\}"; $secret | rtrimstr("\n"))
-		| if . == "${GATEHOUSE_LOCAL_PASSWORD_GRANT:false}" then false else . end else . end)
+		| if . == "${GATEHOUSE_LOCAL_PASSWORD_GRANT:false}" then env.GATEHOUSE_LOCAL_PASSWORD_GRANT == "true" else . end else . end)
 	| .realm = $realm | if $front != "" then .attributes.frontendUrl = $front else . end
 	| .scopeMappings[].roles |= map(if . == "default-roles-gatehouse" then "default-roles-" + ($realm | ascii_downcase) else . end)' \
 	"$(dirname "$0")/gatehouse-realm.json" >"$work/want"

@@ -327,20 +327,8 @@ func TestRealmApply(t *testing.T) {
 func applier(t *testing.T) func() string {
 	t.Helper()
 	dir, url := t.TempDir(), os.Getenv("GATEHOUSE_URL")
-	secret := docker(
-		t,
-		"run",
-		"--rm",
-		"--network",
-		"none",
-		"--user",
-		"0:0",
-		"-v",
-		os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro",
-		"gatehouse/nginx",
-		"cat",
-		"/gate/client-secret",
-	)
+	secret := docker(t, "run", "--rm", "--network", "none", "--user", "0:0",
+		"-v", os.Getenv("COMPOSE_PROJECT_NAME")+"_gate:/gate:ro", "gatehouse/nginx", "cat", "/gate/client-secret")
 	for name, text := range map[string]string{"admin": os.Getenv("GATEHOUSE_ADMIN_PASSWORD"), "client": secret} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -352,13 +340,11 @@ func applier(t *testing.T) func() string {
 			os.Environ(),
 			"CURL_CA_BUNDLE="+os.Getenv("GATEHOUSE_CA"),
 			"KEYCLOAK_URL="+url+"/auth",
-			"KEYCLOAK_ADMIN_PASSWORD_FILE="+filepath.Join(
-				dir,
-				"admin",
-			),
+			"KEYCLOAK_ADMIN_PASSWORD_FILE="+filepath.Join(dir, "admin"),
 			"GATEHOUSE_CLIENT_SECRET_FILE="+filepath.Join(dir, "client"),
 			"GATEHOUSE_PUBLIC_URL="+url,
 			"GATEHOUSE_BACKCHANNEL_URL=http://authsvcs:4180/backchannel-logout",
+			"GATEHOUSE_LOCAL_PASSWORD_GRANT=true", // as docker-compose.yml has it
 		)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
