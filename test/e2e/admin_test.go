@@ -26,7 +26,8 @@ func TestAdministratorEndsAnothersSession(t *testing.T) {
 	}
 	_, page := send(t, bob, http.MethodGet, gate.URL+"/account")
 	// Further sessions of alice may be left over from other tests: end them all.
-	forms := regexp.MustCompile(`(?s)<strong>alice@example\.com</strong>.*?name="sub" value="([^"]+)".*?name="sid" value="([^"]+)"`).
+	forms := regexp.MustCompile(`(?s)<strong>alice@example\.com</strong>.*?`+
+		`name="sub" value="([^"]+)".*?name="sid" value="([^"]+)"`).
 		FindAllStringSubmatch(page, -1)
 	if len(forms) == 0 {
 		t.Fatalf("bob does not see alice's session: %s", page)

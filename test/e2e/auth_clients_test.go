@@ -75,7 +75,8 @@ func TestSignOutEverywhere(t *testing.T) {
 	t.Parallel()
 	who := newPerson(t)
 	c := signIn(t, who.name)
-	if res, body := send(t, withHeader(c, "Sec-Fetch-Site", "same-origin"), http.MethodPost, gate.URL+"/account/everywhere/end"); res.StatusCode != http.StatusSeeOther {
+	if res, body := send(t, withHeader(c, "Sec-Fetch-Site", "same-origin"), http.MethodPost,
+		gate.URL+"/account/everywhere/end"); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%s: %s", res.Status, body)
 	}
 	again := *c

@@ -73,7 +73,8 @@ func TestSignOutClosesStreams(t *testing.T) {
 	c := signIn(t, who.name)
 	s := openStream(t, "the browser's stream", c)
 	begin := time.Now()
-	if res, body := send(t, withHeader(c, "Sec-Fetch-Site", "same-origin"), http.MethodPost, gate.URL+"/logout"); res.StatusCode != http.StatusSeeOther ||
+	if res, body := send(t, withHeader(c, "Sec-Fetch-Site", "same-origin"), http.MethodPost,
+		gate.URL+"/logout"); res.StatusCode != http.StatusSeeOther ||
 		!strings.HasPrefix(res.Header.Get("Location"), gate.Issuer) {
 		t.Fatalf("%s to %q: %s", res.Status, res.Header.Get("Location"), body)
 	}
@@ -161,7 +162,8 @@ func TestRotatedRealmKeys(t *testing.T) {
 	var keys []struct{ ID, ProviderID string }
 	admin(t, http.MethodGet, "/components?type=org.keycloak.keys.KeyProvider&parent="+realm.ID, nil, &keys)
 	admin(t, http.MethodPost, "/components", map[string]any{
-		"name": "rsa-new", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider", "parentId": realm.ID,
+		"name": "rsa-new", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider",
+		"parentId": realm.ID,
 		"config": map[string][]string{
 			"priority":  {"1000"},
 			"algorithm": {"RS256"},

@@ -90,8 +90,9 @@ func registered(t *testing.T, user, scope string) ownClient {
 	t.Helper()
 	const back = "http://127.0.0.1:54545/callback"
 	id := makeClient(t, map[string]any{
-		"client_name": "Field test of " + user, "redirect_uris": []string{back}, "scope": scope, "token_endpoint_auth_method": "none",
-		"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+		"client_name": "Field test of " + user, "redirect_uris": []string{back}, "scope": scope,
+		"token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"},
+		"response_types": []string{"code"},
 	})
 	verifier := oauth2.GenerateVerifier()
 	q := url.Values{

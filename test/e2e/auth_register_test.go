@@ -22,40 +22,74 @@ func TestRegistration(t *testing.T) {
 		uri       string
 		want      int
 	}{
-		"mcp-remote": {[]string{"http://127.0.0.1:3334/oauth/callback"}, "", "https://github.com/geelen/mcp-remote", http.StatusCreated},
+		"mcp-remote": {
+			[]string{"http://127.0.0.1:3334/oauth/callback"},
+			"", "https://github.com/geelen/mcp-remote", http.StatusCreated,
+		},
 		"MCP Inspector": {
 			[]string{"http://localhost:6274/oauth/callback", "http://localhost:6274/oauth/callback/debug"},
 			"openid mcp.access", "", http.StatusCreated,
 		},
-		"Claude Code":  {[]string{"http://localhost:54545/callback"}, "mcp.access", "", http.StatusCreated},
-		"Claude":       {[]string{"https://claude.ai/api/mcp/auth_callback"}, "mcp.access offline_access", "", http.StatusCreated},
+		"Claude Code": {[]string{"http://localhost:54545/callback"}, "mcp.access", "", http.StatusCreated},
+		"Claude": {
+			[]string{"https://claude.ai/api/mcp/auth_callback"},
+			"mcp.access offline_access", "", http.StatusCreated,
+		},
 		"Claude (com)": {[]string{"https://claude.com/api/mcp/auth_callback"}, "mcp.access", "", http.StatusCreated},
 		"VS Code": {
-			[]string{"https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect", "http://127.0.0.1/", "http://127.0.0.1:33418/"},
+			[]string{
+				"https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect",
+				"http://127.0.0.1/", "http://127.0.0.1:33418/",
+			},
 			"mcp.access", "https://code.visualstudio.com", http.StatusCreated,
 		},
-		"ChatGPT":                {[]string{"https://chatgpt.com/connector_platform_oauth_redirect"}, "mcp.access", "", http.StatusCreated},
-		"ChatGPT, one connector": {[]string{"https://chatgpt.com/connector/oauth/abc123"}, "mcp.access", "", http.StatusCreated},
-		"OpenAI's review":        {[]string{"https://platform.openai.com/apps-manage/oauth"}, "mcp.access", "", http.StatusCreated},
+		"ChatGPT": {
+			[]string{"https://chatgpt.com/connector_platform_oauth_redirect"},
+			"mcp.access", "", http.StatusCreated,
+		},
+		"ChatGPT, one connector": {
+			[]string{"https://chatgpt.com/connector/oauth/abc123"},
+			"mcp.access", "", http.StatusCreated,
+		},
+		"OpenAI's review": {
+			[]string{"https://platform.openai.com/apps-manage/oauth"},
+			"mcp.access", "", http.StatusCreated,
+		},
 		"Cursor": {
 			[]string{"cursor://anysphere.cursor-mcp/oauth/callback", "https://www.cursor.com/agents/mcp/oauth/callback", local},
 			"mcp.access", "https://cursor.com", http.StatusCreated,
 		},
-		"opencode":           {[]string{"http://127.0.0.1:19876/mcp/oauth/callback"}, "", "https://opencode.ai", http.StatusCreated},
-		"Windsurf":           {[]string{"windsurf://codeium.windsurf/oauth/callback", local}, "", "https://windsurf.com", http.StatusCreated},
-		"Raycast":            {[]string{"https://raycast.com/redirect?packageName=Extension"}, "", "https://www.raycast.com", http.StatusCreated},
-		"JetBrains":          {[]string{"http://localhost:63342/api/mcp/callback"}, "", "https://www.jetbrains.com", http.StatusCreated},
+		"opencode": {
+			[]string{"http://127.0.0.1:19876/mcp/oauth/callback"},
+			"", "https://opencode.ai", http.StatusCreated,
+		},
+		"Windsurf": {
+			[]string{"windsurf://codeium.windsurf/oauth/callback", local},
+			"", "https://windsurf.com", http.StatusCreated,
+		},
+		"Raycast": {
+			[]string{"https://raycast.com/redirect?packageName=Extension"},
+			"", "https://www.raycast.com", http.StatusCreated,
+		},
+		"JetBrains": {
+			[]string{"http://localhost:63342/api/mcp/callback"},
+			"", "https://www.jetbrains.com", http.StatusCreated,
+		},
 		"Zed":                {[]string{"http://127.0.0.1:45678/callback"}, "", "https://zed.dev", http.StatusCreated},
 		"an address of IPv6": {[]string{"http://[::1]:8787/callback"}, "mcp.access", "", http.StatusCreated},
 		"a stranger's site":  {[]string{"https://evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
-		"a site beside":      {[]string{"http://localhost/cb", "https://evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
-		"a part of a name":   {[]string{"https://claude.ai.evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
-		"a scope of others":  {[]string{"http://localhost:1234/cb"}, "mcp.access service_account", "", http.StatusForbidden},
+		"a site beside": {
+			[]string{"http://localhost/cb", "https://evil.example/callback"},
+			"mcp.access", "", http.StatusForbidden,
+		},
+		"a part of a name":  {[]string{"https://claude.ai.evil.example/callback"}, "mcp.access", "", http.StatusForbidden},
+		"a scope of others": {[]string{"http://localhost:1234/cb"}, "mcp.access service_account", "", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, body := register(t, map[string]any{
-				"client_name": name, "redirect_uris": c.redirects, "scope": c.scope, "client_uri": c.uri, "token_endpoint_auth_method": "none",
-				"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+				"client_name": name, "redirect_uris": c.redirects, "scope": c.scope, "client_uri": c.uri,
+				"token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"},
+				"response_types": []string{"code"},
 			})
 			if got != c.want {
 				t.Errorf("answered %d, want %d: %s", got, c.want, body)

@@ -23,7 +23,8 @@ import (
 func TestNativeTwoReplicasRefreshOnce(t *testing.T) {
 	changed(t, "mcp-gateway", map[string]string{"access.token.lifespan": shortTokens})
 	admin(t, http.MethodPut, "/events/config", map[string]any{
-		"eventsEnabled": true, "eventsExpiration": 3600, "enabledEventTypes": []string{"REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"},
+		"eventsEnabled": true, "eventsExpiration": 3600,
+		"enabledEventTypes": []string{"REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"},
 	}, nil)
 	t.Cleanup(func() {
 		admin(

@@ -16,7 +16,8 @@ import (
 func TestNativeTokenForOneServer(t *testing.T) {
 	restarted(t, []string{stack.Authsvc}, map[string]string{"AUTHSVC_SERVER_SCOPE": "mcp.access.{server}"})
 	admin(t, http.MethodPost, "/client-scopes", map[string]any{
-		"name": "mcp.access.one", "protocol": "openid-connect", "attributes": map[string]string{"include.in.token.scope": "true"},
+		"name": "mcp.access.one", "protocol": "openid-connect",
+		"attributes": map[string]string{"include.in.token.scope": "true"},
 		"protocolMappers": []map[string]any{{
 			"name": "audience of the server", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
 			"config": map[string]string{

@@ -93,7 +93,8 @@ func TestDPoP(t *testing.T) {
 	t.Parallel()
 	who := newPerson(t)
 	addClient(t, map[string]any{
-		"clientId": "dpop", "publicClient": true, "directAccessGrantsEnabled": true, "standardFlowEnabled": false, "fullScopeAllowed": true,
+		"clientId": "dpop", "publicClient": true, "directAccessGrantsEnabled": true,
+		"standardFlowEnabled": false, "fullScopeAllowed": true,
 		"defaultClientScopes": []string{"basic", "roles", "email", "profile", "mcp.access"},
 		"attributes":          map[string]string{"dpop.bound.access.tokens": "true"},
 	})

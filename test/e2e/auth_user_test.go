@@ -28,7 +28,8 @@ func newPerson(t *testing.T) person {
 	t.Helper()
 	p := person{name: fmt.Sprintf("person-%d", people.Add(1))}
 	user := map[string]any{
-		"username": p.name, "enabled": true, "email": p.name + "@example.com", "emailVerified": true, "firstName": "P", "lastName": "P",
+		"username": p.name, "enabled": true, "email": p.name + "@example.com", "emailVerified": true,
+		"firstName": "P", "lastName": "P",
 		"credentials": []map[string]any{{"type": "password", "value": stack.Password(p.name), "temporary": false}},
 	}
 	admin(t, http.MethodPost, "/users", user, nil)

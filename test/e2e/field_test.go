@@ -131,8 +131,11 @@ func newHome(t *testing.T) home {
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"xdg-open", "open", "sensible-browser", "www-browser", "x-www-browser", "firefox", "google-chrome"} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\nfor last; do :; done\nprintf '%s' \"$last\" >\""+h.link+"\"\n"), 0o700); err != nil {
+	for _, name := range []string{
+		"xdg-open", "open", "sensible-browser", "www-browser", "x-www-browser", "firefox", "google-chrome",
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\nfor last; do :; done\n"+
+			"printf '%s' \"$last\" >\""+h.link+"\"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +153,8 @@ func (h home) command(ctx context.Context, argv ...string) *exec.Cmd {
 			":",
 		),
 		"NODE_EXTRA_CA_CERTS=" + gate.CAFile(), "SSL_CERT_FILE=" + gate.CAFile(), "CODEX_CA_CERTIFICATE=" + gate.CAFile(),
-		"REQUESTS_CA_BUNDLE=" + gate.CAFile(), "MCP_AUTO_OPEN_ENABLED=true", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1", "OPENCODE_DISABLE_AUTOUPDATE=1",
+		"REQUESTS_CA_BUNDLE=" + gate.CAFile(), "MCP_AUTO_OPEN_ENABLED=true",
+		"DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1", "OPENCODE_DISABLE_AUTOUPDATE=1",
 	}
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

@@ -84,8 +84,11 @@ func TestNativeRunSaysWhatStandsInTheWay(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"a taken port": {[]string{"-https", port, "-keycloak", os.Getenv("GATEHOUSE_KEYCLOAK")}, []string{"nginx (https)", port, "is taken"}},
-		"no Keycloak":  {[]string{"-free", "-keycloak", "/nowhere"}, []string{"keycloak", "/nowhere", "make run"}},
+		"a taken port": {
+			[]string{"-https", port, "-keycloak", os.Getenv("GATEHOUSE_KEYCLOAK")},
+			[]string{"nginx (https)", port, "is taken"},
+		},
+		"no Keycloak": {[]string{"-free", "-keycloak", "/nowhere"}, []string{"keycloak", "/nowhere", "make run"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -185,7 +185,8 @@ func addScope(t *testing.T, name, clientID string) {
 			continue
 		}
 		t.Cleanup(func() { _ = gate.Admin(ctx, http.MethodDelete, "/client-scopes/"+s.ID, nil, nil) })
-		if err := gate.Admin(ctx, http.MethodPut, "/clients/"+clients[0].ID+"/optional-client-scopes/"+s.ID, nil, nil); err != nil {
+		if err := gate.Admin(ctx, http.MethodPut,
+			"/clients/"+clients[0].ID+"/optional-client-scopes/"+s.ID, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -111,8 +111,8 @@ func addClient(t *testing.T, client map[string]any) {
 	var found []struct {
 		ID string `json:"id"`
 	}
-	if err := gate.Admin(t.Context(), http.MethodGet, "/clients?clientId="+url.QueryEscape(client["clientId"].(string)), nil, &found); err != nil ||
-		len(found) != 1 {
+	if err := gate.Admin(t.Context(), http.MethodGet,
+		"/clients?clientId="+url.QueryEscape(client["clientId"].(string)), nil, &found); err != nil || len(found) != 1 {
 		t.Fatalf("the new client: %v, %v", found, err)
 	}
 	t.Cleanup(func() {
@@ -129,7 +129,8 @@ func otherRealmsToken(t *testing.T) string {
 	realm := map[string]any{
 		"realm": "strangers", "enabled": true, "sslRequired": "none",
 		"users": []map[string]any{{
-			"username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true, "firstName": "A", "lastName": "A",
+			"username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true,
+			"firstName": "A", "lastName": "A",
 			"credentials": []map[string]any{{"type": "password", "value": "x", "temporary": false}},
 		}},
 		"clients": []map[string]any{{

@@ -33,7 +33,8 @@ func signIn(t *testing.T, user string) *http.Client {
 		t.Fatal(err)
 	}
 	body := read(t, page)
-	for end := time.Now().Add(stack.LoginLimit); !strings.HasPrefix(page.Request.URL.String(), gate.URL+"/account"); <-time.After(100 * time.Millisecond) {
+	for end := time.Now().Add(stack.LoginLimit); !strings.HasPrefix(page.Request.URL.String(),
+		gate.URL+"/account"); <-time.After(100 * time.Millisecond) {
 		action := formAction.FindStringSubmatch(body)
 		if action == nil || time.Now().After(end) {
 			t.Fatalf("sign in as %s: %s at %s: %s", user, page.Status, page.Request.URL, body)
