@@ -14,7 +14,8 @@ import (
 
 const (
 	minDays    = 14
-	initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"doctor","version":"1"}}}`
+	initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":` +
+		`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"doctor","version":"1"}}}`
 )
 
 func jsonHeader() map[string]string {
@@ -48,7 +49,8 @@ func checks() []check {
 		},
 		{
 			"published addresses",
-			"let the issuer that authsvc is told answer at the address that clients see, and publish no endpoint that is not there",
+			"let the issuer that authsvc is told answer at the address that clients see, " +
+				"and publish no endpoint that is not there",
 			published,
 		},
 		{"unknown path", "paths that nothing answers must be refused, never answered with a page of 200", unknownPath},

@@ -16,7 +16,8 @@ var partsMend = map[string]string{
 		"(/etc/gatehouse/credentials/client-secret)",
 	"store":    "Redis does not answer: --redis-url (/etc/gatehouse/credentials/redis-url)",
 	"provider": "the provider or its keys are out of reach: --issuer, --issuer-internal",
-	"keys":     "no assertion key: Redis, and the --store-key-file of the other replicas (/etc/gatehouse/credentials/store-key)",
+	"keys": "no assertion key: Redis, and the --store-key-file of the other replicas " +
+		"(/etc/gatehouse/credentials/store-key)",
 }
 
 // insideAuthsvc asks authsvc's internal listener what it lacks to sign people in.

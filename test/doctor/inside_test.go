@@ -24,7 +24,8 @@ func TestInsideAuthsvc(t *testing.T) {
 	}
 	answer, status = `{"status":"not ready","parts":{"client":"failed","store":"ok"}}`, http.StatusServiceUnavailable
 	err := insideAuthsvc(t.Context(), g)
-	if err == nil || !strings.Contains(err.Error(), "credentials/client-secret") || strings.Contains(err.Error(), "redis") {
+	if err == nil || !strings.Contains(err.Error(), "credentials/client-secret") ||
+		strings.Contains(err.Error(), "redis") {
 		t.Errorf("with a wrong client secret: %v", err)
 	}
 }

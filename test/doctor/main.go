@@ -175,7 +175,8 @@ func examine(ctx context.Context, g *gate, out io.Writer) int {
 	if g.oneOfMany {
 		_, _ = fmt.Fprintln(
 			out,
-			"note  nginx sees one address for many callers, as behind Docker's proxy: its limit counts each credential (compose.md)",
+			"note  nginx sees one address for many callers, as behind Docker's proxy: "+
+				"its limit counts each credential (compose.md)",
 		)
 	}
 	_, _ = fmt.Fprintf(out, "%d passed, %d failed\n", len(list)-failed, failed)

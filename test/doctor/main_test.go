@@ -124,7 +124,9 @@ func examineStub(t *testing.T, s *stub) (int, string) {
 		"stranger",
 	)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gate.Certificate().Raw})
-	for name, data := range map[string][]byte{ca: block, tokenFile: []byte(token + "\n"), rolelessFile: []byte(rolelessToken)} {
+	for name, data := range map[string][]byte{
+		ca: block, tokenFile: []byte(token + "\n"), rolelessFile: []byte(rolelessToken),
+	} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,9 @@ func (g *gate) discovered(ctx context.Context, issuer string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "registration_endpoint", "end_session_endpoint"} {
+	for _, name := range []string{
+		"authorization_endpoint", "token_endpoint", "jwks_uri", "registration_endpoint", "end_session_endpoint",
+	} {
 		target, ok := document[name].(string)
 		if !ok {
 			continue

@@ -115,14 +115,17 @@ func TestAnAddressOfManyLimitsEachCredential(t *testing.T) {
 		return limited
 	}
 	for name, header := range map[string][]string{
-		"a token": {"Authorization", "Bearer " + strings.Repeat("same.", 20) + "busy"}, "a cookie": {"Cookie", "s=" + strings.Repeat("b", 50)}, "nothing": nil,
+		"a token":  {"Authorization", "Bearer " + strings.Repeat("same.", 20) + "busy"},
+		"a cookie": {"Cookie", "s=" + strings.Repeat("b", 50)},
+		"nothing":  nil,
 	} {
 		if flood(header...) == 0 {
 			t.Errorf("60 requests at once with %s: none limited", name)
 		}
 	}
 	for range 15 {
-		if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", "Bearer "+strings.Repeat("same.", 20)+"calm"); res.StatusCode != http.StatusUnauthorized {
+		if res, _ := g.do(t, "POST", "/mcp", "{}",
+			"Authorization", "Bearer "+strings.Repeat("same.", 20)+"calm"); res.StatusCode != http.StatusUnauthorized {
 			t.Fatalf("a calm colleague: %s", res.Status)
 		}
 	}
@@ -215,7 +218,9 @@ func TestNoCacheKeepsAJSONAnswer(t *testing.T) {
 	}{
 		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json"}, "no-store"},
 		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json; charset=utf-8"}, "no-store"},
-		{"POST", "/mcp", []string{"Authorization", bearer, "Accept", "application/json", "Origin", "https://evil.example.com"}, "no-store"},
+		{"POST", "/mcp", []string{
+			"Authorization", bearer, "Accept", "application/json", "Origin", "https://evil.example.com",
+		}, "no-store"},
 		{"POST", "/mcp", nil, "no-store"},
 		{"GET", "/nothing", nil, "no-store"},
 		{"GET", "/metrics", nil, "no-store"},
@@ -233,11 +238,11 @@ func TestNoCacheKeepsAJSONAnswer(t *testing.T) {
 func TestTwoSessionIdsAreRefused(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
-	for _, ids := range []string{"Mcp-Session-Id: a\r\nMcp-Session-Id: b", "Mcp-Session-Id: a\r\nmcp-session-id: a", "Mcp-Session-Id: a, b"} {
-		answer := g.raw(
-			t,
-			"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+ids+"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
-		)
+	for _, ids := range []string{
+		"Mcp-Session-Id: a\r\nMcp-Session-Id: b", "Mcp-Session-Id: a\r\nmcp-session-id: a", "Mcp-Session-Id: a, b",
+	} {
+		answer := g.raw(t, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+ids+"\r\n"+
+			"Content-Length: 2\r\nConnection: close\r\n\r\n{}")
 		_, body, _ := strings.Cut(answer, "\r\n\r\n")
 		if statusOf(answer) != http.StatusBadRequest || !strings.Contains(body, "Mcp-Session-Id") {
 			t.Errorf("%q: %.300q, want 400", ids, answer)

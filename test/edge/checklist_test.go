@@ -92,7 +92,10 @@ func (g *gate) logsEachRequest(t *testing.T) {
 	if err := json.Unmarshal([]byte(line), &entry); err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range []string{"time", "client_ip", "user_email", "method", "uri", "status", "bytes", "request_time", "user_agent", "user", "request_id", "upstream_status", "upstream_time", "limit", "tls", "session"} {
+	for _, field := range []string{
+		"time", "client_ip", "user_email", "method", "uri", "status", "bytes", "request_time", "user_agent", "user",
+		"request_id", "upstream_status", "upstream_time", "limit", "tls", "session",
+	} {
 		if _, ok := entry[field]; !ok {
 			t.Errorf("no %s in %s", field, line)
 		}

@@ -101,7 +101,8 @@ func (e *elder) post(body string) (*http.Response, []byte, error) {
 func (e *elder) open() error {
 	e.session = ""
 	res, body, err := e.post(
-		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"elder","version":"1"}}}`,
+		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":` +
+			`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"elder","version":"1"}}}`,
 	)
 	if err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Errorf("initialize: %w: %v %s", err, res, body)
@@ -127,7 +128,8 @@ func (e *elder) add() {
 	case err == nil && res.StatusCode == http.StatusNotFound:
 		e.lost++
 		err = e.open()
-	case err == nil && (res.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(fmt.Sprintf(`"text":"%d"`, e.calls+1)))):
+	case err == nil && (res.StatusCode != http.StatusOK ||
+		!bytes.Contains(body, []byte(fmt.Sprintf(`"text":"%d"`, e.calls+1)))):
 		err = fmt.Errorf("call %d: %s %s", e.calls, res.Status, body)
 	}
 	if err != nil && e.failed == nil {

@@ -116,8 +116,8 @@ func TestTheProxyProtocolTellsTheAddress(t *testing.T) {
 		)
 		replace(t, filepath.Join(dir, "site", "listen_https_default.conf"), "ssl", "ssl proxy_protocol")
 	}})
-	out, err := exec.Command("curl", "-sk", "--haproxy-protocol", "-H", "Authorization: "+bearer, fmt.Sprintf("https://localhost:%d/mcp", port)).
-		CombinedOutput()
+	out, err := exec.Command("curl", "-sk", "--haproxy-protocol", "-H", "Authorization: "+bearer,
+		fmt.Sprintf("https://localhost:%d/mcp", port)).CombinedOutput()
 	if err != nil || string(out) != "ok" || g.addressTold() != "127.0.0.1" {
 		t.Errorf("%v %s, from %s", err, out, g.addressTold())
 	}
@@ -174,7 +174,8 @@ func TestHTTP3(t *testing.T) {
 		return string(out)
 	}
 	for range 2 { // asked, and remembered
-		if said := curl("localhost", "-H", "Authorization: "+bearer, "-H", "X-User-Id: root", "-d", "{}"); said != "ok 3 200" {
+		if said := curl("localhost", "-H", "Authorization: "+bearer,
+			"-H", "X-User-Id: root", "-d", "{}"); said != "ok 3 200" {
 			t.Errorf("signed in: %s", said)
 		}
 		if h := g.lastBridge.Load().Header; h.Get("X-User-Id") != "u-1" || h.Get("Authorization") != "" {

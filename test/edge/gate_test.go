@@ -56,7 +56,8 @@ func limits(rate, burst, ttl int) string {
 	return fmt.Sprintf(`limit_req_zone $binary_remote_addr zone=mcp_global:1m rate=1000r/s;
 limit_req_zone $binary_remote_addr zone=mcp_keycloak:1m rate=50r/s;
 limit_req zone=mcp_global burst=1000 nodelay;
-init_by_lua_block { require("gatehouse.init").setup { user_rate = %d, user_burst = %d, verdict_ttl = %d, user_wait = 0 } }
+init_by_lua_block { require("gatehouse.init").setup { user_rate = %d, user_burst = %d, `+
+		`verdict_ttl = %d, user_wait = 0 } }
 `, rate, burst, ttl)
 }
 

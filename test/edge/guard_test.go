@@ -164,7 +164,8 @@ func TestNothingOutsideReachesTheLocationBehindTheGuard(t *testing.T) {
 
 func TestRefusalsHaveTheirTrueStatus(t *testing.T) {
 	t.Parallel()
-	const challenge = `Bearer error="invalid_token", resource_metadata="https://x/.well-known/oauth-protected-resource/mcp"`
+	const challenge = `Bearer error="invalid_token", ` +
+		`resource_metadata="https://x/.well-known/oauth-protected-resource/mcp"`
 	cases := map[string]struct {
 		auth       http.HandlerFunc
 		status     int
@@ -317,8 +318,8 @@ func TestPublicPathsAreExact(t *testing.T) {
 	if res, _ := g.do(t, "GET", "/metrics", ""); res.StatusCode != 403 {
 		t.Errorf("/metrics from loopback: %d, want 403", res.StatusCode)
 	}
-	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization", "Bearer "+strings.Repeat("x", 20000)); res.StatusCode != 431 &&
-		res.StatusCode != 400 {
+	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization",
+		"Bearer "+strings.Repeat("x", 20000)); res.StatusCode != 431 && res.StatusCode != 400 {
 		t.Errorf("a 20 KB token: %d, want 431 or 400", res.StatusCode)
 	}
 	if res, _ := g.do(t, "GET", "/mcp", "", "Authorization", "Bearer "+strings.Repeat("x", 8000)); res.StatusCode != 200 {

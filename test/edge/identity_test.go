@@ -46,7 +46,8 @@ func TestLargestIdentityArrives(t *testing.T) {
 // Who lacks a role is told which, and a person is shown authsvc's page of it.
 func TestForbiddenSaysWhatLacks(t *testing.T) {
 	t.Parallel()
-	const challenge = `Bearer error="insufficient_role", error_description="The role mcp-user is missing. Ask ops@example.com."`
+	const challenge = `Bearer error="insufficient_role", ` +
+		`error_description="The role mcp-user is missing. Ask ops@example.com."`
 	g := start(t, options{auth: refuse(http.StatusForbidden, "WWW-Authenticate", challenge)})
 	res, body := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
 	if res.StatusCode != http.StatusForbidden || res.Header.Get("WWW-Authenticate") != challenge ||

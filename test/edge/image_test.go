@@ -19,7 +19,8 @@ func TestTheImagesCertificateIsForItsURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	for url, host := range map[string]string{
-		"https://gate.example.com": "gate.example.com", "https://192.0.2.5:8443": "192.0.2.5", "https://127.0.0.1": "127.0.0.1", "https://1.example": "1.example",
+		"https://gate.example.com": "gate.example.com", "https://192.0.2.5:8443": "192.0.2.5",
+		"https://127.0.0.1": "127.0.0.1", "https://1.example": "1.example",
 	} {
 		dir, bin := t.TempDir(), t.TempDir()
 		write(t, filepath.Join(bin, "init"), strings.Replace(string(text), "\ncd /gate\n", "\ncd "+dir+"\n", 1))

@@ -26,7 +26,8 @@ func TestRegistrationsAreLimitedByAddress(t *testing.T) {
 	if served < 20 || served > 45 {
 		t.Errorf("%d of 60 registrations of one address at once were passed on", served)
 	}
-	if res, _ := g.do(t, "POST", realm+"clients-registrations;x=1/openid-connect", "{}"); res.StatusCode != http.StatusNotFound {
+	if res, _ := g.do(t, "POST", realm+"clients-registrations;x=1/openid-connect",
+		"{}"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("the same with a path parameter: %s", res.Status)
 	}
 	if res, _ := g.do(t, "GET", realm+"protocol/openid-connect/auth", ""); res.StatusCode != http.StatusOK {

@@ -19,7 +19,8 @@ func TestRecipesReadTheAuditLog(t *testing.T) {
 	// object, and one of the guide's own format.
 	odd := filepath.Join(t.TempDir(), "odd.log")
 	write(t, odd, `{"time":"2026-11-24T11:57:0`+"\n"+`123`+"\n"+
-		`{"time":"2026-11-24T09:00:00+00:00","client_ip":"203.0.113.7","user_email":"","method":"POST","uri":"/sse","status":200,"bytes":1,"request_time":0.1,"user_agent":"x"}`+"\n")
+		`{"time":"2026-11-24T09:00:00+00:00","client_ip":"203.0.113.7","user_email":"",`+
+		`"method":"POST","uri":"/sse","status":200,"bytes":1,"request_time":0.1,"user_agent":"x"}`+"\n")
 	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for recipe, want := range map[string]string{
 		"last-hour": "20:50:00  200  2.5 s  bob@example.com  POST /mcp  203.0.113.9\n" +
@@ -78,7 +79,8 @@ func TestLogrotateReopensTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local := strings.NewReplacer("/var/log/gatehouse/*.log", filepath.Join(g.dir, "access.log"), "/run/nginx.pid", filepath.Join(g.dir, "nginx.pid"),
+	local := strings.NewReplacer("/var/log/gatehouse/*.log", filepath.Join(g.dir, "access.log"),
+		"/run/nginx.pid", filepath.Join(g.dir, "nginx.pid"),
 		"create 0640 www-data adm", "create 0640").
 		Replace(string(text))
 	conf := filepath.Join(g.dir, "logrotate.conf")

@@ -61,7 +61,8 @@ location /said/  { ` + guard + ` content_by_lua_block { ngx.say("said") } }
 	}}
 	g := start(t, o)
 	for path, want := range map[string]string{
-		"/app/a%2Fb": "app", "/sub/x": "app", "/cut/x": "app", "/two": "second bridge", "/files/page": "file", "/tried/none": "tried", "/said/": "said\n",
+		"/app/a%2Fb": "app", "/sub/x": "app", "/cut/x": "app", "/two": "second bridge",
+		"/files/page": "file", "/tried/none": "tried", "/said/": "said\n",
 	} {
 		for _, when := range []string{"asked", "remembered"} {
 			asked := g.asked.Load()
@@ -108,15 +109,19 @@ location /identity/ { include gatehouse/location/protect.conf; include gatehouse
 location /back/     { include gatehouse/location/credentials.conf; ` + to + ` }
 `)})
 	sent := []string{
-		"Authorization", bearer, "DPoP", "proof", "Cookie", "a=1; __Host-gatehouse=secret; b=2", "X-User-Id", "root", "X-User-Email", "root@example.com",
-		"X-User-Name", "root", "X-User-Roles", "mcp-admin", "X-User-Scopes", "all", "X-User-Assertion", "forged",
+		"Authorization", bearer, "DPoP", "proof", "Cookie", "a=1; __Host-gatehouse=secret; b=2",
+		"X-User-Id", "root", "X-User-Email", "root@example.com", "X-User-Name", "root",
+		"X-User-Roles", "mcp-admin", "X-User-Scopes", "all", "X-User-Assertion", "forged",
 	}
 	for _, c := range []struct {
 		path string
 		want map[string]string // of what was sent, all else is empty
 	}{
 		{"/bare/", nil}, {"/headers/", nil}, {"/guarded/", nil},
-		{"/identity/", map[string]string{"X-User-Id": "u-1", "X-User-Email": "alice@example.com", "X-User-Roles": "mcp-user", "X-User-Assertion": "signed"}},
+		{"/identity/", map[string]string{
+			"X-User-Id": "u-1", "X-User-Email": "alice@example.com", "X-User-Roles": "mcp-user",
+			"X-User-Assertion": "signed",
+		}},
 		{"/back/", map[string]string{"Authorization": bearer, "DPoP": "proof", "Cookie": "a=1; b=2"}},
 	} {
 		res, _ := g.do(t, "GET", c.path, "", sent...)
@@ -162,11 +167,13 @@ func TestALocationMayTakeALargerBody(t *testing.T) {
 	g := start(t, options{edit: withLocations(`location /large/ {
     include gatehouse/location/protect.conf; client_max_body_size 8m; proxy_pass http://` + mine.addr + `; }`)})
 	for range 2 {
-		if res, _ := g.do(t, "POST", "/large/", strings.Repeat("x", 6<<20), "Authorization", bearer); res.StatusCode != http.StatusOK {
+		if res, _ := g.do(t, "POST", "/large/", strings.Repeat("x", 6<<20),
+			"Authorization", bearer); res.StatusCode != http.StatusOK {
 			t.Errorf("6 MB: %s", res.Status)
 		}
 	}
-	if res, _ := g.do(t, "POST", "/large/", strings.Repeat("x", 9<<20), "Authorization", bearer, "Expect", "100-continue"); res.StatusCode != http.StatusRequestEntityTooLarge {
+	if res, _ := g.do(t, "POST", "/large/", strings.Repeat("x", 9<<20),
+		"Authorization", bearer, "Expect", "100-continue"); res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("9 MB: %s, want 413", res.Status)
 	}
 }
@@ -176,7 +183,9 @@ func TestSatisfyAnyMeansWhatItSays(t *testing.T) {
 	t.Parallel()
 	mine := startApp(t, "app")
 	location := func(path, rule string) string {
-		return "location " + path + " { satisfy any; " + rule + " include gatehouse/location/protect.conf; include gatehouse/location/identity.conf; proxy_pass http://" + mine.addr + "; }\n"
+		return "location " + path + " { satisfy any; " + rule +
+			" include gatehouse/location/protect.conf; include gatehouse/location/identity.conf;" +
+			" proxy_pass http://" + mine.addr + "; }\n"
 	}
 	g := start(
 		t,
@@ -213,12 +222,15 @@ func TestAVerdictIsOneGatesAndOneResources(t *testing.T) {
 			return
 		}
 		allow(w, r)
-	}, values: stack.NginxValues{ServerNames: "localhost 127.0.0.1 other.example.com"}, edit: func(t *testing.T, dir string) {
+	}, values: stack.NginxValues{
+		ServerNames: "localhost 127.0.0.1 other.example.com",
+	}, edit: func(t *testing.T, dir string) {
 		replace(t, filepath.Join(dir, "site", "upstreams.conf"), `map "" $gatehouse_authsvc { default gatehouse_authsvc; }`,
 			`map $host $gatehouse_authsvc { other.example.com "`+refusing+`"; default gatehouse_authsvc; }`)
 	}})
 	for range 2 {
-		if res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer, "Cookie", "a=b"); res.StatusCode != http.StatusOK {
+		if res, _ := g.do(t, "POST", "/mcp", "{}",
+			"Authorization", bearer, "Cookie", "a=b"); res.StatusCode != http.StatusOK {
 			t.Fatalf("at its own gate: %s", res.Status)
 		}
 	}
@@ -227,7 +239,8 @@ func TestAVerdictIsOneGatesAndOneResources(t *testing.T) {
 	if status := statusOf(g.raw(t, other)); status != http.StatusUnauthorized {
 		t.Errorf("at another gate: %d, want 401", status)
 	}
-	if res, _ := g.do(t, "POST", "/servers/secret/mcp", "{}", "Authorization", bearer, "Cookie", "a=b"); res.StatusCode != http.StatusForbidden {
+	if res, _ := g.do(t, "POST", "/servers/secret/mcp", "{}",
+		"Authorization", bearer, "Cookie", "a=b"); res.StatusCode != http.StatusForbidden {
 		t.Errorf("at another resource: %s, want 403", res.Status)
 	}
 	if n := g.asked.Load(); n > 3 { // a slow machine may cross the two seconds once
@@ -257,7 +270,8 @@ location @mine { return 404 "mine"; }
 		body != "mine" {
 		t.Errorf("its own page: %s %q", res.Status, body)
 	}
-	if res, _ := g.do(t, "GET", "/paged/", "", "Authorization", "Bearer other"); res.StatusCode != http.StatusUnauthorized ||
+	if res, _ := g.do(t, "GET", "/paged/", "",
+		"Authorization", "Bearer other"); res.StatusCode != http.StatusUnauthorized ||
 		res.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("refused: %s, challenge %q", res.Status, res.Header.Get("WWW-Authenticate"))
 	}

@@ -279,7 +279,8 @@ func forwardedForIsOurs(t *testing.T, g *gate) error {
 func noUnderscoreTwin(t *testing.T, g *gate) error {
 	g.raw(
 		t,
-		"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\nX_User_Email: root@example.com\r\nConnection: close\r\n\r\n",
+		"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+bearer+"\r\n"+
+			"X_User_Email: root@example.com\r\nConnection: close\r\n\r\n",
 	)
 	if got := g.lastBridge.Load().Header["X_user_email"]; got != nil {
 		return fmt.Errorf("the bridge was told %v", got)

@@ -198,7 +198,8 @@ func TestSmugglingShapesReachNobody(t *testing.T) {
 	const inner = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Smuggled: 1\r\nContent-Length: 2\r\n\r\n{}"
 	head := "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + bearer + "\r\n"
 	for name, raw := range map[string]string{
-		"length and chunked":    head + fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(inner), inner),
+		"length and chunked": head + fmt.Sprintf(
+			"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(inner), inner),
 		"two lengths":           head + fmt.Sprintf("Content-Length: 0\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner),
 		"a folded header":       head + "X-A: b\r\n c\r\nContent-Length: 0\r\n\r\n",
 		"chunked, odd spelling": head + "Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\n",
@@ -250,7 +251,8 @@ func TestGixyFindsNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	err := stack.RenderNginx(filepath.Join("..", ".."), dir, stack.NginxValues{
-		HTTPS: 8443, HTTP: 8080, Cert: filepath.Join(dir, "c"), Key: filepath.Join(dir, "k"), Bridge: "127.0.0.1:3000", BridgeAdmin: "127.0.0.1:3001", Authsvc: "127.0.0.1:4180",
+		HTTPS: 8443, HTTP: 8080, Cert: filepath.Join(dir, "c"), Key: filepath.Join(dir, "k"),
+		Bridge: "127.0.0.1:3000", BridgeAdmin: "127.0.0.1:3001", Authsvc: "127.0.0.1:4180",
 	})
 	if err != nil {
 		t.Fatal(err)
