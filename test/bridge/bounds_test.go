@@ -75,7 +75,8 @@ func TestBoundOfARequest(t *testing.T) {
 	c := open(t, b)
 	refused(t, c.call("echo", strings.Repeat("x", 2000), 0), http.StatusRequestEntityTooLarge, "longer than 1024 bytes")
 	s := openSSE(t, b.base, "/sse", nil)
-	if status := s.send(b.base, callBody(1, "echo", strings.Repeat("x", 2000), 0)); status != http.StatusRequestEntityTooLarge {
+	if status := s.send(b.base,
+		callBody(1, "echo", strings.Repeat("x", 2000), 0)); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("/message answers %d", status)
 	}
 }

@@ -96,7 +96,8 @@ func (s *childServer) take(r *childRequest) {
 		s.result(
 			r.ID,
 			fmt.Sprintf(
-				`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{},"resources":{"subscribe":true}},"serverInfo":{"name":"faulty","version":"1"}}`,
+				`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{},"resources":{"subscribe":true}},`+
+					`"serverInfo":{"name":"faulty","version":"1"}}`,
 				version,
 			),
 		)
@@ -219,9 +220,9 @@ func (s *childServer) ask(id string) string {
 	s.answers[`"`+id+`"`] = ch
 	s.mu.Unlock()
 	s.say(
-		`{"jsonrpc":"2.0","id":%q,"method":"elicitation/create","params":{"message":"for %s","requestedSchema":{"type":"object","properties":{}}}}`,
-		id,
-		id,
+		`{"jsonrpc":"2.0","id":%q,"method":"elicitation/create","params":`+
+			`{"message":"for %s","requestedSchema":{"type":"object","properties":{}}}}`,
+		id, id,
 	)
 	return <-ch
 }

@@ -80,7 +80,8 @@ func TestAFileAsPeopleHaveIt(t *testing.T) {
 		t.Errorf("typo answers %+v", a)
 	}
 	for _, says := range []string{
-		"mcpServers.My Server is served at /servers/My-Server/", "My Server.autoApprove, My Server.disabled, My Server.timeout",
+		"mcpServers.My Server is served at /servers/My-Server/",
+		"My Server.autoApprove, My Server.disabled, My Server.timeout",
 		`unknown key \"comand\"; did you mean`, "mcpServers.far: url",
 	} {
 		if !strings.Contains(b.log.String(), says) {

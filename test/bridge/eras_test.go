@@ -41,7 +41,9 @@ func body(t *testing.T, req *http.Request) string {
 	return string(text)
 }
 
-const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
+const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+	`"io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},` +
+	`"io.modelcontextprotocol/clientCapabilities":{}}`
 
 // fronts opens a client of each era on the bridge.
 func fronts(t *testing.T, b *bridge) []front {
@@ -191,8 +193,8 @@ func TestHeadersOfAStreamComeAtOnce(t *testing.T) {
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the headers took %s", took)
 	}
-	if kind, buffering := s.res.Header.Get("Content-Type"), s.res.Header.Get("X-Accel-Buffering"); kind != "text/event-stream" ||
-		buffering != "no" {
+	if kind, buffering := s.res.Header.Get("Content-Type"),
+		s.res.Header.Get("X-Accel-Buffering"); kind != "text/event-stream" || buffering != "no" {
 		t.Errorf("Content-Type %q, X-Accel-Buffering %q", kind, buffering)
 	}
 }

@@ -25,7 +25,8 @@ func TestSilentPosts(t *testing.T) {
 		defer conn.Close()
 		conns[i] = conn
 		path := []string{"/mcp", "/message?sessionId=x", "/nothing", "/servers/x/mcp"}[i%4]
-		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 8388608\r\n\r\n{", path, addr); err != nil {
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
+			"Content-Length: 8388608\r\n\r\n{", path, addr); err != nil {
 			t.Fatal(err)
 		}
 	}

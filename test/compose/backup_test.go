@@ -39,7 +39,8 @@ func shell(t *testing.T, lines string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	const compose = `docker() { if [ "$1" = compose ]; then shift; "$GATEHOUSE_PARTS" "$@"; else command docker "$@"; fi; }` + "\nset -e\n"
+	const compose = `docker() { if [ "$1" = compose ]; then shift; "$GATEHOUSE_PARTS" "$@"; ` +
+		`else command docker "$@"; fi; }` + "\nset -e\n"
 	cmd := exec.CommandContext(ctx, "sh", "-c", compose+lines)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {

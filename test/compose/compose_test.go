@@ -257,8 +257,9 @@ func open(t *testing.T, gate *stack.Stack) (*mcp.ClientSession, error) {
 	client := gate.HTTPClient()
 	client.Transport = bearer{client.Transport, token}
 	s, err := mcp.NewClient(&mcp.Implementation{Name: "compose", Version: "1"}, nil).
-		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client, DisableStandaloneSSE: true},
-			&mcp.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
+		Connect(ctx, &mcp.StreamableClientTransport{
+			Endpoint: gate.URL + "/mcp", HTTPClient: client, DisableStandaloneSSE: true,
+		}, &mcp.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +306,8 @@ func TestRealmApply(t *testing.T) {
 		t.Fatalf("%v, %v", clients, err)
 	}
 	clients[0]["redirectUris"] = []string{"https://evil.example/*"}
-	if err := gate.Admin(t.Context(), http.MethodPut, fmt.Sprint("/clients/", clients[0]["id"]), clients[0], nil); err != nil {
+	if err := gate.Admin(t.Context(), http.MethodPut, fmt.Sprint("/clients/", clients[0]["id"]),
+		clients[0], nil); err != nil {
 		t.Fatal(err)
 	}
 	if said := apply(); !strings.Contains(said, "client mcp-gateway: changed") || !strings.Contains(said, " 1 changed") {

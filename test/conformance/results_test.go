@@ -11,7 +11,8 @@ import (
 func TestResults(t *testing.T) {
 	got, err := conformance.Results(
 		strings.NewReader(
-			"✓ ping: 2 passed, 0 failed\n✗ caching: 1 passed, 7 failed\n✗ tasks: 0 passed, 1 failed\nNot scored\n  ✗ tasks (extension)\n",
+			"✓ ping: 2 passed, 0 failed\n✗ caching: 1 passed, 7 failed\n✗ tasks: 0 passed, 1 failed\n" +
+				"Not scored\n  ✗ tasks (extension)\n",
 		),
 	)
 	if err != nil {

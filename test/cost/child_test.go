@@ -24,7 +24,9 @@ var places = map[string]func(id, value, inside string) string{
 	"error": func(id, value, _ string) string {
 		return `{"jsonrpc":"2.0","id":` + id + `,"error":{"code":-1,"message":"m","data":` + value + `}}`
 	},
-	"error inside": func(id, _, inside string) string { return `{"jsonrpc":"2.0","id":` + id + `,"error":{` + inside + `}}` },
+	"error inside": func(id, _, inside string) string {
+		return `{"jsonrpc":"2.0","id":` + id + `,"error":{` + inside + `}}`
+	},
 	"top": func(id, _, inside string) string {
 		return `{"jsonrpc":"2.0","id":` + id + `,"result":{},` + inside + `}`
 	},
@@ -38,16 +40,12 @@ var places = map[string]func(id, value, inside string) string{
 		)
 	},
 	"progress": func(id, _, inside string) string {
-		return `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + id + "," + inside + "}}\n" + answer(
-			id,
-			"{}",
-		)
+		return `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + id + "," + inside +
+			"}}\n" + answer(id, "{}")
 	},
 	"subscription": func(id, _, inside string) string {
-		return `{"jsonrpc":"2.0","method":"notifications/x","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1,` + inside + "}}}\n" + answer(
-			id,
-			"{}",
-		)
+		return `{"jsonrpc":"2.0","method":"notifications/x","params":` +
+			`{"_meta":{"io.modelcontextprotocol/subscriptionId":1,` + inside + "}}}\n" + answer(id, "{}")
 	},
 	"question": func(id, value, _ string) string {
 		return `{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{"messages":` + value + "}}\n" + answer(
@@ -106,7 +104,8 @@ func serveChild() {
 			case m.Method == "initialize":
 				text = answer(
 					id,
-					`{"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"cost","version":"1"}}`,
+					`{"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true}},`+
+						`"serverInfo":{"name":"cost","version":"1"}}`,
 				)
 			case m.Method == "tools/list":
 				text = answer(id, `{"tools":`+tools+`}`)

@@ -128,7 +128,8 @@ func start(t *testing.T) *bridge {
 	return b
 }
 
-const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"cost","version":"1"}}}`
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":` +
+	`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"cost","version":"1"}}}`
 
 // open opens a session of each kind.
 func (b *bridge) open() {
@@ -254,23 +255,27 @@ var messages = []message{
 	{
 		"tools/call",
 		true,
-		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","_meta":{META},"requestState":"x","inputResponses":{%s}}}`,
+		`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":` +
+			`{"name":"echo","_meta":{META},"requestState":"x","inputResponses":{%s}}}`,
 	},
 	{"resources/read", false, `{"jsonrpc":"2.0","id":%d,"method":"resources/read","params":{"uri":%s,"_meta":{META}}}`},
 	{
 		"subscriptions/listen",
 		false,
-		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{"resourceSubscriptions":%s}}}`,
+		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":` +
+			`{"_meta":{META},"notifications":{"resourceSubscriptions":%s}}}`,
 	},
 	{
 		"subscriptions/listen",
 		true,
-		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"_meta":{META},"notifications":{%s,"resourceSubscriptions":[1]}}}`,
+		`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":` +
+			`{"_meta":{META},"notifications":{%s,"resourceSubscriptions":[1]}}}`,
 	},
 	{
 		"completion/complete",
 		true,
-		`{"jsonrpc":"2.0","id":%d,"method":"completion/complete","params":{"_meta":{META},"ref":{"type":"ref/prompt","name":"a",%s}}}`,
+		`{"jsonrpc":"2.0","id":%d,"method":"completion/complete","params":` +
+			`{"_meta":{META},"ref":{"type":"ref/prompt","name":"a",%s}}}`,
 	},
 	{"tasks/get", false, `{"jsonrpc":"2.0","id":%d,"method":"tasks/get","params":{"taskId":%s,"_meta":{META}}}`},
 	{"vendor/x", false, `{"jsonrpc":"2.0","id":%d,"method":"vendor/x","params":%s}`},

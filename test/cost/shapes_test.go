@@ -32,10 +32,12 @@ func deep(open, end string, depth int) func(int) string {
 
 // members are hostile insides of an object of n bytes.
 var members = map[string]func(n int) string{
-	"many keys":        func(n int) string { return fill(n, func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) },
-	"one key again":    func(n int) string { return fill(n, always(`"x":0`)) },
-	"empty keys":       func(n int) string { return fill(n, always(`"":0`)) },
-	"escaped keys":     func(n int) string { return fill(n, func(i int) string { return fmt.Sprintf(`"\u0061%d":1`, i) }) },
+	"many keys":     func(n int) string { return fill(n, func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) },
+	"one key again": func(n int) string { return fill(n, always(`"x":0`)) },
+	"empty keys":    func(n int) string { return fill(n, always(`"":0`)) },
+	"escaped keys": func(n int) string {
+		return fill(n, func(i int) string { return fmt.Sprintf(`"\u0061%d":1`, i) })
+	},
 	"keys of escapes":  func(n int) string { return fill(n, always(`"\u0061\u0061\u0061":1`)) },
 	"a key of escapes": func(n int) string { return `"` + strings.Repeat(`\u0061`, n/6) + `":1` },
 	"keys almost ours": func(n int) string {
@@ -52,17 +54,21 @@ var values = map[string]func(n int) string{
 	"bytes of no UTF-8": func(n int) string { return `"` + strings.Repeat("\xff", n) + `"` },
 	"digits":            func(n int) string { return strings.Repeat("7", n) },
 	"nulls":             func(n int) string { return "[" + fill(n, always("null")) + "]" },
-	"numbers":           func(n int) string { return "[" + fill(n, func(i int) string { return fmt.Sprint(i % 10) }) + "]" },
-	"floats":            func(n int) string { return "[" + fill(n, always("1.5e-7")) + "]" },
-	"short strings":     func(n int) string { return "[" + fill(n, always(`"a"`)) + "]" },
-	"empty lists":       func(n int) string { return "[" + fill(n, always("[]")) + "]" },
-	"empty objects":     func(n int) string { return "[" + fill(n, always("{}")) + "]" },
-	"named objects":     func(n int) string { return "[" + fill(n, always(`{"name":"a"}`)) + "]" },
-	"deep lists":        func(n int) string { return "[" + fill(n, deep("[", "]", 9000)) + "]" },
-	"deep objects":      func(n int) string { return "[" + fill(n, deep(`{"a":`, "}", 9000)) + "]" },
-	"too deep":          func(n int) string { return strings.Repeat("[", n/2) + strings.Repeat("]", n/2) },
-	"thirty deep":       func(n int) string { return strings.Repeat("[", 30) + fill(n, always("1")) + strings.Repeat("]", 30) },
-	"spaces":            func(n int) string { return "[1" + strings.Repeat(" ", n) + "]" },
+	"numbers": func(n int) string {
+		return "[" + fill(n, func(i int) string { return fmt.Sprint(i % 10) }) + "]"
+	},
+	"floats":        func(n int) string { return "[" + fill(n, always("1.5e-7")) + "]" },
+	"short strings": func(n int) string { return "[" + fill(n, always(`"a"`)) + "]" },
+	"empty lists":   func(n int) string { return "[" + fill(n, always("[]")) + "]" },
+	"empty objects": func(n int) string { return "[" + fill(n, always("{}")) + "]" },
+	"named objects": func(n int) string { return "[" + fill(n, always(`{"name":"a"}`)) + "]" },
+	"deep lists":    func(n int) string { return "[" + fill(n, deep("[", "]", 9000)) + "]" },
+	"deep objects":  func(n int) string { return "[" + fill(n, deep(`{"a":`, "}", 9000)) + "]" },
+	"too deep":      func(n int) string { return strings.Repeat("[", n/2) + strings.Repeat("]", n/2) },
+	"thirty deep": func(n int) string {
+		return strings.Repeat("[", 30) + fill(n, always("1")) + strings.Repeat("]", 30)
+	},
+	"spaces": func(n int) string { return "[1" + strings.Repeat(" ", n) + "]" },
 }
 
 // plain is what an ordinary message carries: records.

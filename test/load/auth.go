@@ -23,9 +23,11 @@ import (
 
 const (
 	rowFloor  = "floor: auth_request to a bare 200"
-	authIntro = "## Part two: authsvc behind nginx\n\nnginx with TLS 1.3, keepalive, two workers, an upstream that answers `ok`. " +
+	authIntro = "## Part two: authsvc behind nginx\n\nnginx with TLS 1.3, keepalive, two workers, " +
+		"an upstream that answers `ok`. " +
 		"The sign-in is a real one, against a provider in the load program that makes tokens as Keycloak does (RS256). " +
-		"Each authoriser is a process of its own, the floor's bare handler too, and credentials end at nginx. The ratio is to the floor. CPU is of nginx, the authoriser and Redis; at the largest number of connections.\n\n"
+		"Each authoriser is a process of its own, the floor's bare handler too, and credentials end at nginx. " +
+		"The ratio is to the floor. CPU is of nginx, the authoriser and Redis; at the largest number of connections.\n\n"
 	loginWorkers = 8
 )
 

@@ -21,9 +21,12 @@ const (
 	rowNone    = "bridge, no identity"
 	rowSuper   = "supergateway 4.0.0"
 	rowProxy   = "mcp-proxy 6.7.19 (npm)"
-	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, medians of interleaved rounds. " +
-		"The ratio is to the bare net/http handler in the same run. A peer that hands one caller's answer to another has it under foreign. " +
-		"CPU is of the program and its children, and the time to open a session holds the start of its child; both at the largest number of callers.\n\n"
+	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, " +
+		"medians of interleaved rounds. " +
+		"The ratio is to the bare net/http handler in the same run. " +
+		"A peer that hands one caller's answer to another has it under foreign. " +
+		"CPU is of the program and its children, and the time to open a session holds the start of its child; " +
+		"both at the largest number of callers.\n\n"
 )
 
 func levels() []int { return []int{1, 8, 32} }
@@ -77,9 +80,15 @@ func partBridge(ctx context.Context, b *bench) error {
 	text := bridgeIntr + report.Made(b.command)
 	for _, t := range []report.Table{
 		{Title: "Streamable HTTP with sessions (2025-06-18)", Mode: caller.MCP, Base: rowLimit, Cells: cells},
-		{Title: "Stateless (2026-07-28), the child of the older kind; ratio to the session figure of the limit", Mode: caller.Stateless, Base: rowLimit, BaseMode: caller.MCP, Cells: cells},
+		{
+			Title: "Stateless (2026-07-28), the child of the older kind; ratio to the session figure of the limit",
+			Mode:  caller.Stateless, Base: rowLimit, BaseMode: caller.MCP, Cells: cells,
+		},
 		{Title: "HTTP+SSE (2024-11-05)", Mode: caller.SSE, Base: rowLimit, Cells: cells},
-		{Title: "HTTP+SSE once more, the ratio to the bridge's own session figure", Mode: caller.SSE, Base: rowBridge, BaseMode: caller.MCP, Cells: cells},
+		{
+			Title: "HTTP+SSE once more, the ratio to the bridge's own session figure",
+			Mode:  caller.SSE, Base: rowBridge, BaseMode: caller.MCP, Cells: cells,
+		},
 	} {
 		text += t.Markdown() + "\n"
 	}

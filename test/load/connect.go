@@ -20,8 +20,9 @@ import (
 	"gatehouse/test/load/internal/report"
 )
 
-const connectIntro = "## The other end\n\nA client on stdio, a server in the load program over TLS on loopback, every answer checked, medians of " +
-	"interleaved rounds. RSS is what the program and all below it hold after the last round.\n\n"
+const connectIntro = "## The other end\n\nA client on stdio, a server in the load program over TLS on loopback, " +
+	"every answer checked, medians of interleaved rounds. " +
+	"RSS is what the program and all below it hold after the last round.\n\n"
 
 // otherEnd is a program between stdio and the server.
 type otherEnd struct {
@@ -106,7 +107,8 @@ func echoOverHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.Method == "initialize" {
 		_, _ = fmt.Fprintf(
 			w,
-			`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}}`,
+			`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},`+
+				`"serverInfo":{"name":"echo","version":"1"}}}`,
 			m.ID,
 		)
 		return
@@ -134,7 +136,8 @@ func (e *otherEnd) open(ctx context.Context) (err error) {
 	if err := e.cmd.Start(); err != nil {
 		return err
 	}
-	hello := `{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}` + "\n"
+	hello := `{"jsonrpc":"2.0","id":"i","method":"initialize","params":` +
+		`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}` + "\n"
 	if _, err := io.WriteString(e.in, hello); err != nil {
 		return err
 	}

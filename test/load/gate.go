@@ -25,12 +25,17 @@ const (
 	rowWayLimit = "limit: auth_request to a bare 200, bare net/http"
 	rowAlone    = "nginx alone"
 	rowOpen     = "the gate's nginx, no sign-in"
-	gateIntro   = "## Part three: the whole way\n\nTLS client, nginx, the authoriser with a Bearer token, the bridge with signed identity, a child, and back. " +
-		"gatehouse's nginx is the tree in `nginx/` and `lua/` as it is installed, with log, limits and all, but for limits that no caller reaches here. " +
-		"The others have the nginx of the benchmarks: one auth_request, no limits, no log. All get the same requests, Bearer token included. " +
+	gateIntro   = "## Part three: the whole way\n\nTLS client, nginx, the authoriser with a Bearer token, " +
+		"the bridge with signed identity, a child, and back. " +
+		"gatehouse's nginx is the tree in `nginx/` and `lua/` as it is installed, with log, limits and all, " +
+		"but for limits that no caller reaches here. " +
+		"The others have the nginx of the benchmarks: one auth_request, no limits, no log. " +
+		"All get the same requests, Bearer token included. " +
 		"The ratio is to the limit. CPU is of nginx and all behind it; at the largest number of sessions. " +
-		"Of the remembered verdicts, nginx alone is that of the benchmarks and only passes the request on: no log, no limit, no header added to the answer, " +
-		"and none of the fourteen that tell the handler who calls and from where. The gate's nginx without sign-in has all of that but who calls.\n\n"
+		"Of the remembered verdicts, nginx alone is that of the benchmarks and only passes the request on: " +
+		"no log, no limit, no header added to the answer, " +
+		"and none of the fourteen that tell the handler who calls and from where. " +
+		"The gate's nginx without sign-in has all of that but who calls.\n\n"
 )
 
 // way is one road from TLS to a child.

@@ -50,11 +50,11 @@ func partGateIdle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	text := "## Idle streams through the gate\n\nnginx is the tree of `nginx/` and `lua/`; the weight is of its workers together, TLS included.\n\n" +
-		report.Made(
-			b.command+" HOLD="+b.hold.String(),
-		) +
-		"| streams | held for | RSS KB a stream at nginx | still open, each answered a call |\n|---:|---:|---:|---:|\n" + line + "\n"
+	text := "## Idle streams through the gate\n\nnginx is the tree of `nginx/` and `lua/`; " +
+		"the weight is of its workers together, TLS included.\n\n" +
+		report.Made(b.command+" HOLD="+b.hold.String()) +
+		"| streams | held for | RSS KB a stream at nginx | still open, each answered a call |\n" +
+		"|---:|---:|---:|---:|\n" + line + "\n"
 	fmt.Print(text)
 	return report.Write(b.out, "idle streams through the gate", text)
 }

@@ -18,7 +18,8 @@ import (
 // partIdle opens many SSE streams that say nothing, and weighs them.
 func partIdle(ctx context.Context, b *bench) error {
 	text := "## Idle SSE streams\n\n" + report.Made(b.command+" STREAMS="+strconv.Itoa(b.streams)) +
-		"| target | streams | RSS KB a stream | goroutines a stream | calls answered, one on each |\n|---|---:|---:|---:|---:|\n"
+		"| target | streams | RSS KB a stream | goroutines a stream | calls answered, one on each |\n" +
+		"|---|---:|---:|---:|---:|\n"
 	limit, err := b.start(ctx, rowLimit, []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()})
 	if err != nil {
 		return err

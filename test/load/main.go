@@ -47,7 +47,10 @@ func run(ctx context.Context, args []string) int {
 	all := []struct {
 		name string
 		do   func(context.Context, *bench) error
-	}{{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate}, {"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect}}
+	}{
+		{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate},
+		{"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect},
+	}
 	code := 0
 	for _, part := range all {
 		if !slices.Contains(o.parts, part.name) {

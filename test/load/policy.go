@@ -19,8 +19,10 @@ const (
 	rowGoverned = "200 rules, audit, metrics"
 	rowCEL      = "the same, the last rule with CEL"
 	anewEach    = 2 // new processes in a round
-	policyIntro = "## The price of policy, audit and metrics\n\nThe same bridge with a signed identity, alone and with a policy of 200 rules of which the last grants the call, " +
-		"an audit file and metrics. The ratio is to the bridge alone in the same run. Each round starts the three anew, twice, since two runs of one program differ by some per cent, " +
+	policyIntro = "## The price of policy, audit and metrics\n\nThe same bridge with a signed identity, " +
+		"alone and with a policy of 200 rules of which the last grants the call, " +
+		"an audit file and metrics. The ratio is to the bridge alone in the same run. " +
+		"Each round starts the three anew, twice, since two runs of one program differ by some per cent, " +
 		"and measures them forwards and backwards.\n\n"
 )
 

@@ -84,7 +84,9 @@ func TestDependenciesAreNamed(t *testing.T) {
 func TestNoticeNamesWhatIsLinked(t *testing.T) {
 	notice := text(t, "../../NOTICE")
 	programs := []string{"./bridge", "./authsvc", "./deploy/demo", "./deploy/check", "./test/doctor"}
-	for _, path := range list(t, append([]string{"-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}, programs...)...) {
+	for _, path := range list(t, append([]string{
+		"-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}",
+	}, programs...)...) {
 		if !strings.Contains(notice, "\n"+path+" ") {
 			t.Errorf("NOTICE does not name %s; add it with its licence", path)
 		}

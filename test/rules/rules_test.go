@@ -138,7 +138,8 @@ func TestTheOtherEndKnowsNothingOfTheBridge(t *testing.T) {
 			t.Errorf("the other end links %s", name)
 		}
 	}
-	for _, line := range list(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}}{{"\n"}}{{end}}`, module+"bridge/...") {
+	for _, line := range list(t, "-f",
+		`{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}}{{"\n"}}{{end}}`, module+"bridge/...") {
 		pkg, dep, _ := strings.Cut(line, "=")
 		if strings.HasPrefix(dep, "golang.org/x/oauth2") && pkg != room+"connect/signin" {
 			t.Errorf("%s imports %s", pkg, dep)

@@ -23,7 +23,8 @@ func tell(out io.Writer, gate *stack.Stack, o opts) {
      Claude Code     claude mcp add --transport http gatehouse %[1]s/mcp
      Codex           codex mcp add gatehouse --url %[1]s/mcp
      Gemini CLI      gemini mcp add --transport http gatehouse %[1]s/mcp
-     Claude Desktop  {"mcpServers": {"gatehouse": {"command": "%[8]s", "args": ["connect", "--ca", "%[5]s", "%[1]s/mcp"]}}}
+     Claude Desktop  {"mcpServers": {"gatehouse": {"command": "%[8]s", `+
+			`"args": ["connect", "--ca", "%[5]s", "%[1]s/mcp"]}}}
 
 3. See who is signed in, and end it:  %[1]s/account
 

@@ -148,7 +148,8 @@ func connect(t *testing.T, api, botToken string) *mcp.ClientSession {
 	t.Helper()
 	addr := freeport.Addr(t)
 	bridge := filepath.Join(t.TempDir(), "bridge")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bridge, filepath.Join(root(t), "bridge")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bridge,
+		filepath.Join(root(t), "bridge")).CombinedOutput(); err != nil {
 		t.Fatalf("build the bridge: %v\n%s", err, out)
 	}
 	cmd := exec.Command(bridge, append([]string{"--listen=" + addr, "--identity=none", "--"}, serverArgs(t)...)...)

@@ -218,7 +218,8 @@ func (s *Stack) programs(o Options) []*Part {
 					o.Bin,
 					"authsvc",
 				), at("--listen=127.0.0.1:%d", p.Authsvc), at("--internal-listen=127.0.0.1:%d", p.AuthsvcInternal),
-				"--public-url=" + s.URL, "--issuer=" + s.Issuer, "--client-id=mcp-gateway", "--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
+				"--public-url=" + s.URL, "--issuer=" + s.Issuer, "--client-id=mcp-gateway",
+				"--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
 				"--store-key-file=" + filepath.Join(o.Dir, "store-key"),
 				at("--redis-url=redis://127.0.0.1:%d", p.Redis), "--logout-client=mcp-cli", "--require-role=mcp-user",
 			},
@@ -280,7 +281,8 @@ func (s *Stack) keycloak(home string, p Ports) *Part {
 		),
 		argv: []string{
 			filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
-			"--features=" + keycloakFeatures, fmt.Sprintf("--http-port=%d", p.Keycloak), fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
+			"--features=" + keycloakFeatures, fmt.Sprintf("--http-port=%d", p.Keycloak),
+			fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
 		},
 		// The compiler's first tier: a short life is start-up and little else.
 		env: []string{

@@ -26,7 +26,8 @@ type request struct {
 }
 
 const (
-	tool       = `{"name":"echo","description":"Says it again","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}}`
+	tool = `{"name":"echo","description":"Says it again",` +
+		`"inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}}`
 	serverInfo = `"serverInfo":{"name":"fast-child","version":"1"}`
 	caps       = `"capabilities":{"tools":{}}`
 	cacheable  = `,"resultType":"complete","ttlMs":60000,"cacheScope":"public"`

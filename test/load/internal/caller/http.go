@@ -7,9 +7,12 @@ import (
 )
 
 const (
-	initialize  = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"gatehouse-load","version":"1"}}}`
+	initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":` +
+		`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"gatehouse-load","version":"1"}}}`
 	initialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
-	modernMeta  = `,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"gatehouse-load","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
+	modernMeta  = `,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientInfo":{"name":"gatehouse-load","version":"1"},` +
+		`"io.modelcontextprotocol/clientCapabilities":{}}`
 
 	jsonHeader   = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
 	modernHeader = jsonHeader + "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n"

@@ -40,7 +40,8 @@ func TestWhatIsComparedStandsSideBySide(t *testing.T) {
 	for _, c := range sideBySide(cells) {
 		got = append(got, fmt.Sprint(c.Target, " ", c.Mode, " ", c.N))
 	}
-	want := "[limit /mcp 1 bridge /mcp 1 limit stateless 1 bridge stateless 1 limit /mcp 8 bridge /mcp 8 limit stateless 8 bridge stateless 8]"
+	want := "[limit /mcp 1 bridge /mcp 1 limit stateless 1 bridge stateless 1 " +
+		"limit /mcp 8 bridge /mcp 8 limit stateless 8 bridge stateless 8]"
 	if fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
