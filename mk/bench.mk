@@ -5,12 +5,13 @@ WINDOW  ?= 1s
 STREAMS ?= 2000
 SESSIONS ?= 10000
 ROWS    ?=
+BESIDE  ?=
 HOLD    ?= 10m
 LOAD    := .cache/load
 
 .PHONY: bench bench-tools
-bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or gate-idle: 500 streams for HOLD=10m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed)
-	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -hold $(HOLD) -tools $(LOAD)
+bench: bench-tools ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or gate-idle: 500 streams for HOLD=10m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed BESIDE=an-earlier-build-of-the-bridge)
+	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -beside "$(BESIDE)" -hold $(HOLD) -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
 	go build -o bin/ ./bridge ./authsvc

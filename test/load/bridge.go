@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gatehouse/test/load/internal/caller"
@@ -19,6 +20,8 @@ const (
 	rowLimit   = "limit: bare net/http"
 	rowBridge  = "bridge, signed identity"
 	rowNone    = "bridge, no identity"
+	rowWhole   = "bridge, signed, policy, audit, metrics"
+	rowEarlier = "earlier build" // prefix of the rows of -beside
 	rowSuper   = "supergateway 4.0.0"
 	rowProxy   = "mcp-proxy 6.7.19 (npm)"
 	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, " +
@@ -65,8 +68,12 @@ func partBridge(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	rows, err := b.rows(auth.url, headers)
+	if err != nil {
+		return err
+	}
 	var cells []*measure.Cell
-	for _, r := range b.rows(auth.url, headers) {
+	for _, r := range rows {
 		if !b.wants(r.name) {
 			continue
 		}
@@ -96,7 +103,7 @@ func partBridge(ctx context.Context, b *bench) error {
 	return report.Write(b.out, "part one", text+report.Faults(cells))
 }
 
-func (b *bench) rows(keys string, headers []map[string]string) []row {
+func (b *bench) rows(keys string, headers []map[string]string) ([]row, error) {
 	all := []caller.Mode{caller.MCP, caller.Stateless, caller.SSE}
 	super := func(mode caller.Mode, flags ...string) row {
 		argv := append(
@@ -138,22 +145,35 @@ func (b *bench) rows(keys string, headers []map[string]string) []row {
 		},
 	}
 	if _, err := os.Stat(b.bridge()); err != nil {
-		return rows
+		return rows, nil
 	}
-	return append(
-		rows,
-		row{
-			name:    rowBridge,
-			argv:    b.bridgeArgv("--identity", "signed", "--identity-keys", keys+"/internal/keys"),
-			modes:   all,
-			headers: headers,
-		},
-		row{name: rowNone, argv: b.bridgeArgv("--identity", "none"), modes: all},
-	)
+	ours, err := b.ours("", b.bridge(), keys, headers)
+	if err != nil || b.beside == "" {
+		return append(rows, ours...), err
+	}
+	earlier, err := b.ours(rowEarlier+": ", b.beside, keys, headers)
+	return slices.Concat(rows, ours, earlier), err
 }
 
-func (b *bench) bridgeArgv(flags ...string) []string {
-	argv := append([]string{b.bridge(), "--listen", "%ADDR%", "--log-level", "warn"}, flags...)
+// ours are the rows of one build of the bridge.
+func (b *bench) ours(prefix, program, keys string, headers []map[string]string) ([]row, error) {
+	all := []caller.Mode{caller.MCP, caller.Stateless, caller.SSE}
+	signed := []string{"--identity", "signed", "--identity-keys", keys + "/internal/keys"}
+	governed, err := b.governed("part-one"+strings.TrimSuffix(prefix, ": "), policyText(""))
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{name: prefix + rowBridge, argv: b.argvOf(program, signed...), modes: all, headers: headers},
+		{name: prefix + rowWhole, argv: b.argvOf(program, append(governed, signed...)...), modes: all, headers: headers},
+		{name: prefix + rowNone, argv: b.argvOf(program, "--identity", "none"), modes: all},
+	}, nil
+}
+
+func (b *bench) bridgeArgv(flags ...string) []string { return b.argvOf(b.bridge(), flags...) }
+
+func (b *bench) argvOf(program string, flags ...string) []string {
+	argv := append([]string{program, "--listen", "%ADDR%", "--log-level", "warn"}, flags...)
 	return append(argv, "--", b.child())
 }
 

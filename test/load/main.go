@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,6 +27,7 @@ type options struct {
 	sessions int
 	hold     time.Duration // of part gate-idle
 	only     string        // of parts bridge and gate: those whose names hold one of these words
+	beside   string        // of part bridge: an earlier build of the bridge, measured too
 	bin      string        // bridge, authsvc
 	tools    string        // limit, child, oauth2-proxy, node_modules
 	out      string
@@ -79,6 +81,7 @@ func parse(args []string) (options, error) {
 		"",
 		"of parts bridge and gate only the rows that hold one of these words, as in limit,signed",
 	)
+	fs.StringVar(&o.beside, "beside", "", "of part bridge: an earlier build of the bridge, measured in the same rounds")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")
 	fs.StringVar(&o.tools, "tools", ".cache/load", "folder of the limit, the child and the peers")
 	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write")
@@ -92,6 +95,9 @@ func parse(args []string) (options, error) {
 	o.command = fmt.Sprintf("make bench PART=%s ROUNDS=%d WINDOW=%v", *parts, o.rounds, o.window)
 	if o.only != "" {
 		o.command += " ROWS=" + o.only
+	}
+	if o.beside != "" {
+		o.command += " BESIDE=" + filepath.Base(o.beside)
 	}
 	return o, nil
 }
