@@ -55,20 +55,26 @@ func (b Body) tooLong(w http.ResponseWriter) ([]byte, bool) {
 	return nil, false
 }
 
-// read reads up to one byte more than fits.
+// read reads up to one byte more than fits. Timed has given the first bytes
+// their time; most bodies have come whole by then.
 func (b Body) read(conn *http.ResponseController, r *http.Request) ([]byte, error) {
 	most, known := b.Max+1, r.ContentLength >= 0
 	if known {
 		most = int(r.ContentLength)
 	}
-	began := time.Now()
+	var began time.Time
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // the next request has its own
 	body := make([]byte, 0, min(most, firstRoom))
 	for len(body) < most {
 		if len(body) == cap(body) {
 			body = append(make([]byte, 0, min(most, 2*cap(body))), body...)
 		}
-		b.hurry(conn, began, len(body))
+		if len(body) > 0 {
+			if began.IsZero() {
+				began = time.Now()
+			}
+			b.hurry(conn, began, len(body))
+		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {

@@ -9,24 +9,33 @@ import (
 // maxDepth is how deep values may lie in each other, as encoding/json has it.
 const maxDepth = 10_000
 
-// nesting remembers, for each open value, whether it is an object.
+// nesting remembers, for each open value, whether it is an object. The values
+// of most messages lie less than 64 deep: the last 64 are in one word.
 type nesting struct {
-	bits  [maxDepth/64 + 1]uint64
+	last  uint64   // the innermost open value is the lowest bit
+	outer []uint64 // each 64 more, outermost first
 	depth int
 }
 
 func (n *nesting) push(object bool) {
-	word, bit := n.depth/64, uint64(1)<<(n.depth%64)
-	if n.bits[word] &^= bit; object {
-		n.bits[word] |= bit
+	if n.depth%64 == 0 && n.depth > 0 {
+		n.outer = append(n.outer, n.last)
+	}
+	n.last <<= 1
+	if object {
+		n.last |= 1
 	}
 	n.depth++
 }
 
-func (n *nesting) inObject() bool {
-	top := n.depth - 1
-	return n.bits[top/64]&(1<<(top%64)) != 0
+func (n *nesting) pop() {
+	n.last >>= 1
+	if n.depth--; n.depth%64 == 0 && n.depth > 0 {
+		n.last, n.outer = n.outer[len(n.outer)-1], n.outer[:len(n.outer)-1]
+	}
 }
+
+func (n *nesting) inObject() bool { return n.last&1 != 0 }
 
 // strictNested goes over one object or array and holds it to RFC 8259.
 func (s *scanner) strictNested() error {
@@ -71,7 +80,7 @@ func (s *scanner) strictNested() error {
 			switch c := at(b, i); {
 			case c == '}' && object, c == ']' && !object:
 				i++
-				open.depth--
+				open.pop()
 				continue
 			case c != ',':
 				bad = "',' or the end of an object or array"
