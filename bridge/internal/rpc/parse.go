@@ -95,6 +95,9 @@ const (
 )
 
 func (m *Message) checkLengths(method Span) error {
+	if len(m.Line) <= min(maxID, maxMethod, maxName) {
+		return nil
+	}
 	f := &m.fields
 	for _, one := range [...]struct {
 		what string
