@@ -44,7 +44,7 @@ func (o *outbox) put(line []byte, edits []rpc.Edit) (withdraw func() bool, ok bo
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
-		return nil, true // whoever reads the child learns of its end
+		return unread, true // whoever reads the child learns of its end
 	}
 	buf := append(rpc.AppendEdited(o.buf[:0], line, edits...), '\n')
 	if cap(buf) <= keepBuffer {
@@ -55,7 +55,7 @@ func (o *outbox) put(line []byte, edits []rpc.Edit) (withdraw func() bool, ok bo
 		n, err := writeNow(o.pipe, buf)
 		if err != nil {
 			o.fail()
-			return nil, true
+			return unread, true
 		}
 		if n == len(buf) {
 			return nil, true
@@ -77,6 +77,9 @@ func (o *outbox) put(line []byte, edits []rpc.Edit) (withdraw func() bool, ok bo
 	}
 	return func() bool { return o.withdraw(w) }, true
 }
+
+// unread takes back a line that a child which has ended was never given.
+func unread() bool { return true }
 
 // write is the goroutine that waits for the child to read.
 func (o *outbox) write() {
@@ -122,8 +125,12 @@ func (o *outbox) next() []byte {
 func (o *outbox) withdraw(w *waiting) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if w.line == nil || o.over {
+	if w.line == nil {
 		return false
+	}
+	if o.over { // not a byte of it will be written
+		w.line = nil
+		return true
 	}
 	o.bytes -= len(w.line)
 	w.line = nil

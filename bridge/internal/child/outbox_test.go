@@ -147,3 +147,26 @@ func TestAMachineThatIsFullSaysSo(t *testing.T) {
 		t.Errorf("this machine carries %d", n)
 	}
 }
+
+// TestWhatAChildNeverReadIsTakenBackWhenItHasEnded: such a call did not run.
+func TestWhatAChildNeverReadIsTakenBackWhenItHasEnded(t *testing.T) {
+	gate := t.TempDir() + "/go"
+	p := run(t, "while [ ! -e "+gate+" ]; do sleep 0.01; done; exit 3", options())
+	var last func() bool
+	for line := []byte(strings.Repeat("x", 16<<10)); last == nil; {
+		last, _ = p.Write(line)
+	}
+	later, _ := p.Write([]byte("later"))
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := p.Next(); err == nil; _, err = p.Next() {
+	}
+	<-p.Done()
+	if !later() {
+		t.Error("what stood behind it in the line is not taken back")
+	}
+	if after, ok := p.Write([]byte("after")); !ok || after == nil || !after() {
+		t.Error("what came after the end is not taken back")
+	}
+}

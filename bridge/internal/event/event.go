@@ -13,6 +13,8 @@ type Event struct {
 	Failed bool   // a response with an error
 	Final  bool   // the response to the call whose sink it came to
 	Silent bool   // the call was cancelled by its client, who wants no answer
+	Lost   bool   // the child ended in place of an answer
+	Unread bool   // and had read nothing of the call
 
 	Line     []byte   // as the child sent it; it must not be changed
 	Edit     rpc.Edit // an id or token given back byte for byte

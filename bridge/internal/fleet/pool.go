@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"iter"
+	"maps"
 	"sync"
 	"time"
 
@@ -17,7 +18,8 @@ type Pool struct {
 	server *Server
 	mu     sync.Mutex
 	warm   map[whose]*warm
-	alone  map[*warm]struct{} // each left to the call that waits there
+	alone  map[*warm]struct{}  // beside those: each left to the call that waits there, or see apart.go
+	apart  map[whose]time.Time // until when
 }
 
 // whose child it is; nobody's own on a Shared server.
@@ -34,10 +36,11 @@ type warm struct {
 	sid    string
 	used   time.Time
 	leases int
+	noted  bool // that it crashed
 }
 
 func newPool(s *Server) *Pool {
-	return &Pool{server: s, warm: map[whose]*warm{}, alone: map[*warm]struct{}{}}
+	return &Pool{server: s, warm: map[whose]*warm{}, alone: map[*warm]struct{}{}, apart: map[whose]time.Time{}}
 }
 
 // Lease is a right to a warm child. Release it when the link on it is closed.
@@ -81,6 +84,9 @@ func (p *Pool) free(w *warm) {
 	if _, alone := p.alone[w]; !alone || w.leases > 0 {
 		return
 	}
+	if p.isApart(w.key) && !p.over(w) {
+		return // for the next of its calls
+	}
 	delete(p.alone, w)
 	if p.warm[w.key] == nil && !w.over() {
 		p.warm[w.key] = w
@@ -114,17 +120,14 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, 
 		}
 	}
 	p.mu.Lock()
-	w := p.warm[key]
-	if w != nil && w.over() {
-		w = nil
-	}
+	w := p.pick(key)
 	if w == nil {
 		if err := p.room(key.user); err != nil {
 			p.mu.Unlock()
 			return nil, err
 		}
 		w = &warm{key: key, ready: make(chan struct{}), sid: id.SessionID}
-		p.warm[key] = w
+		p.put(w)
 		go p.fill(w, key, owner, modern)
 	}
 	w.leases++
@@ -146,56 +149,69 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, 
 }
 
 // Allows is that of the server.
-func (p *Pool) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error {
-	return p.server.Allows(ctx, who, m)
+func (p *Pool) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, goesOn bool) error {
+	return p.server.Allows(ctx, who, m, goesOn)
 }
 
 // has reports whether a child is there, or on its way.
 func (p *Pool) has(key whose) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := p.warm[key]
-	return w != nil && !w.over()
+	return p.pick(key) != nil
 }
 
 // room refuses one child more than the sessions that there may be, in all and
 // for each user: a user can sign in without end. The one that nobody has used
 // for longest makes room. The lock is held.
 func (p *Pool) room(user string) error {
-	limits := p.server.limits
 	if p.server.Isolation == Shared {
 		return nil
 	}
-	mine := 0
+	fits, full := p.fits(user)
+	if fits {
+		return nil
+	}
+	w := p.idlest(func(k whose) bool { return !full || k.user == user })
+	if w == nil {
+		return &mux.Refusal{Full: full, Retry: 10 * time.Second,
+			Reason: "every server that may run for this user, or for all, is in use"}
+	}
+	p.drop(w)
+	return nil
+}
+
+// fits tells whether one more child may be; full that it is the user who has too
+// many. The lock is held.
+func (p *Pool) fits(user string) (fits, full bool) {
+	limits, mine := p.server.limits, 0
 	for w := range p.all() {
 		if w.key.user == user {
 			mine++
 		}
 	}
-	full := limits.SessionsPerUser > 0 && mine >= limits.SessionsPerUser
-	if !full && len(p.warm)+len(p.alone) < limits.Sessions {
-		return nil
-	}
-	key, found := p.idlest(func(k whose) bool { return !full || k.user == user })
-	if !found {
-		return &mux.Refusal{Full: full, Retry: 10 * time.Second,
-			Reason: "every server that may run for this user, or for all, is in use"}
-	}
-	if w := p.warm[key]; w.conn != nil {
-		w.conn.Stop()
-	}
-	delete(p.warm, key)
-	return nil
+	full = limits.SessionsPerUser > 0 && mine >= limits.SessionsPerUser
+	return !full && len(p.warm)+len(p.alone) < limits.Sessions, full
 }
 
 // idlest finds what was not used for longest. The lock is held.
-func (p *Pool) idlest(among func(whose) bool) (oldest whose, found bool) {
-	for key, w := range p.warm {
-		if w.leases == 0 && w.settled() && among(key) && (!found || w.used.Before(p.warm[oldest].used)) {
-			oldest, found = key, true
+func (p *Pool) idlest(among func(whose) bool) (oldest *warm) {
+	for w := range p.all() {
+		if w.leases == 0 && w.settled() && among(w.key) && (oldest == nil || w.used.Before(oldest.used)) {
+			oldest = w
 		}
 	}
-	return oldest, found
+	return oldest
+}
+
+// drop stops a child and forgets it. The lock is held.
+func (p *Pool) drop(w *warm) {
+	if p.warm[w.key] == w {
+		delete(p.warm, w.key)
+	}
+	delete(p.alone, w)
+	if w.conn != nil {
+		w.conn.Stop()
+	}
 }
 
 // settled reports whether the start is over, well or not.
@@ -239,7 +255,12 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 
 // sweep stops the children that nobody used for the idle time.
 func (p *Pool) sweep(now time.Time) {
-	p.end(func(w *warm) bool { return w.leases == 0 && now.Sub(w.used) > p.server.limits.Idle })
+	p.end(func(w *warm) bool {
+		return w.leases == 0 && (now.Sub(w.used) > p.server.limits.Idle || p.outlived(w))
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.apart, func(_ whose, until time.Time) bool { return now.After(until) })
 }
 
 // EndSID stops the children of a login that has ended.
@@ -269,14 +290,8 @@ func (p *Pool) end(which func(*warm) bool) {
 		if !w.settled() {
 			continue // it is being started: the next sweep sees it
 		}
-		if w.over() || which(w) {
-			if p.warm[w.key] == w {
-				delete(p.warm, w.key)
-			}
-			delete(p.alone, w)
-			if w.conn != nil {
-				w.conn.Stop()
-			}
+		if p.over(w) || which(w) {
+			p.drop(w)
 		}
 	}
 }

@@ -88,12 +88,13 @@ func (s *Server) Pool() *Pool { return s.pool }
 
 // Allows asks the guard about a call for which a child would have to be started
 // or asked something first: what is refused makes no work. It counts nothing;
-// the guard is asked again when the call is made.
-func (s *Server) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error {
+// the guard is asked again when the call is made. goesOn says that the call was
+// counted when it began.
+func (s *Server) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, goesOn bool) error {
 	if s.cfg.Guard == nil || who == nil {
 		return nil
 	}
-	return s.cfg.Guard.Again(ctx, &mux.CallInfo{Caller: who, Method: m.Method, Message: m})
+	return s.cfg.Guard.Again(ctx, &mux.CallInfo{Caller: who, Method: m.Method, Message: m, Ahead: !goesOn})
 }
 
 // start runs a child for the owner, where it may be tried.

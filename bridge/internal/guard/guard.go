@@ -54,14 +54,14 @@ func (g *Guard) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error
 	return w, nil
 }
 
-// Again decides about a call that waited for its client. A refusal is written
-// down; the rest was when the call began, and is when it ends.
+// Again decides about a call that waited for its client, or that has not begun
+// yet. A refusal is written down; the rest was when the call began, or is then.
 func (g *Guard) Again(ctx context.Context, call *mux.CallInfo) error {
 	if g.Policy == nil {
 		return nil
 	}
 	w := g.see(ctx, call)
-	w.counted = true
+	w.counted, w.ahead = true, call.Ahead
 	return w.admitAll(ctx, call)
 }
 
@@ -106,7 +106,8 @@ type watch struct {
 	caller *mux.Caller
 	done   []func() // give back the limits taken
 
-	counted bool // the limits were asked when the call began
+	counted bool // the limits take nothing now: they did, or will, when the call begins
+	ahead   bool // they will
 
 	toolFailed bool // says the tool itself
 
@@ -129,6 +130,9 @@ func (w *watch) admit(item policy.Item) error {
 			if d, wait, done = w.guard.Limits.Take(d, id.Subject, w.caller.Server, item.Kind, item.Name); done != nil {
 				w.done = append(w.done, done)
 			}
+		}
+		if w.guard.Limits != nil && w.ahead {
+			d, wait = w.guard.Limits.Room(d, id.Subject, w.caller.Server, item.Kind, item.Name)
 		}
 	}
 	w.record.Rule = d.Rule

@@ -57,7 +57,7 @@ func newGuard(t *testing.T) (*guard.Guard, string) {
 	}, log
 }
 
-func begin(t *testing.T, g *guard.Guard, scopes, line string) (mux.Watch, error) {
+func info(t *testing.T, scopes, line string) *mux.CallInfo {
 	t.Helper()
 	m, err := rpc.Parse([]byte(line))
 	if err != nil {
@@ -66,7 +66,20 @@ func begin(t *testing.T, g *guard.Guard, scopes, line string) (mux.Watch, error)
 	caller := &mux.Caller{Era: "streamable", Session: "abcdefgh", Identity: &contract.Identity{
 		Subject: "u-1", Email: "alice@example.com", Roles: []string{"mcp-user"}, Scopes: strings.Fields(scopes),
 	}}
-	return g.Begin(context.Background(), &mux.CallInfo{Caller: caller, Method: m.Method, Name: m.Name(), Message: &m})
+	return &mux.CallInfo{Caller: caller, Method: m.Method, Name: m.Name(), Message: &m}
+}
+
+func begin(t *testing.T, g *guard.Guard, scopes, line string) (mux.Watch, error) {
+	t.Helper()
+	return g.Begin(context.Background(), info(t, scopes, line))
+}
+
+// ahead asks before a call begins.
+func ahead(t *testing.T, g *guard.Guard, line string) error {
+	t.Helper()
+	i := info(t, "", line)
+	i.Ahead = true
+	return g.Again(context.Background(), i)
 }
 
 func call(tool string) string {
@@ -82,7 +95,15 @@ func TestGuardDecidesAndTells(t *testing.T) {
 	if _, err := begin(t, g, "", call("get_x")); err == nil || mux.AsRPC(err).Code != rpc.CodeBusy {
 		t.Errorf("second in flight: %v, want busy", err)
 	}
+	if err := ahead(t, g, call("get_x")); err == nil || mux.AsRPC(err).Code != rpc.CodeBusy {
+		t.Errorf("before a second begins: %v, want busy", err)
+	}
 	w.Release() // before the client has its answer, for it may call again at once
+	for range 10 {
+		if err := ahead(t, g, call("get_x")); err != nil {
+			t.Errorf("to ask is not to begin: %v", err)
+		}
+	}
 	if _, err := begin(t, g, "", call("get_x")); err != nil {
 		t.Errorf("after the first ended: %v", err)
 	}
@@ -118,7 +139,7 @@ func TestGuardDecidesAndTells(t *testing.T) {
 		t,
 		log,
 		[]string{
-			"limited read",
+			"limited read", "limited read",
 			"ok read",
 			"missing_scope write",
 			"denied default",

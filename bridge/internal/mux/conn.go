@@ -2,7 +2,6 @@ package mux
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -73,6 +72,7 @@ type Conn struct {
 	order  uint64    // of the last call
 	called time.Time // first
 	dead   *rpc.Error
+	failed bool // it ended by itself, with calls in flight
 }
 
 // question is a request of the child that a client has not answered.
@@ -240,61 +240,6 @@ func (c *Conn) hearUnusable(line []byte, fault error) {
 // seldom picks 1, 2, 4, 8 and so on: what a child does without end is not
 // logged without end.
 func seldom(n int64) bool { return n&(n-1) == 0 }
-
-// ended answers every call in flight in the place of the child that is gone.
-func (c *Conn) ended(cause error) {
-	early := c.early()               // before a client that learns of the end can stop it too
-	if cause == rpc.ErrLineTooLong { //nolint:errorlint // Lines returns this very value
-		c.giveUp(fmt.Sprintf("the server wrote a line of more than %d bytes and was stopped", c.o.Bounds.Line))
-	}
-	c.proc.Stop() // it may live on; else its exit and its last words are on the way
-	<-c.proc.Done()
-	c.proc.Close()
-	dead := c.epitaph()
-	c.mu.Lock()
-	c.dead = dead
-	calls := c.calls
-	c.calls, c.tokens, c.asked = map[string]*Call{}, map[string]*Call{}, map[string]question{}
-	links := c.links
-	c.links = map[*Link]struct{}{}
-	for l := range links {
-		l.calls = nil
-	}
-	c.mu.Unlock()
-	for _, call := range calls {
-		call.fail("died", dead)
-	}
-	if !c.spoke.Load() && !early {
-		c.o.Failed(dead.Message)
-	}
-	c.o.Gone(c)
-	for l := range links {
-		if l.lost != nil {
-			l.lost()
-		}
-	}
-	c.o.Log.Info().Str("exit", dead.Message).Msg("server ended")
-	close(c.done)
-}
-
-// giveUp ends a child that cannot be used any more, and says why.
-func (c *Conn) giveUp(why string) {
-	c.fault.CompareAndSwap(nil, &why)
-	c.proc.Kill()
-}
-
-func (c *Conn) epitaph() *rpc.Error {
-	status, stderr := c.proc.Exit()
-	reason := "the server ended: " + status
-	if why := c.fault.Load(); why != nil {
-		reason = *why
-	}
-	e := &rpc.Error{Code: rpc.CodeInternal, Message: reason}
-	if stderr != "" && !c.o.Secret {
-		e.Data, _ = json.Marshal(map[string]string{"stderr": stderr})
-	}
-	return e
-}
 
 // write sends to the child and waits for nothing. A child that has ended takes
 // what it is told: its end answers the calls.

@@ -22,6 +22,7 @@ type CallInfo struct {
 	Method  string
 	Name    string // of the tool or prompt, or the uri of the resource
 	Message *rpc.Message
+	Ahead   bool // Again is asked before the call begins: the limits must have room for it
 
 	Edit rpc.Edit // Begin may set it: what the child is told beside the message
 }

@@ -71,6 +71,25 @@ func (l *Limits) Take(d Decision, user, server string, kind Kind, name string) (
 	})
 }
 
+// Room is what Take would say of a call now; it counts nothing.
+func (l *Limits) Room(d Decision, user, server string, kind Kind, name string) (Decision, time.Duration) {
+	if d.Outcome != Allowed || d.limit == nil {
+		return d, 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.users[user][bucketKey{d.limit.rule, target{server, kind, name}}]
+	if b == nil {
+		return d, 0
+	}
+	tried := *b
+	wait, ok := tried.take(d.limit, l.now())
+	if !ok {
+		d.Outcome = Limited
+	}
+	return d, wait
+}
+
 // take refills by the time that has passed, then takes one.
 func (b *bucket) take(limit *limit, now time.Time) (time.Duration, bool) {
 	if limit.inFlight > 0 && b.inFlight >= limit.inFlight {

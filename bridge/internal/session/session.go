@@ -90,7 +90,7 @@ func (s *Session) Call(
 		return nil, leaving
 	}
 	if m.Method != "initialize" && !s.alive() {
-		if err := s.server.Allows(ctx, s.as(who), m); err != nil {
+		if err := s.server.Allows(ctx, s.as(who), m, false); err != nil {
 			return nil, err
 		}
 	}

@@ -235,7 +235,7 @@ func TestALargeInitializeIsKeptSmall(t *testing.T) {
 		`"clientInfo":{"icons":["`+pad+`"],"name":"s","version":"1"}}`)
 	const want = `"params":{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},` +
 		`"clientInfo":{"name":"s","version":"1"}}}`
-	if got := string(s.init); cap(s.init) > maxInit || !strings.HasSuffix(got, want) {
+	if got := string(s.init); cap(s.init) > rpc.MaxKept || !strings.HasSuffix(got, want) {
 		t.Errorf("%d bytes are kept: %.300s", cap(s.init), got)
 	}
 	if err := s.Send(context.Background(), &s.Owner, message(t, fleet.InitializedLine)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,7 +93,11 @@ func older(in *bufio.Reader) {
 			fmt.Printf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q}}`+"\n", m.Params.URI)
 		case "tools/list":
 			lists++
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":%s}]}}`+"\n", m.ID, echo)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"echo","inputSchema":%s},`+
+				`{"name":"hold reads","annotations":{"readOnlyHint":true}},{"name":"hold writes","annotations":{}},`+
+				`{"name":"hold twice","annotations":{"readOnlyHint":false,"idempotentHint":true}}]}}`+"\n", m.ID, echo)
+		case "resources/read":
+			hold(m.ID, strings.TrimPrefix(m.Params.URI, "file://"))
 		case "tools/call":
 			if m.Params.Name == "lists" { // how often it was asked for its tools, and who it is
 				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"lists":%d,"pid":%d}}`+"\n", m.ID, lists, os.Getpid())
@@ -114,6 +119,13 @@ func older(in *bufio.Reader) {
 
 func call(m wire, asking map[string]json.RawMessage) {
 	switch m.Params.Name {
+	case "hold reads", "hold writes", "hold twice":
+		var at struct{ File string }
+		_ = json.Unmarshal(m.Params.Arguments, &at)
+		hold(m.ID, at.File)
+	case "die":
+		fmt.Fprintln(os.Stderr, "last words")
+		os.Exit(3)
 	case "ask":
 		id := fmt.Sprintf(`"q%d"`, len(asking))
 		asking[id] = m.ID
@@ -126,6 +138,17 @@ func call(m wire, asking map[string]json.RawMessage) {
 	default:
 		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"echo":%s}}`+"\n", m.ID, m.Params.Arguments)
 	}
+}
+
+// hold answers where the file is there; else it makes the file, which then tells
+// the child's pid, and the call waits for ever.
+func hold(id json.RawMessage, file string) {
+	if _, err := os.Stat(file); err != nil {
+		_ = os.WriteFile(file+".part", fmt.Append(nil, os.Getpid()), 0o600)
+		_ = os.Rename(file+".part", file)
+		return
+	}
+	fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"contents":[],"pid":%d}}`+"\n", id, os.Getpid())
 }
 
 // modern is a server that knows 2026-07-28 only, and refuses what lacks its

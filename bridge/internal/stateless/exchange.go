@@ -19,18 +19,21 @@ type exchange struct {
 	front  *Front
 	caller *mux.Caller
 	req    *translate.Request
-	w      http.ResponseWriter
-	r      *http.Request
-	out    *answer.Stream
-	lease  *fleet.Lease
-	waits  bool // the call is suspended, and keeps the lease
-	child  *known
-	link   *mux.Link
-	queue  *event.Queue
-	call   *mux.Call
-	asked  []question // requests of the child that the client has not answered
-	pulse  <-chan struct{}
-	pulses int
+
+	message *rpc.Message // that req was read from
+	w       http.ResponseWriter
+	r       *http.Request
+	out     *answer.Stream
+	lease   *fleet.Lease
+	waits   bool // the call is suspended, and keeps the lease
+	once    bool // the call is not sent again: its client has heard of it, or it was
+	child   *known
+	link    *mux.Link
+	queue   *event.Queue
+	call    *mux.Call
+	asked   []question // requests of the child that the client has not answered
+	pulse   <-chan struct{}
+	pulses  int
 }
 
 func (x *exchange) serve(ctx context.Context, h http.Header) {
@@ -67,7 +70,7 @@ func (x *exchange) paramsMatch(ctx context.Context, conn *mux.Conn, h http.Heade
 	if err == nil {
 		return true
 	}
-	if no := x.again(ctx); no != nil {
+	if no := x.allowed(ctx); no != nil {
 		writeFailure(x.w, x.req.ID, no)
 		return false
 	}
@@ -102,6 +105,7 @@ func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
 	}
 	x.queue = event.NewQueue(x.front.opts.Queue)
+	x.queue.OnSlow(x.out.Break)
 	x.link, err = conn.Link(mux.LinkOptions{Caller: x.caller, Standing: x.queue})
 	if err != nil {
 		return err
@@ -116,7 +120,6 @@ func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error
 // run hands on what the child says until the answer, the client's end or a
 // question. The client's end is the cancellation of the call.
 func (x *exchange) run(ctx context.Context) {
-	x.queue.OnSlow(x.out.Break)
 	for {
 		event, ok, err := x.queue.Pop()
 		if err != nil {
@@ -127,13 +130,16 @@ func (x *exchange) run(ctx context.Context) {
 			return
 		}
 		if ok {
+			if event.Lost && x.again(ctx, event) {
+				continue
+			}
 			if done := x.handle(event); done {
 				return
 			}
 			continue
 		}
 		if len(x.asked) > 0 {
-			x.suspend()
+			x.suspend(ctx)
 			return
 		}
 		select {
@@ -182,6 +188,7 @@ func (x *exchange) handle(e event.Event) (done bool) {
 	case e.Kind == rpc.Request:
 		x.ask(e)
 	case e.Kind == rpc.Notification && x.wants(e.Method) && x.streams():
+		x.once = true
 		if x.out.Send(e.Bytes()) != nil {
 			x.giveUp("the client is gone")
 			return true

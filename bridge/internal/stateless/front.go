@@ -21,8 +21,8 @@ import (
 type Pool interface {
 	// AcquireModern asks may first where a child has to be started.
 	AcquireModern(ctx context.Context, id *contract.Identity, may func() error) (*fleet.Lease, error)
-	// Allows is whether the guard lets the call pass; it counts nothing.
-	Allows(ctx context.Context, who *mux.Caller, m *rpc.Message) error
+	// Allows is whether the guard lets the call begin, or go on; it counts nothing.
+	Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, goesOn bool) error
 }
 
 // Options bound what a caller can hold open here.
@@ -144,14 +144,14 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	x := &exchange{front: f, caller: caller, req: &req, w: w, r: r, out: answer.NewStream(w, r)}
+	x := &exchange{front: f, caller: caller, req: &req, message: m, w: w, r: r, out: answer.NewStream(w, r)}
 	defer x.out.Close()
 	if full := f.track(x, cancel); full != nil {
 		writeFailure(w, req.ID, full)
 		return
 	}
 	defer f.untrack(x)
-	lease, err := f.pool.AcquireModern(ctx, caller.Identity, func() error { return f.pool.Allows(ctx, caller, m) })
+	lease, err := x.acquire(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		x.ended()
@@ -160,7 +160,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 	default:
 		x.lease = lease
 		if x.serve(ctx, r.Header); !x.waits {
-			lease.Release()
+			x.lease.Release()
 		}
 	}
 }

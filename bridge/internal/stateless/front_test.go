@@ -105,7 +105,7 @@ func (g *gate) request(ctx context.Context, who, id, method, params, capabilitie
 	}
 	var p struct {
 		Params struct {
-			Name      string
+			Name, URI string
 			Arguments struct {
 				N    *int
 				Bare bool
@@ -113,8 +113,8 @@ func (g *gate) request(ctx context.Context, who, id, method, params, capabilitie
 		}
 	}
 	_ = json.Unmarshal([]byte(body), &p)
-	if p.Params.Name != "" {
-		req.Header.Set("Mcp-Name", p.Params.Name)
+	if name := p.Params.Name + p.Params.URI; name != "" {
+		req.Header.Set("Mcp-Name", name)
 	}
 	if n := p.Params.Arguments.N; n != nil && p.Params.Name == "echo" && !p.Params.Arguments.Bare {
 		req.Header.Set("Mcp-Param-N", fmt.Sprint(*n))

@@ -29,9 +29,15 @@ type known struct {
 	modern bool
 
 	mu      sync.Mutex
-	tools   map[string][]translate.ParamHeader // which arguments a tool wants mirrored in headers
-	listed  time.Time                          // when; zero where the list changed since
-	listing chan struct{}                      // closed when the one under way is over
+	tools   map[string]tool
+	listed  time.Time     // when; zero where the list changed since
+	listing chan struct{} // closed when the one under way is over
+}
+
+// tool is what the list says of one that matters here.
+type tool struct {
+	params     []translate.ParamHeader // which arguments it wants mirrored in headers
+	repeatable bool                    // a second run does no harm (server/tools, "ToolAnnotations")
 }
 
 // knownChildren remembers each child while it lives.
@@ -106,15 +112,23 @@ func (k *known) checkParams(req *translate.Request, h http.Header) error {
 	}
 	name, _ := req.Params.Text("name")
 	k.mu.Lock()
-	params, ok := k.tools[name]
+	tool, ok := k.tools[name]
 	k.mu.Unlock()
-	if err := req.CheckParams(h, params); err != nil {
+	if err := req.CheckParams(h, tool.params); err != nil {
 		return err
 	}
 	if !ok {
 		return errUnlisted
 	}
 	return nil
+}
+
+// repeatable tells whether the server says that a second run of the tool does no
+// more than the first.
+func (k *known) repeatable(name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tools[name].repeatable
 }
 
 // learn lists the tools anew where they may have changed. All who come
@@ -155,8 +169,8 @@ const listTime = time.Minute // for all pages
 
 // list asks the child for its tools, all pages. What cannot be had has no
 // annotations: the call itself then tells what is wrong.
-func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeader {
-	tools := map[string][]translate.ParamHeader{}
+func list(ctx context.Context, conn *mux.Conn) map[string]tool {
+	tools := map[string]tool{}
 	link, err := conn.Link(mux.LinkOptions{Standing: mux.Discard{}})
 	if err != nil {
 		return tools
@@ -180,15 +194,20 @@ func list(ctx context.Context, conn *mux.Conn) map[string][]translate.ParamHeade
 const maxTools = 4096
 
 // readTools notes the tools of one page. What is no tool is left out.
-func readTools(result []byte, tools map[string][]translate.ParamHeader) {
+func readTools(result []byte, tools map[string]tool) {
 	all := rpc.Member(result, "tools")
 	_ = rpc.EachItem(all, func(at rpc.Span) error { // what is no list has no tools
 		if len(tools) == maxTools {
 			return rpc.ErrMessage
 		}
-		tool := all[at.Start:at.End]
-		if name := rpc.Text(rpc.Member(tool, "name")); name != "" && len(name) <= maxToolName {
-			tools[name] = translate.ParamHeaders(rpc.Member(tool, "inputSchema"))
+		one := all[at.Start:at.End]
+		hints := rpc.Member(one, "annotations")
+		says := func(hint string) bool { return string(rpc.Member(hints, hint)) == "true" }
+		if name := rpc.Text(rpc.Member(one, "name")); name != "" && len(name) <= maxToolName {
+			tools[name] = tool{
+				params:     translate.ParamHeaders(rpc.Member(one, "inputSchema")),
+				repeatable: says("readOnlyHint") || says("idempotentHint"),
+			}
 		}
 		return nil
 	})

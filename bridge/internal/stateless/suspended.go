@@ -99,7 +99,7 @@ func (s *suspended) sids() []string {
 }
 
 // suspend answers with what the child asked, and lets the call wait.
-func (x *exchange) suspend() {
+func (x *exchange) suspend(ctx context.Context) {
 	requests := make([]translate.Edit, 0, len(x.asked))
 	for _, q := range x.asked {
 		requests = append(requests, translate.Edit{Key: q.key, Value: q.request})
@@ -116,7 +116,7 @@ func (x *exchange) suspend() {
 		return
 	}
 	out.Last(http.StatusOK, translate.Result(id, translate.InputRequired(requests, state, info)))
-	if x.r.Context().Err() != nil && x.front.suspended.remove(state, binding(x.caller, x.req)) != nil {
+	if ctx.Err() != nil && x.front.suspended.remove(state, binding(x.caller, x.req)) != nil {
 		x.giveUp("the client is gone") // it does not know what it is asked
 	}
 }
@@ -148,7 +148,7 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 		x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
 		return true
 	}
-	if err := x.again(ctx); err != nil {
+	if err := x.allowed(ctx); err != nil {
 		writeFailure(x.w, x.req.ID, err)
 		return true
 	}
@@ -160,6 +160,8 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 	}
 	x.lease.Release() // the call has its own
 	x.lease, x.link, x.queue, x.call = w.x.lease, w.x.link, w.x.queue, w.x.call
+	x.queue.OnSlow(x.out.Break)
+	x.once = true // what its client has answered is used up
 	for _, q := range w.x.asked {
 		if answer := answers.Get(q.key); answer != nil {
 			x.reply(translate.Result(q.id, answer))
@@ -169,15 +171,4 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 	}
 	x.run(ctx)
 	return true
-}
-
-// again asks whether the caller may make the call, and begins nothing. One that
-// waits goes on waiting where not: a client may get the scope that is missing,
-// and come back.
-func (x *exchange) again(ctx context.Context) error {
-	m, err := rpc.Reparse(x.req.Message.Raw())
-	if err != nil {
-		return err
-	}
-	return x.lease.Conn.Again(ctx, x.caller, &m)
 }

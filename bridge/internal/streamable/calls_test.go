@@ -129,7 +129,7 @@ func TestAChildThatDiesAnswers(t *testing.T) {
 	half := c.stream(fronttest.Call("1", "half", "", 0))
 	half.Next()
 	c.post(fronttest.Call("2", "die", "last words", 0)).
-		Refused(t, http.StatusOK, `"id":2,"error":{"code":-32603,"message":"the server ended: exit status 3","data":{"stderr":"last words"}}`)
+		Refused(t, http.StatusOK, `"id":2,"error":{"code":-32603,"message":"the server ended: exit status 3; the call may have run","data":{"stderr":"last words"}}`)
 	if rest := half.Rest(); len(rest) != 1 || !strings.Contains(rest[0].Data, `"id":1,"error":{"code":-32603`) {
 		t.Errorf("the stream ended with %+v", rest)
 	}

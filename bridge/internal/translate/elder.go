@@ -100,7 +100,7 @@ func (e *Elder) remember(m Object) {
 		return
 	}
 	e.initID = slices.Clone(m.Get("id"))
-	e.info, e.can = slices.Clone(params.Get("clientInfo")), slices.Clone(params.Get("capabilities"))
+	e.info, e.can = rpc.Brief(params.Raw())
 	e.version, _ = params.Text("protocolVersion")
 	if e.version == rpc.Version20260728 || !slices.Contains(rpc.Versions(), e.version) {
 		e.version = rpc.Version20251125

@@ -212,3 +212,17 @@ func FuzzElder(f *testing.F) {
 		}
 	})
 }
+
+// TestElderKeepsLittleOfALargeInitialize: its requests say who the client is, not
+// what it looks like.
+func TestElderKeepsLittleOfALargeInitialize(t *testing.T) {
+	e, pad := translate.NewElder(), strings.Repeat("x", 1<<20)
+	line := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+		`"capabilities":{"elicitation":{}},"clientInfo":{"name":"c","icons":["` + pad + `"],"version":"1"}}}`
+	one(t, said(e.FromClient([]byte(line))).Down, "initialize")
+	refused := `{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}`
+	probe := one(t, said(e.FromChild([]byte(refused))).Down, "server/discover", `"name":"c"`, `{"elicitation":{}}`)
+	if len(probe) > 1<<10 {
+		t.Errorf("a request of %d bytes", len(probe))
+	}
+}
