@@ -172,4 +172,9 @@ func (f *flags) checkBounds(l *faults) {
 			l.add("%s must be more than 0", n.flag)
 		}
 	}
+	for flag, value := range map[string]int{"--max-children": f.MaxChildren, "--max-replay": f.MaxReplay} {
+		if value < 0 {
+			l.add("%s %d must be 0 or more", flag, value)
+		}
+	}
 }

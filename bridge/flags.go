@@ -18,7 +18,7 @@ type flags struct {
 	Port        int              `env:"-" placeholder:"N" help:"Short for --listen 127.0.0.1:N."`
 	AdminListen string           `help:"Address for /metrics and /health/live, /health/ready; none by default."`
 	LogLevel    string           `default:"info" help:"debug, info, warn or error."`
-	Node        string           `help:"Name of this bridge among several; begins its session ids."`
+	Node        string           `help:"Name of this bridge among several; begins its session ids. Lower-case letters, digits and dashes, at most 32."`
 	Version     kong.VersionFlag `env:"-" help:"Print the version and end."`
 
 	SSEPath      []string `name:"sse-path" default:"/sse" placeholder:"PATH" help:"Path of the event stream of 2024-11-05; repeat for more."`

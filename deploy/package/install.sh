@@ -72,7 +72,7 @@ done
 for folder in slack redis keycloak logs prometheus grafana; do
 	tree deploy/$folder "$data/$folder"
 done
-for page in docs/*.md; do
+for page in docs/*.md docs/*/*.md; do
 	lay 644 "$page" "$PREFIX/share/doc/gatehouse/${page#docs/}"
 done
 

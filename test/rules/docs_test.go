@@ -26,7 +26,7 @@ func TestDocsNameWhatExists(t *testing.T) {
 			}
 		}
 	}
-	pages := append(glob(t, "*.md"), glob(t, "docs/*.md")...)
+	pages := append(glob(t, "*.md"), docs(t)...)
 	if len(pages) < 5 || !targets["run"] {
 		t.Fatalf("%d pages and %d targets: looking in the wrong place", len(pages), len(targets))
 	}
@@ -52,6 +52,12 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// docs are the pages, those in folders too.
+func docs(t *testing.T) []string {
+	t.Helper()
+	return append(glob(t, "docs/*.md"), glob(t, "docs/*/*.md")...)
 }
 
 func text(t *testing.T, file string) string {
@@ -112,9 +118,7 @@ func anchors(t *testing.T, file string) map[string]bool {
 
 // Every link of a page leads to a file that is there, and to a heading of it.
 func TestLinksLeadSomewhere(t *testing.T) {
-	pages := append(glob(t, "docs/*.md"), glob(t, "*.md")...)
-	linked := map[string]bool{}
-	for _, page := range pages {
+	for _, page := range append(docs(t), glob(t, "*.md")...) {
 		for _, m := range anchored.FindAllStringSubmatch(text(t, page), -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
@@ -128,16 +132,29 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: %s leads to no file", page, m[1])
 				continue
 			}
-			linked[filepath.Clean(file)] = true
 			if anchor != "" && !anchors(t, file)[anchor] {
 				t.Errorf("%s: %s names no heading", page, m[1])
 			}
 		}
 	}
-	for _, page := range glob(t, "docs/*.md") {
+}
+
+// A stranger finds every page in one click: docs/README.md links each, and
+// README.md links docs/README.md.
+func TestEveryPageIsOneClickAway(t *testing.T) {
+	index := filepath.Join("..", "..", "docs", "README.md")
+	linked := map[string]bool{index: true}
+	for _, m := range anchored.FindAllStringSubmatch(text(t, index), -1) {
+		target, _, _ := strings.Cut(m[1], "#")
+		linked[filepath.Join(filepath.Dir(index), target)] = true
+	}
+	for _, page := range docs(t) {
 		if !linked[filepath.Clean(page)] {
-			t.Errorf("no page leads to %s; docs/README.md lists them", page)
+			t.Errorf("docs/README.md does not link %s; put it where a reader looks for it", page)
 		}
+	}
+	if !strings.Contains(text(t, filepath.Join("..", "..", "README.md")), "](docs/README.md)") {
+		t.Error("README.md does not link docs/README.md")
 	}
 }
 

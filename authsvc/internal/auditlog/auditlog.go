@@ -18,18 +18,18 @@ import (
 
 // Line is one thing that happened. Empty fields are left out.
 type Line struct {
-	Time      time.Time `json:"time"`
-	Event     string    `json:"event"` // login, refused, ended
-	By        string    `json:"by,omitempty"`
-	User      string    `json:"user,omitempty"`
-	Email     string    `json:"email,omitempty"`
-	SID       string    `json:"sid,omitempty"`
-	Client    string    `json:"client,omitempty"`
-	Why       string    `json:"why,omitempty"`
-	IP        string    `json:"ip,omitempty"`
-	Path      string    `json:"path,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-	Error     string    `json:"error,omitempty"`
+	Time      time.Time `json:"time"`                 // in UTC
+	Event     string    `json:"event"`                // login, refused or ended
+	By        string    `json:"by,omitempty"`         // who ended it: a person's id, a name of the internal tokens, "the provider"
+	User      string    `json:"user,omitempty"`       // whose it is: the id at the provider (sub)
+	Email     string    `json:"email,omitempty"`      // the address, where it is verified
+	SID       string    `json:"sid,omitempty"`        // the session at the provider
+	Client    string    `json:"client,omitempty"`     // the MCP client that the token was made for
+	Why       string    `json:"why,omitempty"`        // of a refusal
+	IP        string    `json:"ip,omitempty"`         // of the caller, as nginx sees it
+	Path      string    `json:"path,omitempty"`       // that was asked for
+	RequestID string    `json:"request_id,omitempty"` // of nginx's line
+	Error     string    `json:"error,omitempty"`      // what went wrong on the way
 }
 
 // Log is safe for concurrent use. The zero value writes nothing.

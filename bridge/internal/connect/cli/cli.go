@@ -142,6 +142,9 @@ func parse(name string, args []string, s Streams) (f flags, done bool, err error
 			"%w: --token-file takes the place of a sign-in; leave out --device and --client-id",
 			ErrUsage,
 		)
+	case f.CallbackPort < 0 || f.CallbackPort > 65535:
+		return f, false, fmt.Errorf("%w: --callback-port %d: want a port from 1 to 65535, or 0 for a free one",
+			ErrUsage, f.CallbackPort)
 	case f.ClientSecretFile != "" && f.ClientID == "":
 		return f, false, fmt.Errorf("%w: --client-secret-file needs --client-id", ErrUsage)
 	}
