@@ -167,3 +167,58 @@ func TestThirtyQuestionsHaveAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A client of README.md has a page, and the page the same row of what was tried.
+func TestClientsHavePages(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^\| \[([^\]]+)\]\((docs/clients/[a-z-]+\.md)\) (\|.+\|)$`)
+	found := row.FindAllStringSubmatch(text(t, filepath.Join("..", "..", "README.md")), -1)
+	if len(found) < 15 {
+		t.Fatalf("README.md has %d clients in its table", len(found))
+	}
+	paged := map[string]bool{"docs/clients/README.md": true}
+	for _, m := range found {
+		paged[m[2]] = true
+		page := text(t, filepath.Join("..", "..", m[2]))
+		if !strings.Contains(page, "\n"+m[3]+"\n") && !strings.Contains(page, "\n| "+m[1]+" "+m[3]+"\n") {
+			t.Errorf("%s has not the row of README.md for %s: %s", m[2], m[1], m[3])
+		}
+	}
+	for _, page := range glob(t, "docs/clients/*.md") {
+		if name := strings.TrimPrefix(filepath.ToSlash(page), "../../"); !paged[name] {
+			t.Errorf("README.md has no row for %s", name)
+		}
+	}
+	// A version that a page names is one that a test drives.
+	driven := text(t, filepath.Join("..", "..", "test", "e2e", "clients_test.go"))
+	for _, file := range glob(t, "mk/*.mk") {
+		driven += text(t, file)
+	}
+	for _, m := range found {
+		version, _, _ := strings.Cut(strings.TrimPrefix(m[3], "| "), " |")
+		if regexp.MustCompile(`^\d`).MatchString(version) && !strings.Contains(driven, version) {
+			t.Errorf("README.md says that version %s of %s was tried; no test names it", version, m[1])
+		}
+	}
+}
+
+// What the Korean guide types as tried stands in docs/production.md, whose lines
+// make production-test runs.
+func TestTheGuideTypesWhatIsTried(t *testing.T) {
+	tried := map[string]bool{}
+	for line := range strings.Lines(text(t, filepath.Join("..", "..", "docs", "production.md"))) {
+		tried[strings.TrimSpace(line)] = true
+	}
+	typed := 0
+	for _, block := range regexp.MustCompile("(?s)\n```sh\n(.*?)\n```").FindAllStringSubmatch(
+		text(t, filepath.Join("..", "..", "docs", "guide.ko.md")), -1) {
+		for line := range strings.Lines(block[1]) {
+			typed++
+			if !tried[strings.TrimSpace(line)] {
+				t.Errorf("docs/guide.ko.md types %q, which docs/production.md does not", strings.TrimSpace(line))
+			}
+		}
+	}
+	if typed < 15 {
+		t.Errorf("%d lines found: looking in the wrong place", typed)
+	}
+}
