@@ -161,7 +161,8 @@ func (f *flags) checkBounds(l *faults) {
 		value int64
 	}{
 		{"--max-sessions", int64(f.MaxSessions)}, {"--max-user-sessions", int64(f.MaxUserSessions)},
-		{"--max-calls", int64(f.MaxCalls)}, {"--max-body", int64(f.MaxBody)}, {"--max-line", int64(f.MaxLine)},
+		{"--max-calls", int64(f.MaxCalls)}, {"--max-body", int64(f.MaxBody)}, {"--max-bodies", int64(f.MaxBodies)},
+		{"--max-line", int64(f.MaxLine)},
 		{"--max-waiting", int64(f.MaxWaiting)}, {"--stop-time", int64(f.StopTime)}, {"--kill-time", int64(f.KillTime)},
 		{"--body-time", int64(f.BodyTime)}, {"--body-rate", int64(f.BodyRate)}, {"--gone-time", int64(f.GoneTime)},
 		{"--max-queue", int64(f.MaxQueue)}, {"--call-time", int64(f.CallTime)}, {"--start-time", int64(f.StartTime)},

@@ -58,6 +58,7 @@ type flags struct {
 	UserSessionsAt  string        `default:"replace" enum:"replace,refuse" help:"Past --max-user-sessions: replace the user's idlest session, or refuse the new one."`
 	MaxCalls        int           `default:"64" help:"Calls in flight for each session; for an identity of 2026-07-28, times --max-user-sessions."`
 	MaxBody         int           `default:"8388608" help:"Bytes of a request."`
+	MaxBodies       int           `default:"16777216" help:"Bytes that large requests may hold together until each is handed on; more wait in line."`
 	BodyTime        time.Duration `default:"30s" help:"Time of a request's body; each --body-rate bytes add a second."`
 	BodyRate        int           `default:"1024" help:"Bytes a second that a request's body must come with, at least."`
 	MaxLine         int           `default:"134217728" help:"Bytes of one line from a child."`

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/session"
@@ -40,6 +41,7 @@ type gate struct {
 	checks  map[string]httpkit.Check
 	reg     *prometheus.Registry
 	workers *workers
+	room    *answer.Room
 	streams sync.WaitGroup // that outlive their handlers
 
 	childEnv []string                    // of every child
@@ -49,6 +51,7 @@ type gate struct {
 // newGate wires the program; env is added to every child's environment.
 func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (*gate, error) {
 	g := &gate{flags: f, log: log, reg: httpkit.NewRegistry(), checks: map[string]httpkit.Check{}, childEnv: env}
+	g.room = answer.NewRoom(f.MaxBodies)
 	var err error
 	if g.watch, err = newWatch(f, g.reg, log); err != nil {
 		return nil, err

@@ -72,6 +72,7 @@ func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who, admit(s.entry, g.flags.ResourceMetadata))
 	}
 	body := g.flags.body()
+	body.Room = g.room
 	events := &sse.Front{
 		Table: g.table, Server: s.server, Prefix: g.flags.PublicPrefix + base, Post: g.flags.MessagePath[0],
 		Open: &g.streams, Body: body,

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,32 +28,50 @@ func underBound(t *testing.T, b *bridge, after string) {
 }
 
 // TestMemoryOfTheLargestInitialize: nothing is kept of what a client sends but
-// what a new child needs.
+// what a new child needs, and what is on its way is bounded, however many send.
 func TestMemoryOfTheLargestInitialize(t *testing.T) {
 	sessions := 100
 	if n, err := strconv.Atoi(os.Getenv("MEMORY_SESSIONS")); err == nil {
 		sessions = n
 	}
-	b := start(t, "--isolation", "shared")
 	const head = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
 		`"capabilities":{},"clientInfo":{"name":"large","version":"1","icons":["`
 	const tail = `"]}}}`
 	body := head + strings.Repeat("x", 8<<20-len(head)-len(tail)) + tail
-	for range sessions {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, b.base+"/mcp", strings.NewReader(body))
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Accept", "application/json, text/event-stream")
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, res.Body)
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK || res.Header.Get("Mcp-Session-Id") == "" {
-			t.Fatalf("initialize is answered %s", res.Status)
-		}
+	for _, parallel := range []int{2, 4, 16} {
+		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
+			b := start(t, "--isolation", "shared")
+			var left atomic.Int32
+			var all sync.WaitGroup
+			left.Store(int32(sessions))
+			for range parallel {
+				all.Go(func() {
+					for left.Add(-1) >= 0 && !t.Failed() {
+						openLarge(t, b, body)
+					}
+				})
+			}
+			all.Wait()
+			underBound(t, b, fmt.Sprintf("%d sessions, each opened by 8 MB, %d at a time", sessions, parallel))
+		})
 	}
-	underBound(t, b, fmt.Sprintf("%d sessions, each opened by 8 MB", sessions))
+}
+
+func openLarge(t *testing.T, b *bridge, body string) {
+	t.Helper()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, b.base+"/mcp", strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("Mcp-Session-Id") == "" {
+		t.Errorf("initialize is answered %s", res.Status)
+	}
 }
 
 // TestMemoryOfAServerThatAsksAndDoesNotRead: 100,000 of its requests are

@@ -59,7 +59,7 @@ func TestBodyIsBoundedWithAndWithoutALength(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", tc.body)
 			r.ContentLength = tc.length
-			body, ok := Body{Max: 8}.Read(w, r)
+			body, _, ok := Body{Max: 8}.Read(w, r)
 			if ok != (tc.status == 200) || w.Code != tc.status || ok && len(body) != 8 {
 				t.Errorf("%v, status %d, %q", ok, w.Code, body)
 			}
@@ -191,7 +191,7 @@ func TestABodyHasATime(t *testing.T) {
 			Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here")
 			return
 		}
-		if body, ok := b.Read(w, r); ok {
+		if body, _, ok := b.Read(w, r); ok {
 			JSON(w, http.StatusOK, body)
 		}
 	})))

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -17,64 +19,93 @@ type Body struct {
 	Max  int           // bytes
 	Time time.Duration // until the first bytes, and on top of what Rate gives
 	Rate int           // bytes a second at least; 0 means no bound
+	Room *Room         // of all large ones together; nil means no bound
 }
 
 const firstRoom = 16 << 10 // for a body; more comes as the bytes do
 
 // Read reads the body. On false it has answered. What it holds is never more
-// than twice what came: a length that is only promised costs nothing.
-func (b Body) Read(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+// than twice what came: a length that is only promised costs nothing. handed
+// frees the room that a large one has taken: it is called when the message was
+// handed on, and may be called again.
+func (b Body) Read(w http.ResponseWriter, r *http.Request) (body []byte, handed func(), ok bool) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
 		Refuse(w, http.StatusUnsupportedMediaType, rpc.CodeInvalidRequest,
 			fmt.Sprintf("Content-Encoding %q is not read; send the body as it is", rpc.Clip(coding, 64)))
-		return nil, false
+		return nil, nil, false
 	}
 	if r.ContentLength > int64(b.Max) {
-		return b.tooLong(w)
+		b.refuse(w, errTooLong)
+		return nil, nil, false
 	}
-	body, err := b.read(http.NewResponseController(w), r)
+	reading := reading{Body: b, conn: http.NewResponseController(w), began: time.Now()}
+	body, err := reading.read(r)
+	if err == nil && len(body) > b.Max {
+		err = errTooLong
+	}
+	handed = holdsNothing
+	if reading.share != nil {
+		handed = reading.share.give
+	}
+	if err != nil {
+		handed()
+		b.refuse(w, err)
+		return nil, nil, false
+	}
+	return body, handed, true
+}
+
+func holdsNothing() {}
+
+var (
+	errTooLong = errors.New("the body is too long")
+	errNoRoom  = errors.New("no room for the body")
+)
+
+func (b Body) refuse(w http.ResponseWriter, err error) {
 	switch {
-	case err == nil && len(body) > b.Max:
-		return b.tooLong(w)
-	case err == nil:
-		return body, true
+	case errors.Is(err, errTooLong):
+		Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest,
+			fmt.Sprintf("the body is longer than %d bytes", b.Max))
+	case errors.Is(err, errNoRoom):
+		w.Header().Set("Connection", "close")
+		Error(w, http.StatusServiceUnavailable, nil, &mux.Refusal{Retry: 5 * time.Second, Reason: fmt.Sprintf(
+			"large bodies hold %d bytes, the most that they may, and none was done within %s", b.Room.Most, b.Room.wait)})
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		Refuse(w, http.StatusRequestTimeout, rpc.CodeInvalidRequest, fmt.Sprintf(
-			"the body did not come in time: %s, and %d bytes a second, are given to it", b.Time, b.Rate))
+		Refuse(w, http.StatusRequestTimeout, rpc.CodeInvalidRequest, fmt.Sprintf("the body did not come in time: "+
+			"%s, and %d bytes a second, are given to it; %d while others wait for room", b.Time, b.Rate, pace))
 	default:
 		Refuse(w, http.StatusBadRequest, rpc.CodeParse, "the body ended early")
 	}
-	return nil, false
 }
 
-func (b Body) tooLong(w http.ResponseWriter) ([]byte, bool) {
-	Refuse(w, http.StatusRequestEntityTooLarge, rpc.CodeInvalidRequest,
-		fmt.Sprintf("the body is longer than %d bytes", b.Max))
-	return nil, false
+// reading is one body on its way.
+type reading struct {
+	Body
+	conn  *http.ResponseController
+	began time.Time
+	share *share // of the room; nil while the body is small
 }
 
-// read reads up to one byte more than fits. Timed has given the first bytes
-// their time; most bodies have come whole by then.
-func (b Body) read(conn *http.ResponseController, r *http.Request) ([]byte, error) {
+// read reads up to one byte more than fits.
+func (b *reading) read(r *http.Request) ([]byte, error) {
 	most, known := b.Max+1, r.ContentLength >= 0
 	if known {
 		most = int(r.ContentLength)
 	}
-	var began time.Time
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // the next request has its own
+	defer b.unhurried()
 	body := make([]byte, 0, min(most, firstRoom))
 	for len(body) < most {
 		if len(body) == cap(body) {
-			body = append(make([]byte, 0, min(most, 2*cap(body))), body...)
-		}
-		if len(body) > 0 {
-			if began.IsZero() {
-				began = time.Now()
+			room := min(most, 2*cap(body))
+			if err := b.hold(r.Context(), room); err != nil {
+				return nil, err
 			}
-			b.hurry(conn, began, len(body))
+			body = append(make([]byte, 0, room), body...)
 		}
+		b.hurry(len(body))
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
@@ -89,27 +120,65 @@ func (b Body) read(conn *http.ResponseController, r *http.Request) ([]byte, erro
 	return body, nil
 }
 
+// hold lets the body hold n bytes, when there is room for them. The time of its
+// sender stands still meanwhile.
+func (b *reading) hold(ctx context.Context, n int) error {
+	if b.Room == nil || n <= freeRoom {
+		return nil
+	}
+	if b.share == nil {
+		b.share = &share{room: b.Room, conn: b.conn}
+	}
+	asked := time.Now()
+	err := b.share.take(ctx, n)
+	b.began = b.began.Add(time.Since(asked))
+	return err
+}
+
+// hurry gives the next bytes until when a body of the least rate would have had
+// them. A test's writer has no deadlines.
+func (b *reading) hurry(have int) {
+	end, ok := b.due(b.began, have)
+	if b.share != nil {
+		if sooner, crowded := b.share.due(have); crowded && (!ok || sooner.Before(end)) {
+			end, ok = sooner, true
+		}
+	}
+	if ok {
+		_ = b.conn.SetReadDeadline(end)
+	}
+}
+
+// unhurried takes the deadline back: the next request has its own.
+func (b *reading) unhurried() {
+	if b.share != nil {
+		b.share.read()
+	}
+	_ = b.conn.SetReadDeadline(time.Time{})
+}
+
+// due is until when a body that began then must have more than it has.
+func (b Body) due(began time.Time, have int) (end time.Time, ok bool) {
+	if b.Time <= 0 {
+		return end, false
+	}
+	end = began.Add(b.Time)
+	if b.Rate > 0 {
+		end = end.Add(time.Duration(have) * time.Second / time.Duration(b.Rate))
+	}
+	return end, true
+}
+
 // Timed gives the body of each request its time before anybody reads it: what
 // is refused unread waits for the body too, for net/http reads what is left of
 // it before the next request.
 func (b Body) Timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			b.hurry(http.NewResponseController(w), time.Now(), 0)
+			if end, ok := b.due(time.Now(), 0); ok {
+				_ = http.NewResponseController(w).SetReadDeadline(end)
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// hurry gives the next bytes until when a body of the least rate would have had
-// them. A test's writer has no deadlines.
-func (b Body) hurry(conn *http.ResponseController, began time.Time, have int) {
-	if b.Time <= 0 {
-		return
-	}
-	end := began.Add(b.Time)
-	if b.Rate > 0 {
-		end = end.Add(time.Duration(have) * time.Second / time.Duration(b.Rate))
-	}
-	_ = conn.SetReadDeadline(end)
 }

@@ -102,8 +102,8 @@ func (l *Link) Call(ctx context.Context, m *rpc.Message, sink event.Sink) (*Call
 // CallAs is Call for a caller that another request showed; a nil one is the
 // bridge itself, about which no Guard is asked.
 func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink event.Sink) (*Call, error) {
-	call := &Call{Method: m.Method, link: l, sink: sink, id: m.ID(), token: m.Token(), life: l.conn.o.Bounds.CallTime}
-	call.Name = m.Name()
+	call := &Call{Method: m.Method, link: l, sink: sink, life: l.conn.o.Bounds.CallTime}
+	call.id, call.token, call.Name = m.Own(m.ID()), m.Own(m.Token()), m.Name()
 	if call.Name == "" {
 		call.Name = m.URI()
 	}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -113,6 +114,26 @@ func (m *Message) Param(name string) ([]byte, error) {
 
 // Version is the protocol version in params._meta (2026-07-28 and later).
 func (m *Message) Version() string { return Text(m.at(m.fields.version)) }
+
+// Forget lets go of a long line, whose caller needs no more of it than the id.
+func (m *Message) Forget() {
+	if len(m.Line) <= forgettable {
+		return
+	}
+	id := bytes.Clone(m.ID())
+	*m = Message{Line: id, Kind: m.Kind, Method: m.Method, id: Span{0, len(id)}}
+}
+
+const forgettable = 64 << 10 // bytes of a line that is not worth a copy of its id
+
+// Own is part of a message, copied where the line is so long that it must not be
+// held for the part's sake.
+func (m *Message) Own(part []byte) []byte {
+	if len(m.Line) <= forgettable {
+		return part
+	}
+	return bytes.Clone(part)
+}
 
 func (m *Message) at(s Span) []byte {
 	if s.None() {

@@ -140,10 +140,11 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
 		return
 	}
-	body, ok := f.Body.Read(w, r)
+	body, handed, ok := f.Body.Read(w, r)
 	if !ok {
 		return
 	}
+	defer handed()
 	m, err := rpc.ParseClient(body)
 	if err != nil {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeOf(err), err.Error())

@@ -21,6 +21,7 @@ type exchange struct {
 	req    *translate.Request
 
 	message *rpc.Message // that req was read from
+	handed  func()       // see answer.Body
 	w       http.ResponseWriter
 	r       *http.Request
 	out     *answer.Stream
@@ -59,6 +60,7 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 		writeFailure(x.w, x.req.ID, err)
 		return
 	}
+	x.handed()
 	x.run(ctx)
 }
 

@@ -117,7 +117,9 @@ func (f *Front) End(sid string) {
 }
 
 // serve answers one POST that holds m; fault tells why it is no message.
-func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller, m *rpc.Message, fault error) {
+func (f *Front) serve(
+	w http.ResponseWriter, r *http.Request, caller *mux.Caller, m *rpc.Message, handed func(), fault error,
+) {
 	if fault != nil {
 		writeError(w, http.StatusBadRequest, m.ID(), translate.Unreadable(fault))
 		return
@@ -144,7 +146,9 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *mux.Caller
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	x := &exchange{front: f, caller: caller, req: &req, message: m, w: w, r: r, out: answer.NewStream(w, r)}
+	x := &exchange{
+		front: f, caller: caller, req: &req, message: m, handed: handed, w: w, r: r, out: answer.NewStream(w, r),
+	}
 	defer x.out.Close()
 	if full := f.track(x, cancel); full != nil {
 		writeFailure(w, req.ID, full)

@@ -29,18 +29,20 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
 		return
 	}
-	body, ok := e.Body.Read(w, r)
+	body, handed, ok := e.Body.Read(w, r)
 	if !ok {
 		return
 	}
+	defer handed()
 	m, err := rpc.ParseClient(body)
-	e.Serve(w, r, &m, err)
+	e.Serve(w, r, &m, handed, err)
 }
 
-// Serve answers a POST whose body was read; fault tells why it is no message.
-func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, fault error) {
+// Serve answers a POST whose body was read, and calls handed when the child has
+// it; fault tells why it is no message.
+func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, handed func(), fault error) {
 	caller := &mux.Caller{Identity: e.Who(r.Context()), Server: e.Server, Era: "stateless"}
-	e.Front.serve(w, r, caller, m, fault)
+	e.Front.serve(w, r, caller, m, handed, fault)
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {

@@ -45,6 +45,7 @@ func (x *exchange) listen(ctx context.Context, conn *mux.Conn) {
 		writeFailure(x.w, x.req.ID, err)
 		return
 	}
+	x.handed()
 	if x.out.Begin() != nil {
 		return
 	}

@@ -169,6 +169,7 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 			x.asked = append(x.asked, q) // asked again: mrtr, "Error Handling"
 		}
 	}
+	x.handed()
 	x.run(ctx)
 	return true
 }

@@ -43,7 +43,7 @@ func (modern) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "modern %s ", r.Method)
 }
 
-func (modern) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, _ error) {
+func (modern) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, _ func(), _ error) {
 	_, _ = fmt.Fprintf(w, "modern %s %s", r.Method, m.Line)
 }
 

@@ -207,7 +207,7 @@ func take(s *session.Session, st *event.Stream, who *contract.Identity) (taken, 
 
 // batch answers an array of messages (2025-03-26 alone has them). Its answers
 // come on one stream.
-func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
+func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte, handed func()) {
 	s := f.named(w, r)
 	if s == nil {
 		return
@@ -244,6 +244,7 @@ func (f *Front) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		}
 		calls = append(calls, call)
 	}
+	handed()
 	if finals == 0 {
 		leave()
 		w.WriteHeader(http.StatusAccepted)

@@ -37,7 +37,8 @@ type Front struct {
 type Modern interface {
 	http.Handler // for what is no POST
 	// Serve answers a POST whose body was read; fault tells why it is no message.
-	Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, fault error)
+	// It calls handed when the child has the message.
+	Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, handed func(), fault error)
 }
 
 const (
@@ -84,21 +85,22 @@ func (f *Front) post(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusUnsupportedMediaType, rpc.CodeInvalidRequest, "Content-Type must be application/json")
 		return
 	}
-	body, ok := f.Body.Read(w, r)
+	body, handed, ok := f.Body.Read(w, r)
 	if !ok {
 		return
 	}
+	defer handed()
 	m, err := rpc.ParseClient(body)
 	switch {
 	case f.modern(r, &m):
-		f.Modern.Serve(w, r, &m, err)
+		f.Modern.Serve(w, r, &m, handed, err)
 	case !f.accepts(w, r):
 	case errors.Is(err, rpc.ErrBatch):
-		f.batch(w, r, body)
+		f.batch(w, r, body, handed)
 	case err != nil:
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeOf(err), err.Error())
 	default:
-		f.message(w, r, &m)
+		f.message(w, r, &m, handed)
 	}
 }
 
@@ -138,7 +140,7 @@ func (f *Front) accepts(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-func (f *Front) message(w http.ResponseWriter, r *http.Request, m *rpc.Message) {
+func (f *Front) message(w http.ResponseWriter, r *http.Request, m *rpc.Message, handed func()) {
 	if m.Method != "initialize" && !f.version(w, r, m.ID()) {
 		return
 	}
@@ -146,7 +148,7 @@ func (f *Front) message(w http.ResponseWriter, r *http.Request, m *rpc.Message) 
 	switch {
 	case s == nil:
 	case m.Kind == rpc.Request:
-		f.call(w, r, s, m)
+		f.call(w, r, s, m, handed)
 	default:
 		f.send(w, r, s, m)
 	}
@@ -229,7 +231,9 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, s *session.Session,
 }
 
 // call answers one request: the path that every tool call takes.
-func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message) {
+func (f *Front) call(
+	w http.ResponseWriter, r *http.Request, s *session.Session, m *rpc.Message, handed func(),
+) {
 	who := identity.From(r.Context())
 	over, leave := s.Under(who)
 	left := func() { leave() }
@@ -247,6 +251,8 @@ func (f *Front) call(w http.ResponseWriter, r *http.Request, s *session.Session,
 		f.initialize(w, r, s, m, q, call)
 		return
 	}
+	m.Forget()
+	handed()
 	e, ok := first(r.Context(), over, q)
 	switch {
 	case !ok:
