@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/resource"
@@ -17,13 +18,14 @@ import (
 // config is authsvc's face: each field is a flag, an environment variable
 // (AUTHSVC_ and the flag's name) and a line in --help.
 type config struct {
-	Listen            string `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
-	InternalListen    string `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
-	InternalTokenFile string `help:"File with NAME TOKEN in each line, or NAME TOKEN ask for who may end nothing: who may ask under /internal/ (default: whoever reaches it)." placeholder:"FILE"`
-	InternalTLSCert   string `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
-	InternalTLSKey    string `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
-	InternalClientCA  string `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
-	PublicURL         string `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
+	Version           kong.VersionFlag `env:"-" help:"Print the version and end."`
+	Listen            string           `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
+	InternalListen    string           `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
+	InternalTokenFile string           `help:"File with NAME TOKEN in each line, or NAME TOKEN ask for who may end nothing: who may ask under /internal/ (default: whoever reaches it)." placeholder:"FILE"`
+	InternalTLSCert   string           `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
+	InternalTLSKey    string           `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
+	InternalClientCA  string           `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
+	PublicURL         string           `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
 
 	Issuer           string   `help:"Issuer as it stands in tokens." required:""`
 	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`

@@ -7,7 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"gatehouse/internal/httpkit"
+	"gatehouse/internal/version"
 )
 
 // flags are the face of the program. Each is also BRIDGE_NAME in the
@@ -100,6 +100,6 @@ func parse(args []string, stdout io.Writer) (f flags, done bool, err error) {
 
 func newParser(f *flags, stdout io.Writer, done *bool) (*kong.Kong, error) {
 	return kong.New(f, kong.Name("bridge"), kong.DefaultEnvars("BRIDGE"), kong.Description(commandHelp()),
-		kong.Vars{"version": httpkit.Version("bridge")},
+		kong.Vars{"version": version.Of("bridge")},
 		kong.Writers(stdout, stdout), kong.Exit(func(int) { *done = true }))
 }
