@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/credential"
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/httpkit"
@@ -63,6 +64,7 @@ type config struct {
 	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
 
 	KeycloakAdmin bool   `help:"End and hear at Keycloak by its admin API, as this client (roles manage-users, view-clients, view-events)." default:"true" negatable:""`
+	Credentials   string `help:"JSON file of the credentials that users can have for servers: each user's own (docs/credentials.md)." placeholder:"FILE"`
 	Audit         string `help:"File for one JSON line a sign-in, refusal, revocation and act of an administrator." placeholder:"FILE"`
 
 	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"4000"`
@@ -94,7 +96,11 @@ func (c *config) complete() error {
 	_, mappingErr := c.Identity.mapping(c.ClientID)
 	_, sourceErr := c.Identity.source()
 	_, trustErr := newTokens(*c, nil, zerolog.Nop())
-	err := errors.Join(trustErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+	_, credentialErr := credential.Read(c.Credentials)
+	if credentialErr != nil {
+		credentialErr = fmt.Errorf("--credentials: %w", credentialErr)
+	}
+	err := errors.Join(trustErr, credentialErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
 	if c.StoreKey == "" { // in memory nobody shares it
 		c.StoreKey = session.NewSecret().Encode()
 	}
@@ -150,6 +156,11 @@ func (c *config) check() error {
 			"needs a key of its own, of %d bytes at least (openssl rand -hex 32)", minStoreKey)},
 		{c.RedisURL == inMemory && c.StoreKey != "" && len(c.StoreKey) < minStoreKey,
 			fmt.Sprintf("--store-key-file: %d bytes, want %d at least (openssl rand -hex 32)", len(c.StoreKey), minStoreKey)},
+		{
+			c.Credentials != "" && c.InternalTokenFile == "" && c.InternalClientCA == "",
+			"--credentials: needs --internal-token-file or --internal-client-ca: " +
+				"who reaches the internal listener must not get people's secrets",
+		},
 		{c.Listen == c.InternalListen, "--listen and --internal-listen: want two addresses"},
 	}
 	var errs []error

@@ -6,6 +6,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -31,6 +32,15 @@ type Handler struct {
 	Pages     *page.Pages
 	PublicURL string
 	Admin     Admin
+
+	Credentials Credentials // nil where servers use none
+}
+
+// Credentials lists what servers may use in a user's name, without its value.
+// Each of the lists is what its template shows.
+type Credentials interface {
+	Own(ctx context.Context, subject string) (any, error)
+	Everyones(ctx context.Context) (any, error)
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
@@ -52,6 +62,8 @@ type view struct {
 	SignedIn []signedIn
 	Clients  []client
 	Everyone *everyone // nil but for an administrator
+
+	Credentials, Holders any
 
 	StepUp     string
 	MustStepUp bool
@@ -110,14 +122,34 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 			n.Client, h.Ender.ClientName(r.Context(), n.Client), human(n.Since), n.Since.Format(time.RFC3339),
 		})
 	}
+	if v.Credentials, err = h.ownCredentials(r.Context(), sess); err != nil {
+		return h.unavailable(w, r, err)
+	}
 	v.StepUp = h.Admin.StepUp
 	v.MustStepUp = h.isAdmin(sess.Identity) && h.mustStepUp(sess)
 	if h.isAdmin(sess.Identity) && !v.MustStepUp {
 		if v.Everyone, err = h.everyone(r, sess); err != nil {
 			return h.unavailable(w, r, err)
 		}
+		if v.Holders, err = h.holders(r.Context()); err != nil {
+			return h.unavailable(w, r, err)
+		}
 	}
 	return h.Pages.Write(w, http.StatusOK, "account", v)
+}
+
+func (h *Handler) ownCredentials(ctx context.Context, sess session.Session) (any, error) {
+	if h.Credentials == nil {
+		return nil, nil
+	}
+	return h.Credentials.Own(ctx, sess.Identity.Subject)
+}
+
+func (h *Handler) holders(ctx context.Context) (any, error) {
+	if h.Credentials == nil {
+		return nil, nil
+	}
+	return h.Credentials.Everyones(ctx)
 }
 
 func rowOf(e session.Entry, own session.Session) row {

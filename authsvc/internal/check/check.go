@@ -50,6 +50,12 @@ type Endings interface {
 	Ended(ctx context.Context, ids ...string) (map[string]time.Time, error)
 }
 
+// Logins keeps the newest access token of each login, for credentials that come
+// of it.
+type Logins interface {
+	Saw(ctx context.Context, who contract.Identity, token string, end time.Time)
+}
+
 // Handler answers /auth.
 type Handler struct {
 	Sessions Sessions
@@ -61,6 +67,7 @@ type Handler struct {
 	Contact  string      // whom to ask for what is missing
 	Pages    *page.Pages // for what a browser is told
 	Audit    *auditlog.Log
+	Logins   Logins // told of the tokens of logins; nil for nobody
 	Now      func() time.Time
 	Log      zerolog.Logger
 
@@ -173,7 +180,12 @@ func (h *Handler) lookup(ctx context.Context, k key, secret session.Secret, befo
 		if err != nil {
 			return nil, err
 		}
-		v := &verdict{id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires)}
+		v := &verdict{
+			id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires), tokenEnd: sess.TokenEnd,
+		}
+		if h.Logins != nil && (before == nil || before.tokenEnd != v.tokenEnd) {
+			h.Logins.Saw(ctx, sess.Identity, sess.AccessToken, sess.TokenEnd)
+		}
 		if err := h.seal(v, before, now); err != nil {
 			return nil, err
 		}

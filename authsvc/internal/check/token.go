@@ -111,6 +111,7 @@ func (h *Handler) verify(ctx context.Context, k key, token string, before *verdi
 		}
 		if before == nil {
 			h.note(ctx, v)
+			h.saw(ctx, v, token)
 		}
 		v.until = earlier(now.Add(session.Recheck), v.id.Expires)
 		if err := h.seal(v, before, now); err != nil {
@@ -175,6 +176,17 @@ func (h *Handler) note(ctx context.Context, v *verdict) {
 	if err := h.Sessions.Note(ctx, v.id.Subject, v.id.SessionID, v.party); err != nil {
 		h.Log.Warn().Err(err).Msg("a token's session was not noted: ending its user will not close its streams")
 	}
+}
+
+// saw keeps a token of its login. One that is bound to a key is of no use to
+// anybody else.
+func (h *Handler) saw(ctx context.Context, v *verdict, token string) {
+	if h.Logins == nil || v.thumbprint != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, endedLimit)
+	defer cancel()
+	h.Logins.Saw(ctx, v.id, token, v.id.Expires)
 }
 
 // prove checks the DPoP proof of one request, and that it is its first use.
