@@ -253,14 +253,22 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	}
 }
 
-// sweep stops the children that nobody used for the idle time.
+// sweep stops the children that nobody used for the idle time, or that sleep.
 func (p *Pool) sweep(now time.Time) {
+	idle, sleep := p.server.limits.Idle, p.server.limits.Sleep
 	p.end(func(w *warm) bool {
-		return w.leases == 0 && (now.Sub(w.used) > p.server.limits.Idle || p.outlived(w))
+		return w.leases == 0 && (now.Sub(w.used) > idle || p.outlived(w) || sleep > 0 && w.conn.Quiet(now) > sleep)
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.apart, func(_ whose, until time.Time) bool { return now.After(until) })
+}
+
+// Yield stops the children that nobody has and that did nothing for so long.
+func (p *Pool) Yield(now time.Time, quiet time.Duration) {
+	if p.server.Isolation == PerUser {
+		p.end(func(w *warm) bool { return w.leases == 0 && w.conn.Quiet(now) >= quiet })
+	}
 }
 
 // EndSID stops the children of a login that has ended.
