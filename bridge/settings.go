@@ -75,6 +75,13 @@ func (f *flags) isolation(g config.Gate) string {
 	return f.Isolation
 }
 
+func childIdentity(g config.Gate) fleet.Identity {
+	if g.Identity == "user" {
+		return fleet.TellsUser
+	}
+	return fleet.Identity(g.Identity)
+}
+
 func (f *flags) warm(g config.Gate) int {
 	switch {
 	case g.Warm != nil:

@@ -127,15 +127,19 @@ func readGate(raw json.RawMessage) (Gate, error) {
 		Scopes    []string `json:"scopes"`
 		Roles     []string `json:"roles"`
 		Isolation string   `json:"isolation"`
+		Identity  string   `json:"identity"`
 		Warm      *int     `json:"warm"`
 		CallTime  string   `json:"callTime"`
 		Sleep     *string  `json:"sleep"`
 	}
-	if err := strictly(raw, &block, "scopes", "roles", "isolation", "warm", "callTime", "sleep"); err != nil {
+	if err := strictly(raw, &block, gateKeys()...); err != nil {
 		return Gate{}, fmt.Errorf("gatehouse: %w", err)
 	}
 	g := Gate{Scopes: block.Scopes, Roles: block.Roles, Isolation: block.Isolation, Warm: block.Warm}
 	var faults []error
+	if g.Identity = block.Identity; !slices.Contains([]string{"", "user", "none", "required"}, g.Identity) {
+		faults = append(faults, fmt.Errorf("identity %q must be user, none or required", g.Identity))
+	}
 	if g.Isolation != "" && !slices.Contains([]string{"session", "user", "shared"}, g.Isolation) {
 		faults = append(faults, fmt.Errorf("isolation %q must be session, user or shared", g.Isolation))
 	}

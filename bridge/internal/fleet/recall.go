@@ -37,9 +37,9 @@ const (
 )
 
 // Asks names an initialize with these params.
-func Asks(owner *contract.Identity, params []byte) (name Asked) {
+func (s *Server) Asks(owner *contract.Identity, params []byte) (name Asked) {
 	h := sha256.New()
-	for _, v := range identityEnv(owner) {
+	for _, v := range s.identityEnv(owner) {
 		_, _ = h.Write([]byte(v)) // never fails
 		_, _ = h.Write([]byte{0}) // which no variable holds
 	}

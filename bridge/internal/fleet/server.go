@@ -24,11 +24,22 @@ const (
 	Shared     Isolation = "shared"  // one child for all
 )
 
+// Identity says what a child is told of its user when it starts (Contract 4).
+type Identity string
+
+// What it may be told.
+const (
+	TellsUser Identity = ""         // who it is, where it has one user
+	NeedsUser Identity = "required" // the same, and it starts for nobody
+	TellsNone Identity = "none"     // nothing: any child does for anybody
+)
+
 // ServerConfig is one configured stdio server.
 type ServerConfig struct {
 	Name      string // "" where there is but one
 	Spec      child.Spec
 	Isolation Isolation
+	Identity  Identity
 	Limits    Limits
 	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
@@ -48,6 +59,7 @@ type Server struct {
 	log     zerolog.Logger
 	breaker Breaker // of the server itself: what fails for everybody
 	callers callers
+	failing subjects // see suspect
 	pool    *Pool
 	wakes   *Wakes
 	Stats   Stats
@@ -128,7 +140,7 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
 	log := s.log.With().Str("session", label).Logger()
 	spec, opts := s.cfg.Spec, s.cfg.Child
-	spec.Env = append(append([]string(nil), spec.Env...), identityEnv(owner)...)
+	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = func(line string) { log.Info().Str("stderr", line).Msg("server says") }
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +161,8 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 		return nil, s.breaker.down(time.Now())
 	}
 	o := mux.Options{
-		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: s.cfg.Guard, Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
+		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: s.cfg.Guard,
+		Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
 		Spoke: func() { s.spoke(owner) }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
@@ -163,9 +176,9 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 }
 
 // identityEnv is Contract 4: a child that serves one session or one user
-// learns whom, a shared one nothing.
-func identityEnv(id *contract.Identity) []string {
-	if id == nil {
+// learns whom, a shared one nothing, nor one whose server wants nothing.
+func (s *Server) identityEnv(id *contract.Identity) []string {
+	if id == nil || s.cfg.Identity == TellsNone {
 		return nil
 	}
 	return []string{

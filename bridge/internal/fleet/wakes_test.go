@@ -118,11 +118,11 @@ func TestAWaitForAPlaceEnds(t *testing.T) {
 func TestWhatIsRecalledOfInitialize(t *testing.T) {
 	var r Recall
 	now := time.Now()
-	name := Asks(nil, []byte("params"))
+	name := new(Server).Asks(nil, []byte("params"))
 	if !r.Learn(name, []byte("result"), now) || string(r.Answer(name, now)) != "result" {
 		t.Error("it is not remembered")
 	}
-	if r.Answer(Asks(nil, []byte("other")), now) != nil || r.Answer(name, now.Add(2*recallFor)) != nil {
+	if r.Answer(new(Server).Asks(nil, []byte("other")), now) != nil || r.Answer(name, now.Add(2*recallFor)) != nil {
 		t.Error("it is remembered for others, or for ever")
 	}
 	if r.Learn(name, []byte("another"), now) || r.Answer(name, now) != nil {
@@ -134,7 +134,7 @@ func TestWhatIsRecalledOfInitialize(t *testing.T) {
 	}
 	later := now.Add(2 * recallNothing)
 	for i := range 3 * maxRecall / maxRecalled {
-		r.Learn(Asks(nil, fmt.Append(nil, i)), make([]byte, maxRecalled), later)
+		r.Learn(new(Server).Asks(nil, fmt.Append(nil, i)), make([]byte, maxRecalled), later)
 	}
 	if r.bytes > maxRecall || len(r.answers) != maxRecall/maxRecalled {
 		t.Errorf("%d bytes of %d answers are kept", r.bytes, len(r.answers))

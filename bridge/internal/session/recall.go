@@ -18,7 +18,7 @@ func (s *Session) asks(params []byte) fleet.Asked {
 	if s.server.Isolation != fleet.PerSession {
 		params = nil // the bridge initialises the child, for all who share it
 	}
-	return fleet.Asks(&s.Owner, params)
+	return s.server.Asks(&s.Owner, params)
 }
 
 // recalled is the result of an initialize that needs no child, or nil.
