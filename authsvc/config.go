@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,7 +27,8 @@ type config struct {
 	InternalTLSCert   string           `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
 	InternalTLSKey    string           `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
 	InternalClientCA  string           `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
-	PublicURL         string           `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
+	PublicURL         string           `name:"public-url" help:"Address that browsers and clients see, such as https://mcp.example.com or, below a path, https://mcp.example.com/team-a." required:""`
+	CookieName        string           `help:"Name of the session's cookie: __Host-gatehouse, and what tells it from that of another gate of this host (default: the path of --public-url, with dots)." placeholder:"NAME"`
 
 	Issuer           string   `help:"Issuer as it stands in tokens." required:""`
 	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`
@@ -107,6 +109,24 @@ func (c *config) complete() error {
 	return err
 }
 
+// base is the path of the public URL, "" for a gate with a host of its own.
+func (c *config) base() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil { // check has refused it
+		return ""
+	}
+	return u.Path
+}
+
+func (c *config) origin() string { return strings.TrimSuffix(c.PublicURL, c.base()) }
+
+func (c *config) cookie() session.Cookie {
+	if c.CookieName != "" {
+		return session.Cookie(c.CookieName)
+	}
+	return session.CookieBelow(c.base())
+}
+
 // rules is what a caller must show, and for what.
 func (c *config) rules() resource.Rules {
 	return resource.Rules{
@@ -120,8 +140,14 @@ func (c *config) check() error {
 		msg string
 	}{
 		{
-			!isOrigin(c.PublicURL),
-			fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL),
+			!isPublic(c.PublicURL),
+			fmt.Sprintf("--public-url %q: want an https origin (http only for localhost), and behind it nothing or a path "+
+				"such as /team-a: letters, digits, - and _, and no name that the gate has itself", c.PublicURL),
+		},
+		{
+			c.CookieName != "" && !cookieNames.MatchString(c.CookieName),
+			fmt.Sprintf("--cookie-name %q: want %s and at most 64 letters, digits, dots, - and _", c.CookieName,
+				session.CookieName),
 		},
 		{!isHTTP(c.Issuer), fmt.Sprintf("--issuer %q: want an http or https URL", c.Issuer)},
 		{
@@ -179,10 +205,18 @@ func isHTTP(raw string) bool {
 		u.Fragment == ""
 }
 
-// isOrigin insists on https where a browser does: __Host- cookies are Secure.
-func isOrigin(raw string) bool {
+var (
+	cookieNames = regexp.MustCompile(`^` + session.CookieName + `[A-Za-z0-9._-]{0,64}$`)
+	basePaths   = regexp.MustCompile(`^(?:/[A-Za-z0-9_-]+)*$`)
+)
+
+// isPublic insists on https where a browser does: __Host- cookies are Secure.
+func isPublic(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || !isHTTP(raw) || u.Path != "" {
+	if err != nil || !isHTTP(raw) || raw != u.Scheme+"://"+u.Host+u.Path {
+		return false
+	}
+	if len(u.Path) > 64 || !basePaths.MatchString(u.Path) || !resource.BaseOK(u.Path) {
 		return false
 	}
 	return u.Scheme == "https" || u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1"

@@ -50,7 +50,7 @@ func (s *service) connections() *connection.Handler {
 	}
 	h := &connection.Handler{
 		Credentials: s.credentials, Sessions: s.sessions, Box: session.NewBox([]byte(s.cfg.StoreKey), "connect"),
-		Pages: s.pages, PublicURL: s.cfg.PublicURL, Now: time.Now,
+		Pages: s.pages, Cookie: s.cfg.cookie(), Origin: s.cfg.origin(), Now: time.Now,
 	}
 	if s.cfg.Identity.Provider == "keycloak" {
 		h.LinkURL = strings.TrimSuffix(s.cfg.Issuer, "/") + "/account/account-security/linked-accounts"

@@ -83,7 +83,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.pages, err = page.New(issuer.Scheme + "://" + issuer.Host); err != nil {
+	if s.pages, err = page.New(issuer.Scheme+"://"+issuer.Host, cfg.base()); err != nil {
 		return nil, err
 	}
 	if s.provider, err = newProvider(cfg, log); err != nil {
@@ -183,7 +183,8 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: s.tokens, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Logins: s.logins(), Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Audit: s.audit, Now: time.Now, Log: s.log,
+		Logins: s.logins(), Cookie: s.cfg.cookie(), Rules: s.cfg.rules(),
+		Contact: s.cfg.Contact, Pages: s.pages, Audit: s.audit, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -246,13 +247,14 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
 			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
-			AdminACR: s.cfg.AdminACR,
+			AdminACR: s.cfg.AdminACR, Cookie: s.cfg.cookie(),
 		},
 		&logout.Handler{
-			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL, Audit: s.audit,
+			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, Audit: s.audit,
+			Origin: s.cfg.origin(), Cookie: s.cfg.cookie(),
 		},
-		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, PublicURL: s.cfg.PublicURL,
-			Admin: s.adminPart(verdicts), Credentials: s.shownCredentials(connections)},
+		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, Cookie: s.cfg.cookie(),
+			Origin: s.cfg.origin(), Admin: s.adminPart(verdicts), Credentials: s.shownCredentials(connections)},
 		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)

@@ -9,7 +9,7 @@ import (
 
 	"gatehouse/internal/contract"
 	"gatehouse/test/load/internal/caller"
-	"gatehouse/test/load/internal/issuer"
+	"gatehouse/test/issuer"
 	"gatehouse/test/load/internal/proc"
 	"gatehouse/test/load/internal/report"
 	"gatehouse/test/load/internal/wire"

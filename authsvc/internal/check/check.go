@@ -63,6 +63,7 @@ type Handler struct {
 	Signer   Signer
 	Endings  Endings
 	Once     session.Once
+	Cookie   session.Cookie
 	Rules    resource.Rules
 	Contact  string      // whom to ask for what is missing
 	Pages    *page.Pages // for what a browser is told
@@ -103,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
-	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
+	text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookieBytes)
 	if !ok {
 		h.deny(w, r, denyNothing, "", nil)
 		return
@@ -127,7 +128,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 
 // serve answers with a verdict that stands.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
-	if why, lacks := h.lacks(v, resource.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
+	if why, lacks := h.lacks(v, h.Rules.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
 		h.deny(w, r, why, v.id.Subject, nil)
 		return
 	}

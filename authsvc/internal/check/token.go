@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gatehouse/authsvc/internal/provider"
-	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -65,7 +64,7 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 			return
 		}
 	}
-	if !v.reach.Opens(resource.Of(r.Header.Get(contract.HeaderOriginalURI))) {
+	if !v.reach.Opens(h.Rules.Of(r.Header.Get(contract.HeaderOriginalURI))) {
 		h.deny(w, r, denyAudience, v.id.Subject, errElsewhere)
 		return
 	}
@@ -200,7 +199,7 @@ func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 		return provider.ErrToken
 	}
 	id, until, err := h.Tokens.VerifyProof(proofs[0], provider.Proof{
-		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.PublicURL + u.EscapedPath(),
+		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.URL(u.EscapedPath()),
 		Token: token, Thumbprint: thumbprint,
 	})
 	if err != nil {

@@ -34,7 +34,8 @@ type Handler struct {
 	Sessions    *session.Sessions
 	Box         *session.Box // of what lies in the browser
 	Pages       *page.Pages
-	PublicURL   string
+	Cookie      session.Cookie // the session's
+	Origin      string
 	LinkURL     string // where accounts are linked at the identity provider
 	Now         func() time.Time
 }
@@ -42,7 +43,7 @@ type Handler struct {
 // Mount adds the handler's routes. A form of another site is refused.
 func (h *Handler) Mount(r chi.Router) {
 	var guard http.CrossOriginProtection
-	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
+	_ = guard.AddTrustedOrigin(h.Origin) // checked at the start: it is a bare origin
 	base := credential.ConnectPath("{name}")
 	r.Method(http.MethodGet, base, httpkit.Handle(h.show))
 	r.Method(http.MethodPost, base, guard.Handler(httpkit.Handle(h.enter)))
@@ -103,14 +104,14 @@ func (h *Handler) here(w http.ResponseWriter, r *http.Request) (who contract.Ide
 			Action: "Your account", ActionPath: "/account",
 		}, credential.ErrUnknown)
 	}
-	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
+	text, _ := h.Cookie.Value(r.Header["Cookie"], maxCookies)
 	secret, ok := session.ParseSecret(text)
 	sess, err := session.Session{}, error(session.ErrNoSession)
 	if ok {
 		sess, err = h.Sessions.Lookup(r.Context(), secret)
 	}
 	if errors.Is(err, session.ErrNoSession) {
-		http.Redirect(w, r, "/login?return_to="+credential.ConnectPath(e.Name), http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path("/login?return_to=")+h.Pages.Path(credential.ConnectPath(e.Name)), http.StatusSeeOther)
 		return who, nil, nil
 	}
 	if err != nil {
@@ -160,7 +161,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, h.Pages.Path(back), http.StatusSeeOther)
 	return nil
 }
 
@@ -182,7 +183,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, h.Pages.Path(back), http.StatusSeeOther)
 	return nil
 }
 

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// flowCookie begins the name of the cookie of a way under way; a part of the
-	// state's hash ends it.
-	flowCookie = "__Host-gatehouse-connect-"
-	flowLife   = 10 * time.Minute
+	// flowPart follows the session's name in that of the cookie of a way under way;
+	// a part of the state's hash ends it.
+	flowPart = "-connect-"
+	flowLife = 10 * time.Minute
 )
 
 // errFlow says that this browser has no such way under way.
@@ -45,7 +45,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("connection: %w", err)
 	}
 	sealed := base64.RawURLEncoding.EncodeToString(h.Box.Seal("connect "+state, plain))
-	http.SetCookie(w, cookie(state, sealed, int(flowLife.Seconds())))
+	http.SetCookie(w, h.cookie(state, sealed, int(flowLife.Seconds())))
 	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil
 }
@@ -68,7 +68,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 			Action: "Connect again", ActionPath: credential.ConnectPath(e.Name),
 		}, err)
 	}
-	http.SetCookie(w, cookie(q.Get("state"), "", -1))
+	http.SetCookie(w, h.cookie(q.Get("state"), "", -1))
 	if q.Get("code") == "" {
 		err = fmt.Errorf("%w: %.64q", credential.ErrRefused, q.Get("error"))
 	} else {
@@ -83,12 +83,12 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, h.Pages.Path(back), http.StatusSeeOther)
 	return nil
 }
 
 func (h *Handler) open(r *http.Request, state string) (f credential.Flow, err error) {
-	c, err := r.Cookie(cookieName(state))
+	c, err := r.Cookie(h.cookieName(state))
 	if err != nil || state == "" {
 		return f, errFlow
 	}
@@ -109,15 +109,15 @@ func (h *Handler) open(r *http.Request, state string) (f credential.Flow, err er
 	return f, nil
 }
 
-func cookieName(state string) string {
+func (h *Handler) cookieName(state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return flowCookie + hex.EncodeToString(sum[:4])
+	return h.Cookie.Name() + flowPart + hex.EncodeToString(sum[:4])
 }
 
 // cookie with a negative age takes it away.
-func cookie(state, value string, age int) *http.Cookie {
+func (h *Handler) cookie(state, value string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: cookieName(state), Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true,
+		Name: h.cookieName(state), Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}
 }
