@@ -2,6 +2,7 @@
 .PHONY: edge edge-trixie
 # This machine's nginx, or that of a Debian release in a tree of its own.
 NGINX ?=
+unexport NGINX   # nginx itself reads sockets from a variable of that name
 EDGE_TREE = $(if $(NGINX),$(shell CACHE=$(GATEHOUSE_CACHE) sh test/edge/tree.sh $(NGINX) || echo failed))
 EDGE_ENV = $(if $(NGINX),PATH="$(EDGE_TREE)/.bin:$$PATH" GATEHOUSE_NGINX_TREE="$(EDGE_TREE)")
 
