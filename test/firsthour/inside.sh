@@ -16,6 +16,7 @@ say "$(. /etc/os-release && echo "$PRETTY_NAME"), $(go version | cut -d' ' -f3),
 start() {
 	local log=$1 at
 	at=$(date +%s)
+	: >"$log"
 	bash -c "$2" >"$log" 2>&1 & typed=$!
 	until grep -q '^Ctrl-C stops everything' "$log"; do
 		kill -0 $typed 2>/dev/null || fail "\`$2\` ended"
