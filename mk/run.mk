@@ -4,14 +4,13 @@ GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server default-jre-headless jq curl unzip maven
-TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
+TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev faketime iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
 .PHONY: run user deps deps-run deps-test e2e programs
 
-# The programs are built while packages are installed and Keycloak is fetched.
-run: ## Start the whole gate on this machine, before the demo or your own server (RUN_ARGS="-- COMMAND ARG..."); Ctrl-C stops it
-	@test/versions.sh go java
-	@$(MAKE) --no-print-directory -j2 programs $(KEYCLOAK)/.unpacked deps-run
+# The programs are built beside Keycloak's download.
+run: deps-run ## Start the whole gate on this machine, before the demo or your own server (RUN_ARGS="-- COMMAND ARG..."); Ctrl-C stops it
+	@$(MAKE) --no-print-directory -j2 programs $(KEYCLOAK)/.unpacked
 	@exec bin/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
 
 user: ## Add a colleague with the role to the gate that runs (NAME=carol)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -106,4 +107,45 @@ func connect(t *testing.T, transport mcp.Transport, options *mcp.ClientOptions) 
 		cancel()
 	})
 	return session
+}
+
+// A client of HTTP/2 has the headers of a stream on which nothing is said yet:
+// many wait for them before they go on.
+func TestSilentStreamByHTTP2(t *testing.T) {
+	c := client(bearer(token(t, stack.Alice)))
+	post := func(session, body string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json, text/event-stream")
+		req.Header.Set("Mcp-Session-Id", session)
+		res, err := c.Do(req)
+		if err != nil || res.StatusCode/100 != 2 {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	session := post("", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",`+
+		`"capabilities":{},"clientInfo":{"name":"e2e","version":"1"}}}`).Header.Get("Mcp-Session-Id")
+	post(session, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second) // before the bridge's first keepalive, after 15 s
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, gate.URL+"/mcp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Mcp-Session-Id", session)
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.ProtoMajor != 2 || res.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", res.Proto, res.Status)
+	}
 }

@@ -18,6 +18,7 @@ type NginxValues struct {
 	Bridge      string // host:port
 	BridgeAdmin string
 	Authsvc     string
+	Authsvcs    []string          // further replicas
 	Nodes       map[string]string // further: each node's name (bridge --node) and host:port
 	Limits      string            // of site/limits.conf, "" keeps the file
 	Proxies     string            // of site/trusted_proxies.conf, "" keeps the file
@@ -195,6 +196,10 @@ func (v NginxValues) upstreams() string {
 		nodes += fmt.Sprintf("%s gatehouse_node_%s; ", name, name)
 		groups += fmt.Sprintf(group, "gatehouse_node_"+name, server(v.Nodes[name]))
 	}
+	authsvcs := server(v.Authsvc)
+	for _, addr := range v.Authsvcs {
+		authsvcs += server(addr)
+	}
 	switch {
 	case v.Resolver != "":
 		anyBridge = v.Bridge
@@ -205,7 +210,7 @@ func (v NginxValues) upstreams() string {
 		groups += fmt.Sprintf(group, "gatehouse_bridge", all)
 	}
 	return groups + fmt.Sprintf(group, "gatehouse_bridge_admin", server(v.BridgeAdmin)) +
-		fmt.Sprintf(group, "gatehouse_authsvc", server(v.Authsvc)) +
+		fmt.Sprintf(group, "gatehouse_authsvc", authsvcs) +
 		fmt.Sprintf("map $gatehouse_node $gatehouse_bridge { \"\" %s; %sdefault \"\"; }\n", anyBridge, nodes) +
 		"map \"\" $gatehouse_authsvc { default gatehouse_authsvc; }\n" +
 		fmt.Sprintf("map \"\" $gatehouse_health { default %s; }\n", anyBridge) +

@@ -40,8 +40,10 @@ type Options struct {
 	Bin      string
 	Keycloak string
 	Ports    Ports
-	Limits   string   // content of nginx/site/limits.conf, "" keeps the file's
-	Server   []string // the MCP server behind the bridge, by default the demo: a command, or --config FILE
+	Limits   string              // content of nginx/site/limits.conf, "" keeps the file's
+	Server   []string            // the MCP server behind the bridge, by default the demo: a command, or --config FILE
+	Replicas int                 // of authsvc and of the bridge, beyond the first: Replica names them
+	Env      map[string][]string // further environment of a part, by its name
 
 	Up      func(p *Part)                      // told of each part that is up, may be nil
 	Waiting func(p *Part, since time.Duration) // told once a second while one is waited for, may be nil
@@ -75,6 +77,7 @@ type Stack struct {
 	tls           *tls.Config
 	http          *http.Client
 	parts         []*Part
+	more          []Ports // of the replicas beyond the first
 }
 
 // Start starts every part in order. On an error nothing is left running.
@@ -90,6 +93,9 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 		}
 	}(s)
 	if s.Ports, err = o.Ports.pick(); err != nil {
+		return nil, err
+	}
+	if s.more, err = pickMore(o.Replicas); err != nil {
 		return nil, err
 	}
 	s.URL = fmt.Sprintf("https://localhost:%d", s.Ports.HTTPS)
@@ -178,20 +184,20 @@ func (s *Stack) prepare(ctx context.Context, root string, o Options, realm []byt
 			return err
 		}
 	}
-	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-	return RenderNginx(root, nginx, NginxValues{
+	values := NginxValues{
 		HTTPS: s.Ports.HTTPS, HTTP: s.Ports.HTTP,
 		Cert: filepath.Join(o.Dir, "server.pem"), Key: filepath.Join(o.Dir, "server.key"),
 		Bridge: local(s.Ports.Bridge), BridgeAdmin: local(s.Ports.BridgeAdmin), Authsvc: local(s.Ports.Authsvc),
 		Limits: o.Limits,
-	})
+	}
+	s.replicate(&values)
+	return RenderNginx(root, nginx, values)
 }
 
 func (s *Stack) programs(o Options) []*Part {
-	p, plain := s.Ports, &http.Client{}
+	p := s.Ports
 	at := func(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 	home := filepath.Join(o.Dir, "keycloak")
-	keys := at("http://127.0.0.1:%d/internal/keys", p.AuthsvcInternal)
 	nginx := filepath.Join(o.Dir, "nginx")
 	parts := []*Part{
 		{
@@ -211,30 +217,10 @@ func (s *Stack) programs(o Options) []*Part {
 			},
 		},
 		s.keycloak(home, p),
-		{
-			Name: Authsvc, Wait: "/health/ready", up: answers(plain, at("http://127.0.0.1:%d/health/ready", p.AuthsvcInternal)),
-			argv: []string{
-				filepath.Join(
-					o.Bin,
-					"authsvc",
-				), at("--listen=127.0.0.1:%d", p.Authsvc), at("--internal-listen=127.0.0.1:%d", p.AuthsvcInternal),
-				"--public-url=" + s.URL, "--issuer=" + s.Issuer, "--client-id=mcp-gateway",
-				"--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
-				"--store-key-file=" + filepath.Join(o.Dir, "store-key"),
-				at("--redis-url=redis://127.0.0.1:%d", p.Redis), "--logout-client=mcp-cli", "--require-role=mcp-user",
-			},
-		},
-		{
-			Name: Bridge, Wait: "/health", up: answers(plain, at("http://127.0.0.1:%d/health", p.Bridge)),
-			argv: []string{
-				filepath.Join(
-					o.Bin,
-					"bridge",
-				), at("--listen=127.0.0.1:%d", p.Bridge), at("--admin-listen=127.0.0.1:%d", p.BridgeAdmin),
-				"--identity=signed", "--identity-keys=" + keys,
-			},
-		},
-		{
+	}
+	parts = append(parts, s.gates(o)...)
+	parts = append(parts,
+		&Part{
 			Name: Nginx, Wait: "/health through TLS", up: answers(s.HTTPClient(), s.URL+"/health"),
 			argv: []string{
 				"nginx",
@@ -248,11 +234,9 @@ func (s *Stack) programs(o Options) []*Part {
 				"daemon off;",
 			},
 		},
-	}
+	)
 	for _, part := range parts {
-		if part.Name == Bridge {
-			part.argv = append(part.argv, o.server()...)
-		}
+		part.env = append(part.env, o.Env[part.Name]...)
 		part.log = filepath.Join(o.Dir, part.Name+".log")
 	}
 	return parts

@@ -50,12 +50,6 @@ type Endings interface {
 	Ended(ctx context.Context, ids ...string) (map[string]time.Time, error)
 }
 
-// Logins keeps the newest access token of each login, for credentials that come
-// of it.
-type Logins interface {
-	Saw(ctx context.Context, who contract.Identity, token string, end time.Time)
-}
-
 // Handler answers /auth.
 type Handler struct {
 	Sessions Sessions
@@ -63,12 +57,10 @@ type Handler struct {
 	Signer   Signer
 	Endings  Endings
 	Once     session.Once
-	Cookie   session.Cookie
 	Rules    resource.Rules
 	Contact  string      // whom to ask for what is missing
 	Pages    *page.Pages // for what a browser is told
 	Audit    *auditlog.Log
-	Logins   Logins // told of the tokens of logins; nil for nobody
 	Now      func() time.Time
 	Log      zerolog.Logger
 
@@ -104,7 +96,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
-	text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookieBytes)
+	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
 	if !ok {
 		h.deny(w, r, denyNothing, "", nil)
 		return
@@ -128,7 +120,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 
 // serve answers with a verdict that stands.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
-	if why, lacks := h.lacks(v, h.Rules.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
+	if why, lacks := h.lacks(v, resource.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
 		h.deny(w, r, why, v.id.Subject, nil)
 		return
 	}
@@ -181,12 +173,7 @@ func (h *Handler) lookup(ctx context.Context, k key, secret session.Secret, befo
 		if err != nil {
 			return nil, err
 		}
-		v := &verdict{
-			id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires), tokenEnd: sess.TokenEnd,
-		}
-		if h.Logins != nil && (before == nil || before.tokenEnd != v.tokenEnd) {
-			h.Logins.Saw(ctx, sess.Identity, sess.AccessToken, sess.TokenEnd)
-		}
+		v := &verdict{id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires)}
 		if err := h.seal(v, before, now); err != nil {
 			return nil, err
 		}

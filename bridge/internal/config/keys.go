@@ -36,9 +36,7 @@ func ourKeys() []string {
 	return []string{"type", "command", "args", "cwd", "env", "inherit", "url", "headers", "gatehouse"}
 }
 
-func gateKeys() []string {
-	return []string{"scopes", "roles", "isolation", "identity", "warm", "callTime", "sleep"}
-}
+func gateKeys() []string { return []string{"scopes", "roles", "isolation", "warm", "callTime"} }
 
 // aliases are what other programs call a key of ours: ignored, a server would
 // start without what its owner wrote.

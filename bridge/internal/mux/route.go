@@ -39,8 +39,6 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 	}
 	call.link.note(call, m.Failed)
 	c.noteTask(call, m)
-	c.heard(call.Method)
-	c.noteDue(m)
 	c.mu.Unlock()
 	call.finish(m)
 }
@@ -88,8 +86,7 @@ func (c *Conn) routeRequest(m *rpc.Message) {
 		key = c.freshKey()
 		e.Edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
 	}
-	c.asked[key] = question{link, m.ID(), time.Now(), m.Method}
-	c.heard(m.Method)
+	c.asked[key] = question{link, m.ID(), time.Now()}
 	c.mu.Unlock()
 	if !sink.Push(e) {
 		c.unask(key)
@@ -153,7 +150,6 @@ func (c *Conn) cause(request bool) (*Link, event.Sink) {
 func (l *Link) newest() *Call { return l.calls[len(l.calls)-1] }
 
 func (c *Conn) routeNotification(m *rpc.Message) {
-	c.hears(m.Method)
 	e := event.Event{Kind: rpc.Notification, Method: m.Method, Line: m.Line}
 	switch {
 	case m.Method == "notifications/progress" && len(m.Token()) > 0:

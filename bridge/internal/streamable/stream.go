@@ -176,11 +176,15 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 }
 
 // hear tells a listener what it missed, and what comes; gone says that it went
-// away before the last answer.
+// away before the last answer. A comment comes first where nothing else does:
+// nginx holds the headers of an answer by HTTP/2 and TLS until its first byte.
 func hear(over <-chan struct{}, st *event.Stream, out *answer.Stream, after int, taken <-chan struct{}) (gone bool) {
 	defer out.Close()
 	st.Queue.OnSlow(out.Break)
 	ids, events := st.Missed(after)
+	if len(events) == 0 && out.Comment() != nil {
+		return !st.Over()
+	}
 	for i, e := range events {
 		if out.Event(ids[i], e) != nil {
 			return !st.Over()
