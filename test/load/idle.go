@@ -111,20 +111,24 @@ func (b *bench) idleBridge(ctx context.Context, bare float64) (string, error) {
 	), nil
 }
 
-var goGoroutines = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)
-
 // goroutinesAt reads the gauge that the admin listener shows, 0 without it.
-func goroutinesAt(admin string) float64 {
+func goroutinesAt(admin string) float64 { return gaugeAt(admin, "go_goroutines") }
+
+// gaugeAt adds up what the admin listener shows under a name, 0 without it.
+func gaugeAt(admin, name string) (all float64) {
 	resp, err := http.Get("http://" + admin + "/metrics")
 	if err != nil {
 		return 0
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	body, err := io.ReadAll(resp.Body)
-	m := goGoroutines.FindSubmatch(body)
-	if err != nil || m == nil {
+	if err != nil {
 		return 0
 	}
-	n, _ := strconv.ParseFloat(string(m[1]), 64)
-	return n
+	series := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `(?:\{[^\n]*\})? (\S+)$`)
+	for _, m := range series.FindAllSubmatch(body, -1) {
+		n, _ := strconv.ParseFloat(string(m[1]), 64)
+		all += n
+	}
+	return all
 }

@@ -25,11 +25,12 @@ type options struct {
 	window   time.Duration
 	streams  int
 	sessions int
-	hold     time.Duration // of part gate-idle
-	only     string        // of parts bridge and gate: those whose names hold one of these words
-	beside   string        // of part bridge: an earlier build of the bridge, measured too
-	bin      string        // bridge, authsvc
-	tools    string        // limit, child, oauth2-proxy, node_modules
+	hold     time.Duration // of parts gate-idle and scale
+	scale    scale
+	only     string // of parts bridge and gate: those whose names hold one of these words
+	beside   string // of part bridge: an earlier build of the bridge, measured too
+	bin      string // bridge, authsvc
+	tools    string // limit, child, oauth2-proxy, node_modules
 	out      string
 	command  string
 }
@@ -52,6 +53,7 @@ func run(ctx context.Context, args []string) int {
 	}{
 		{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate},
 		{"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect},
+		{"scale", partScale},
 	}
 	code := 0
 	for _, part := range all {
@@ -74,7 +76,8 @@ func parse(args []string) (options, error) {
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")
 	fs.IntVar(&o.sessions, "sessions", 10000, "live sessions at authsvc")
-	fs.DurationVar(&o.hold, "hold", 10*time.Minute, "how long part gate-idle holds its streams")
+	fs.DurationVar(&o.hold, "hold", 10*time.Minute, "how long part gate-idle holds its streams, and part scale calls")
+	o.scale.flags(fs)
 	fs.StringVar(
 		&o.only,
 		"rows",

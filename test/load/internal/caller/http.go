@@ -22,20 +22,21 @@ const (
 type session struct {
 	post   *wire.Conn
 	path   string
+	own    string // headers of every request, as complete lines
 	header string
 	number int64
 	body   []byte
 }
 
 func (s *session) Open() error {
-	resp, err := s.post.Do("POST", s.path, jsonHeader, []byte(initialize))
+	resp, err := s.post.Do("POST", s.path, s.own+jsonHeader, []byte(initialize))
 	if err != nil {
 		return fmt.Errorf("initialize: %w", err)
 	}
 	if resp.Status != 200 {
 		return fmt.Errorf("initialize: status %d: %.200s", resp.Status, resp.Body)
 	}
-	s.header = jsonHeader + "MCP-Protocol-Version: 2025-06-18\r\n"
+	s.header = s.own + jsonHeader + "MCP-Protocol-Version: 2025-06-18\r\n"
 	if resp.Session != "" {
 		s.header += "Mcp-Session-Id: " + resp.Session + "\r\n"
 	}

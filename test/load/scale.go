@@ -1,0 +1,390 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/internal/contract"
+	"gatehouse/test/load/internal/caller"
+	"gatehouse/test/load/internal/proc"
+	"gatehouse/test/load/internal/report"
+	"gatehouse/test/load/internal/wire"
+)
+
+// scale is what part scale makes: many sessions that mostly sleep.
+type scale struct {
+	sessions int
+	active   int    // at once
+	server   string // everything, or child for the fast one
+	sleep    time.Duration
+	children int // at once, at most
+}
+
+func (s *scale) flags(fs *flag.FlagSet) {
+	fs.IntVar(&s.sessions, "scale", 10000, "sessions of part scale")
+	fs.IntVar(&s.active, "active", 50, "sessions of part scale that call at once")
+	fs.StringVar(&s.server, "server", "everything", "server of part scale: everything (npm), or child (the fast one)")
+	fs.DurationVar(&s.sleep, "sleep", 15*time.Second, "--sleep of the bridge of part scale")
+	fs.IntVar(&s.children, "children", 150, "--max-children of the bridge of part scale")
+}
+
+const (
+	scaleEach    = 50               // sessions of one user
+	scaleStay    = 60 * time.Second // of a session that is active, on average
+	scalePause   = 2 * time.Second  // between two of its calls, on average
+	scaleOpeners = 4
+	scaleTimeout = time.Minute
+)
+
+// partScale opens many sessions of many users, each with its standing stream as
+// the official clients have it. Then so many call at once, each for a while, and
+// another in its place.
+func partScale(ctx context.Context, b *bench) error {
+	run := &scaleRun{scale: b.scale, bench: b}
+	auth, err := newAuthority(ctx)
+	if err != nil {
+		return err
+	}
+	defer auth.close()
+	if run.admin, err = proc.FreeAddr(); err != nil {
+		return err
+	}
+	run.bridge, err = b.start(ctx, "bridge", run.argv(auth.url+contract.PathKeys))
+	if err != nil {
+		return err
+	}
+	if err := run.open(ctx, auth); err != nil {
+		return err
+	}
+	if err := run.call(ctx, b.hold); err != nil {
+		return err
+	}
+	text, err := run.report()
+	if err != nil {
+		return err
+	}
+	fmt.Print(text)
+	return report.Write(b.out, "scale "+run.server, text)
+}
+
+// scaleRun is one run, and what it measures.
+type scaleRun struct {
+	scale
+	bench  *bench
+	admin  string
+	bridge *proc.Proc
+
+	mu     sync.Mutex
+	seats  []*caller.Seat  // nobody is in them now
+	burst  []time.Duration // wakes of those that begin together
+	wakes  []time.Duration
+	calls  []time.Duration
+	counts [5]int
+	fault  error // the first
+
+	empty, asleep, most proc.Usage // the bridge with all below it: before, when all sleep, at most
+	own                 [3]int     // RSS of the bridge alone, in KB: before, when all sleep, at most
+	opening, calling    time.Duration
+	used                time.Duration // CPU of all while it calls
+	alive               []int         // children, each second
+	left                int           // sessions that are open at the end
+}
+
+func (r *scaleRun) argv(keys string) []string {
+	argv := []string{
+		r.bench.bridge(), "--listen", "%ADDR%", "--admin-listen", r.admin, "--log-level", "warn",
+		"--identity", "signed", "--identity-keys", keys, "--session-idle", "4h",
+		"--max-sessions", strconv.Itoa(r.sessions + 10), "--max-children", strconv.Itoa(r.children),
+		"--sleep", r.sleep.String(), "--",
+	}
+	if r.server == "everything" {
+		return append(argv, "node", filepath.Join(filepath.Dir(r.bench.tools),
+			"servers/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js"))
+	}
+	return append(argv, r.bench.child())
+}
+
+// open opens all sessions, and waits until they sleep.
+func (r *scaleRun) open(ctx context.Context, auth *authority) error {
+	time.Sleep(2 * time.Second) // the child of the bridge's own check has ended
+	if err := r.weigh(&r.empty, &r.own[0]); err != nil {
+		return err
+	}
+	began := time.Now()
+	users := make(chan int)
+	faults := make(chan error, scaleOpeners)
+	var all sync.WaitGroup
+	for range scaleOpeners {
+		all.Go(func() {
+			for user := range users {
+				if err := r.openUser(auth, user); err != nil {
+					faults <- err
+					return
+				}
+			}
+		})
+	}
+	err := r.feed(ctx, users, faults)
+	all.Wait()
+	if err != nil {
+		return err
+	}
+	r.opening = time.Since(began)
+	progress(fmt.Sprintf("%d sessions are open after %v", len(r.seats), r.opening.Round(time.Second)))
+	for gaugeAt(r.admin, "gatehouse_sessions_asleep") < float64(r.sessions) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	time.Sleep(5 * time.Second) // the last children end, and memory is collected
+	return r.weigh(&r.asleep, &r.own[1])
+}
+
+func (r *scaleRun) feed(ctx context.Context, users chan<- int, faults <-chan error) error {
+	defer close(users)
+	for user := range (r.sessions + scaleEach - 1) / scaleEach {
+		select {
+		case users <- user:
+		case err := <-faults:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// openUser opens the sessions of one user.
+func (r *scaleRun) openUser(auth *authority, user int) error {
+	headers, err := auth.header(user)
+	if err != nil {
+		return err
+	}
+	lines := ""
+	for name, value := range headers {
+		lines += name + ": " + value + "\r\n"
+	}
+	target := wire.Target{Addr: r.bridge.Addr}
+	post := wire.New(target, scaleTimeout)
+	defer post.Close()
+	for i := range min(scaleEach, r.sessions-user*scaleEach) {
+		seat, err := caller.Take(post, lines)
+		if err != nil {
+			return fmt.Errorf("session %d of user %d: %w", i, user, err)
+		}
+		if err := seat.Listen(wire.New(target, scaleTimeout)); err != nil { // open to the end of the program
+			return fmt.Errorf("stream %d of user %d: %w", i, user, err)
+		}
+		r.mu.Lock()
+		r.seats = append(r.seats, seat)
+		r.mu.Unlock()
+	}
+	return nil
+}
+
+// call lets so many sessions be active at once for the time.
+func (r *scaleRun) call(ctx context.Context, hold time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, hold)
+	defer cancel()
+	began := time.Now()
+	before, err := proc.Measure(r.bridge)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	for i := range r.active {
+		rng := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // the same run each time
+		all.Go(func() { r.sit(ctx, rng, i) })
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+			r.watch()
+		case <-ctx.Done():
+		}
+	}
+	all.Wait()
+	r.calling = time.Since(began)
+	after, err := proc.Measure(r.bridge)
+	r.used = after.Sub(before).CPU
+	r.left = int(gaugeAt(r.admin, "gatehouse_sessions"))
+	return err
+}
+
+// sit is one who is active: in a session that nobody is in, then in another.
+// Those that begin together leave one after the other.
+func (r *scaleRun) sit(ctx context.Context, rng *rand.Rand, place int) {
+	conn := wire.New(wire.Target{Addr: r.bridge.Addr}, scaleTimeout)
+	defer conn.Close()
+	stay := scaleStay * time.Duration(place+1) / time.Duration(r.active)
+	for wakes := &r.burst; ctx.Err() == nil; wakes = &r.wakes {
+		seat := r.take(rng)
+		until := time.Now().Add(stay)
+		for times := wakes; ctx.Err() == nil && time.Now().Before(until); times = &r.calls {
+			began := time.Now()
+			verdict, err := seat.Call(conn)
+			r.note(times, time.Since(began), verdict, err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(rng.Float64() * 2 * float64(scalePause))):
+			}
+		}
+		r.mu.Lock()
+		r.seats = append(r.seats, seat)
+		r.mu.Unlock()
+		stay = time.Duration((0.5 + rng.Float64()) * float64(scaleStay))
+	}
+}
+
+func (r *scaleRun) take(rng *rand.Rand) *caller.Seat {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, last := rng.IntN(len(r.seats)), len(r.seats)-1
+	seat := r.seats[at]
+	r.seats[at] = r.seats[last]
+	r.seats = r.seats[:last]
+	return seat
+}
+
+func (r *scaleRun) note(times *[]time.Duration, took time.Duration, verdict caller.Verdict, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[verdict]++
+	if verdict != caller.Good && r.fault == nil {
+		r.fault = err
+		progress("fault: " + err.Error())
+	}
+	*times = append(*times, took)
+}
+
+// watch looks at the memory of all and at the children.
+func (r *scaleRun) watch() {
+	var now proc.Usage
+	var own int
+	if r.weigh(&now, &own) != nil {
+		return // what ended meanwhile
+	}
+	if now.RSSKB > r.most.RSSKB {
+		r.most = now
+	}
+	r.own[2] = max(r.own[2], own)
+	started := gaugeAt(r.admin, "gatehouse_children_started_total")
+	r.alive = append(r.alive, int(started-gaugeAt(r.admin, "gatehouse_children_ended_total")))
+}
+
+func (r *scaleRun) weigh(all *proc.Usage, own *int) (err error) {
+	if *all, err = proc.Measure(r.bridge); err != nil {
+		return err
+	}
+	*own, err = proc.Resident(r.bridge)
+	return err
+}
+
+// scaleFigures are for who reckons with them.
+type scaleFigures struct {
+	Server         string  `json:"server"`
+	Sessions       int     `json:"sessions"`
+	Active         int     `json:"active"`
+	SleepSeconds   float64 `json:"sleepSeconds"`
+	OpenPerSecond  float64 `json:"openPerSecond"`
+	BridgeKB       float64 `json:"bridgeKBPerSession"` // asleep, its stream open
+	ChildMB        float64 `json:"childMB"`            // of RSS, while it is awake
+	Children       float64 `json:"children"`           // awake, on average
+	AllMB          int     `json:"allMB"`              // at most
+	WakesPerSecond float64 `json:"wakesPerSecond"`
+	CallsPerSecond float64 `json:"callsPerSecond"`
+	Cores          float64 `json:"cores"`       // used while it calls
+	BurstLastMS    float64 `json:"burstLastMS"` // until the last of those is awake that wake at once
+	WakeP50MS      float64 `json:"wakeP50ms"`
+	WakeP99MS      float64 `json:"wakeP99ms"`
+	CallP50MS      float64 `json:"callP50ms"`
+	CallP99MS      float64 `json:"callP99ms"`
+	NotGood        int     `json:"notGood"` // answers that were wrong, foreign, lost or refused
+}
+
+func (r *scaleRun) figures() scaleFigures {
+	f := scaleFigures{
+		Server: r.server, Sessions: r.sessions, Active: r.active, SleepSeconds: r.sleep.Seconds(),
+		OpenPerSecond: float64(r.sessions) / r.opening.Seconds(),
+		BridgeKB:      float64(r.own[1]-r.own[0]) / float64(r.sessions), AllMB: r.most.RSSKB >> 10,
+		WakesPerSecond: float64(len(r.wakes)) / r.calling.Seconds(), CallsPerSecond: float64(len(r.calls)) / r.calling.Seconds(),
+		Cores:       r.used.Seconds() / r.calling.Seconds(),
+		BurstLastMS: percentile(r.burst, 1),
+		WakeP50MS:   percentile(r.wakes, 0.50), WakeP99MS: percentile(r.wakes, 0.99),
+		CallP50MS: percentile(r.calls, 0.50), CallP99MS: percentile(r.calls, 0.99),
+	}
+	for v, n := range r.counts {
+		if caller.Verdict(v) != caller.Good {
+			f.NotGood += n
+		}
+	}
+	total := 0
+	for _, n := range r.alive {
+		total += n
+	}
+	f.Children = float64(total) / float64(max(1, len(r.alive)))
+	if most := slices.Max(append(r.alive, 1)); most > 0 {
+		f.ChildMB = float64(r.most.RSSKB-r.own[2]) / 1024 / float64(most)
+	}
+	return f
+}
+
+func (r *scaleRun) report() (string, error) {
+	f := r.figures()
+	raw, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	round := func(x float64) float64 { return float64(int(x*10+0.5)) / 10 }
+	var b strings.Builder
+	fmt.Fprintf(&b, "## Many sessions that sleep: %s\n\n%s", r.server, report.Made(fmt.Sprintf(
+		"make bench PART=scale SCALE=%d ACTIVE=%d SERVER=%s SLEEP=%v HOLD=%v", r.sessions, r.active, r.server, r.sleep, r.bench.hold)))
+	fmt.Fprintf(&b, "%d users with %d sessions each at the most, each session with its standing stream open. An active one calls "+
+		"every %v for %v on average, then another in its place. RSS counts shared pages once for each process.\n\n",
+		(r.sessions+scaleEach-1)/scaleEach, scaleEach, scalePause, scaleStay)
+	b.WriteString("| | |\n|---|---:|\n")
+	for _, row := range [][2]any{
+		{"sessions open, before and after", fmt.Sprintf("%d, %d", r.sessions, r.left)},
+		{"opened a second", round(f.OpenPerSecond)},
+		{"RSS of the bridge before, with all asleep, at most, MB",
+			fmt.Sprintf("%d, %d, %d", r.own[0]>>10, r.own[1]>>10, r.own[2]>>10)},
+		{"of the bridge for a session asleep, KB", round(f.BridgeKB)},
+		{"RSS of all at most, MB", f.AllMB},
+		{"children awake on average, at most", fmt.Sprintf("%.0f, %d", f.Children, slices.Max(append(r.alive, 0)))},
+		{"wakes a second, calls a second", fmt.Sprintf("%.2f, %.1f", f.WakesPerSecond, f.CallsPerSecond)},
+		{"cores in use while it calls", fmt.Sprintf("%.2f", f.Cores)},
+		{"so many wake at once: the last is answered after, ms", fmt.Sprintf("%d: %.0f", len(r.burst), f.BurstLastMS)},
+		{"first call of a session, which wakes it, p50 and p99, ms", fmt.Sprintf("%.0f, %.0f", f.WakeP50MS, f.WakeP99MS)},
+		{"further calls, p50 and p99, ms", fmt.Sprintf("%.1f, %.1f", f.CallP50MS, f.CallP99MS)},
+		{"answers good, wrong, foreign, lost, refused", strings.Trim(fmt.Sprint(r.counts), "[]")},
+	} {
+		fmt.Fprintf(&b, "| %v | %v |\n", row[0], row[1])
+	}
+	if r.fault != nil {
+		fmt.Fprintf(&b, "\nFirst fault: `%.160s`\n", strings.ReplaceAll(r.fault.Error(), "\n", " "))
+	}
+	fmt.Fprintf(&b, "\n```json\n%s\n```\n\n", raw)
+	return b.String(), nil
+}
+
+// percentile is in milliseconds.
+func percentile(all []time.Duration, p float64) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return float64(sorted[int(p*float64(len(sorted)-1))].Microseconds()) / 1000
+}
