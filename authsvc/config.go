@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"gatehouse/authsvc/internal/credential"
 	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/httpkit"
@@ -17,13 +20,15 @@ import (
 // config is authsvc's face: each field is a flag, an environment variable
 // (AUTHSVC_ and the flag's name) and a line in --help.
 type config struct {
-	Listen            string `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
-	InternalListen    string `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
-	InternalTokenFile string `help:"File with NAME TOKEN in each line, or NAME TOKEN ask for who may end nothing: who may ask under /internal/ (default: whoever reaches it)." placeholder:"FILE"`
-	InternalTLSCert   string `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
-	InternalTLSKey    string `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
-	InternalClientCA  string `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
-	PublicURL         string `name:"public-url" help:"Origin that browsers and clients see, such as https://mcp.example.com." required:""`
+	Version           kong.VersionFlag `env:"-" help:"Print the version and end."`
+	Listen            string           `help:"Where nginx asks: host:port or unix:PATH." default:"127.0.0.1:4180"`
+	InternalListen    string           `help:"Where the bridge asks, and metrics and health answer." default:"127.0.0.1:4181"`
+	InternalTokenFile string           `help:"File with NAME TOKEN in each line, or NAME TOKEN ask for who may end nothing: who may ask under /internal/ (default: whoever reaches it)." placeholder:"FILE"`
+	InternalTLSCert   string           `name:"internal-tls-cert" help:"Certificate of the internal listener (PEM), which then speaks TLS." placeholder:"FILE"`
+	InternalTLSKey    string           `name:"internal-tls-key" help:"Its key." placeholder:"FILE"`
+	InternalClientCA  string           `name:"internal-client-ca" help:"Authority of the certificates that who asks under /internal/ must show." placeholder:"FILE"`
+	PublicURL         string           `name:"public-url" help:"Address that browsers and clients see, such as https://mcp.example.com or, below a path, https://mcp.example.com/team-a." required:""`
+	CookieName        string           `help:"Name of the session's cookie: __Host-gatehouse, and what tells it from that of another gate of this host (default: the path of --public-url, with dots)." placeholder:"NAME"`
 
 	Issuer           string   `help:"Issuer as it stands in tokens." required:""`
 	IssuerInternal   string   `help:"Where this program reaches the issuer, if not there."`
@@ -61,6 +66,7 @@ type config struct {
 	RefreshGrace    time.Duration `help:"How long past its token's end a session is kept while the issuer is out of reach." default:"5m"`
 
 	KeycloakAdmin bool   `help:"End and hear at Keycloak by its admin API, as this client (roles manage-users, view-clients, view-events)." default:"true" negatable:""`
+	Credentials   string `help:"JSON file of the credentials that users can have for servers: each user's own (docs/credentials.md)." placeholder:"FILE"`
 	Audit         string `help:"File for one JSON line a sign-in, refusal, revocation and act of an administrator." placeholder:"FILE"`
 
 	Remember int           `help:"Verdicts remembered in this process; more cost memory, fewer a look at the store." default:"4000"`
@@ -92,11 +98,33 @@ func (c *config) complete() error {
 	_, mappingErr := c.Identity.mapping(c.ClientID)
 	_, sourceErr := c.Identity.source()
 	_, trustErr := newTokens(*c, nil, zerolog.Nop())
-	err := errors.Join(trustErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
+	_, credentialErr := credential.Read(c.Credentials)
+	if credentialErr != nil {
+		credentialErr = fmt.Errorf("--credentials: %w", credentialErr)
+	}
+	err := errors.Join(trustErr, credentialErr, secretErr, redisErr, keyErr, mappingErr, sourceErr, c.check())
 	if c.StoreKey == "" { // in memory nobody shares it
 		c.StoreKey = session.NewSecret().Encode()
 	}
 	return err
+}
+
+// base is the path of the public URL, "" for a gate with a host of its own.
+func (c *config) base() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil { // check has refused it
+		return ""
+	}
+	return u.Path
+}
+
+func (c *config) origin() string { return strings.TrimSuffix(c.PublicURL, c.base()) }
+
+func (c *config) cookie() session.Cookie {
+	if c.CookieName != "" {
+		return session.Cookie(c.CookieName)
+	}
+	return session.CookieBelow(c.base())
 }
 
 // rules is what a caller must show, and for what.
@@ -112,8 +140,14 @@ func (c *config) check() error {
 		msg string
 	}{
 		{
-			!isOrigin(c.PublicURL),
-			fmt.Sprintf("--public-url %q: want an https origin without a path (http only for localhost)", c.PublicURL),
+			!isPublic(c.PublicURL),
+			fmt.Sprintf("--public-url %q: want an https origin (http only for localhost), and behind it nothing or a path "+
+				"such as /team-a: letters, digits, - and _, and no name that the gate has itself", c.PublicURL),
+		},
+		{
+			c.CookieName != "" && !cookieNames.MatchString(c.CookieName),
+			fmt.Sprintf("--cookie-name %q: want %s and at most 64 letters, digits, dots, - and _", c.CookieName,
+				session.CookieName),
 		},
 		{!isHTTP(c.Issuer), fmt.Sprintf("--issuer %q: want an http or https URL", c.Issuer)},
 		{
@@ -148,6 +182,11 @@ func (c *config) check() error {
 			"needs a key of its own, of %d bytes at least (openssl rand -hex 32)", minStoreKey)},
 		{c.RedisURL == inMemory && c.StoreKey != "" && len(c.StoreKey) < minStoreKey,
 			fmt.Sprintf("--store-key-file: %d bytes, want %d at least (openssl rand -hex 32)", len(c.StoreKey), minStoreKey)},
+		{
+			c.Credentials != "" && c.InternalTokenFile == "" && c.InternalClientCA == "",
+			"--credentials: needs --internal-token-file or --internal-client-ca: " +
+				"who reaches the internal listener must not get people's secrets",
+		},
 		{c.Listen == c.InternalListen, "--listen and --internal-listen: want two addresses"},
 	}
 	var errs []error
@@ -166,10 +205,18 @@ func isHTTP(raw string) bool {
 		u.Fragment == ""
 }
 
-// isOrigin insists on https where a browser does: __Host- cookies are Secure.
-func isOrigin(raw string) bool {
+var (
+	cookieNames = regexp.MustCompile(`^` + session.CookieName + `[A-Za-z0-9._-]{0,64}$`)
+	basePaths   = regexp.MustCompile(`^(?:/[A-Za-z0-9_-]+)*$`)
+)
+
+// isPublic insists on https where a browser does: __Host- cookies are Secure.
+func isPublic(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || !isHTTP(raw) || u.Path != "" {
+	if err != nil || !isHTTP(raw) || raw != u.Scheme+"://"+u.Host+u.Path {
+		return false
+	}
+	if len(u.Path) > 64 || !basePaths.MatchString(u.Path) || !resource.BaseOK(u.Path) {
 		return false
 	}
 	return u.Scheme == "https" || u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1"

@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/internal/httpkit"
+	"gatehouse/internal/version"
 )
 
 const (
@@ -83,12 +84,12 @@ func health(ctx context.Context, url string, stderr io.Writer) int {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// parse reads flags and environment. done says that --help was answered.
+// parse reads flags and environment. done says that --help or --version was answered.
 func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err error) {
 	parser, err := kong.New(&cfg, kong.Name("authsvc"), kong.DefaultEnvars("AUTHSVC"),
 		kong.Description("Answers nginx's auth_request for gatehouse.\n"+
 			"authsvc health URL asks a health page; authsvc key new makes a machine's key."),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
+		kong.Vars{"version": version.Of("authsvc")}, kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return cfg, false, err
 	}
@@ -106,5 +107,5 @@ func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err 
 	return cfg, false, cfg.complete()
 }
 
-// errHelp unwinds kong, which exits by itself after --help.
+// errHelp unwinds kong, which exits by itself after --help and --version.
 var errHelp = errors.New("help")

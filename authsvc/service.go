@@ -21,6 +21,7 @@ import (
 	"gatehouse/authsvc/internal/assertion"
 	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/check"
+	"gatehouse/authsvc/internal/credential"
 	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/login"
 	"gatehouse/authsvc/internal/logout"
@@ -59,8 +60,9 @@ type service struct {
 
 	audit       *auditlog.Log
 	ender       *ending.Ender
-	watch       *ending.Watch // nil where there is no Keycloak to ask
-	internalTLS *tls.Config   // of the internal listener, nil for none
+	watch       *ending.Watch       // nil where there is no Keycloak to ask
+	internalTLS *tls.Config         // of the internal listener, nil for none
+	credentials *credential.Service // nil for none
 }
 
 func newService(cfg config, log zerolog.Logger) (*service, error) {
@@ -81,7 +83,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.pages, err = page.New(issuer.Scheme + "://" + issuer.Host); err != nil {
+	if s.pages, err = page.New(issuer.Scheme+"://"+issuer.Host, cfg.base()); err != nil {
 		return nil, err
 	}
 	if s.provider, err = newProvider(cfg, log); err != nil {
@@ -104,7 +106,10 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 		},
 		Now: time.Now, Log: log,
 	}
-	return s, s.openEnder()
+	if err := s.openEnder(); err != nil {
+		return nil, err
+	}
+	return s, s.openCredentials()
 }
 
 func newProvider(cfg config, log zerolog.Logger) (*provider.Provider, error) {
@@ -178,7 +183,8 @@ func (r refresher) Refresh(ctx context.Context, token string) (session.Grant, er
 func (s *service) serve(ctx context.Context) error {
 	verdicts := check.New(&check.Handler{
 		Sessions: s.sessions, Tokens: s.tokens, Signer: s.keys, Endings: s.endings, Once: s.once,
-		Rules: s.cfg.rules(), Contact: s.cfg.Contact, Pages: s.pages, Audit: s.audit, Now: time.Now, Log: s.log,
+		Logins: s.logins(), Cookie: s.cfg.cookie(), Rules: s.cfg.rules(),
+		Contact: s.cfg.Contact, Pages: s.pages, Audit: s.audit, Now: time.Now, Log: s.log,
 	}, s.cfg.Remember, s.reg)
 	s.endings.OnEnd(verdicts.Forget)
 	s.endings.OnEnd(s.metrics.Ended)
@@ -232,18 +238,23 @@ func (s *service) server(h http.Handler) *http.Server {
 func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 	r := chi.NewRouter()
 	auth := s.traced(verdicts)
+	connections := s.connections()
+	if connections != nil {
+		connections.Mount(r)
+	}
 	for _, h := range []interface{ Mount(chi.Router) }{
 		verdicts,
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
 			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
-			AdminACR: s.cfg.AdminACR,
+			AdminACR: s.cfg.AdminACR, Cookie: s.cfg.cookie(),
 		},
 		&logout.Handler{
-			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, PublicURL: s.cfg.PublicURL, Audit: s.audit,
+			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, Audit: s.audit,
+			Origin: s.cfg.origin(), Cookie: s.cfg.cookie(),
 		},
-		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, PublicURL: s.cfg.PublicURL,
-			Admin: s.adminPart(verdicts)},
+		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, Cookie: s.cfg.cookie(),
+			Origin: s.cfg.origin(), Admin: s.adminPart(verdicts), Credentials: s.shownCredentials(connections)},
 		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)
@@ -278,6 +289,7 @@ func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	(&admin.Handler{
 		Keys: s.keys.Public, Ended: s.endings.Ended, Ender: s.ender, Open: &s.open,
 		Callers: admin.Callers{TokenFile: s.cfg.InternalTokenFile, Cert: s.cfg.InternalClientCA != ""}, Now: time.Now,
+		Credentials: s.credentials,
 	}).Mount(r)
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Method(http.MethodGet, "/health/live", httpkit.Live())

@@ -41,6 +41,9 @@ func (f *flags) check() error {
 		l.add("--warm %d works only with --isolation session and --identity none (here %s and %s): "+
 			"elsewhere a child learns its user when it starts, or is shared", f.Warm, f.Isolation, f.Identity)
 	}
+	if f.Sleep < 0 || f.Sleep > 0 && f.Isolation == "shared" && f.Config == "" {
+		l.add("--sleep %v must be 0 or more, and 0 with --isolation shared, where one child is everybody's", f.Sleep)
+	}
 	if f.Node != "" && !regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(f.Node) {
 		l.add("--node %q: lower-case letters, digits and dashes, at most %d", f.Node, maxNode)
 	}

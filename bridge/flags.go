@@ -7,7 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"gatehouse/internal/httpkit"
+	"gatehouse/internal/version"
 )
 
 // flags are the face of the program. Each is also BRIDGE_NAME in the
@@ -68,6 +68,7 @@ type flags struct {
 	MaxReplay       int           `default:"1048576" help:"Bytes kept for Last-Event-ID, for each session."`
 	CallTime        time.Duration `default:"5m" help:"Time of a call; progress starts it anew."`
 	GoneTime        time.Duration `default:"30s" help:"Time that a call of a session goes on whose client went away before it had an event id to come back with."`
+	Sleep           time.Duration `default:"0s" help:"Time that a child does nothing until it ends and its session sleeps; the session's next call wakes one. 0 is never: what a child keeps in its memory is lost. Not with --isolation shared."`
 	StartTime       time.Duration `default:"30s" help:"Time until a child has answered initialize."`
 	SessionIdle     time.Duration `default:"30m" help:"Time of a session without a request or a stream."`
 	SessionAge      time.Duration `default:"24h" help:"Time of a session."`
@@ -100,6 +101,6 @@ func parse(args []string, stdout io.Writer) (f flags, done bool, err error) {
 
 func newParser(f *flags, stdout io.Writer, done *bool) (*kong.Kong, error) {
 	return kong.New(f, kong.Name("bridge"), kong.DefaultEnvars("BRIDGE"), kong.Description(commandHelp()),
-		kong.Vars{"version": httpkit.Version("bridge")},
+		kong.Vars{"version": version.Of("bridge")},
 		kong.Writers(stdout, stdout), kong.Exit(func(int) { *done = true }))
 }

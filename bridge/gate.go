@@ -61,7 +61,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 		g.starter.Max = child.Capacity()
 	}
 	g.table = session.NewTable(f.Node, f.limits())
-	g.table.Ended = g.watch.sessionEnded()
+	g.table.Ended, g.table.Woken = g.watch.sessionEnded(), g.watch.sessionWoken()
 	if err := g.open(); err != nil {
 		g.workers.end()
 		g.starter.Close()

@@ -209,7 +209,7 @@ func (g *gate) newServed(e config.Server) *served {
 			Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), g.childEnv...), Dir: e.Dir,
 		},
 		Child: child.Options{StdinGrace: f.StopTime, TermGrace: f.KillTime},
-		Guard: g.watch.sessionGuard(), Log: g.log,
+		Guard: g.watch.sessionGuard(), Log: g.log, Identity: childIdentity(e.Gate),
 		Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
 	})
 	s.front = stateless.New(s.server.Pool(), f.stateless())

@@ -53,6 +53,9 @@ func (f *flags) env() (map[string]string, error) {
 func (f *flags) cannot(s config.Server) error {
 	isolation, warm := f.isolation(s.Gate), f.warm(s.Gate)
 	switch {
+	case s.Gate.Sleep != nil && *s.Gate.Sleep > 0 && isolation == "shared":
+		return fmt.Errorf("mcpServers.%s: gatehouse: sleep works only with isolation session or user (here %s): "+
+			"the one child of all is everybody's", s.Key, isolation)
 	case len(s.Gate.Roles)+len(s.Gate.Scopes) > 0 && f.Identity != "signed":
 		return fmt.Errorf("mcpServers.%s: gatehouse: roles and scopes need --identity signed; with %s a caller has none",
 			s.Key, f.Identity)
@@ -72,6 +75,13 @@ func (f *flags) isolation(g config.Gate) string {
 	return f.Isolation
 }
 
+func childIdentity(g config.Gate) fleet.Identity {
+	if g.Identity == "user" {
+		return fleet.TellsUser
+	}
+	return fleet.Identity(g.Identity)
+}
+
 func (f *flags) warm(g config.Gate) int {
 	switch {
 	case g.Warm != nil:
@@ -86,6 +96,11 @@ func (f *flags) serverLimits(g config.Gate) fleet.Limits {
 	l := f.limits().Limits
 	if g.CallTime > 0 {
 		l.CallTime = g.CallTime
+	}
+	if f.isolation(g) == "shared" {
+		l.Sleep = 0 // --sleep is for the others
+	} else if l.Sleep = f.Sleep; g.Sleep != nil {
+		l.Sleep = *g.Sleep
 	}
 	return l
 }

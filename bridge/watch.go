@@ -95,6 +95,14 @@ func (w *watch) sessionEnded() func(server, era string, took time.Duration) {
 	return w.metrics.Session
 }
 
+// sessionWoken tells them of those that have a child again.
+func (w *watch) sessionWoken() func(server string, took time.Duration) {
+	if w.metrics == nil {
+		return nil
+	}
+	return w.metrics.Woken
+}
+
 // sessionGuard avoids a nil *guard.Guard in a non-nil interface.
 func (w *watch) sessionGuard() mux.Guard {
 	if w.guard == nil {

@@ -2,10 +2,9 @@
 .PHONY: edge edge-trixie
 # This machine's nginx, or that of a Debian release in a tree of its own.
 NGINX ?=
+unexport NGINX   # nginx itself reads sockets from a variable of that name
 EDGE_TREE = $(if $(NGINX),$(shell CACHE=$(GATEHOUSE_CACHE) sh test/edge/tree.sh $(NGINX) || echo failed))
-# make hands a variable of its command line on, and nginx takes NGINX in its
-# environment for sockets that it inherits.
-EDGE_ENV = env -u NGINX $(if $(NGINX),PATH="$(EDGE_TREE)/.bin:$$PATH" GATEHOUSE_NGINX_TREE="$(EDGE_TREE)")
+EDGE_ENV = $(if $(NGINX),PATH="$(EDGE_TREE)/.bin:$$PATH" GATEHOUSE_NGINX_TREE="$(EDGE_TREE)")
 
 edge: ## the edge: nginx and Lua on a real nginx, with stand-ins behind it (NGINX=bookworm|trixie|sid: that release's nginx)
 	luacheck --quiet lua test/lua

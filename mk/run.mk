@@ -8,9 +8,10 @@ TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev faketime iprout
 
 .PHONY: run user deps deps-run deps-test e2e programs
 
-# The programs are built beside Keycloak's download.
-run: deps-run ## Start the whole gate on this machine, before the demo or your own server (RUN_ARGS="-- COMMAND ARG..."); Ctrl-C stops it
-	@$(MAKE) --no-print-directory -j2 programs $(KEYCLOAK)/.unpacked
+# The programs are built while packages are installed and Keycloak is fetched.
+run: ## Start the whole gate on this machine, before the demo or your own server (RUN_ARGS="-- COMMAND ARG..."); Ctrl-C stops it
+	@test/versions.sh go java
+	@$(MAKE) --no-print-directory -j2 programs $(KEYCLOAK)/.unpacked deps-run
 	@exec bin/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
 
 user: ## Add a colleague with the role to the gate that runs (NAME=carol)

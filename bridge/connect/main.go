@@ -1,5 +1,5 @@
-// Connect is the bridge without its server: `connect URL` and `logout URL` in a
-// smaller file, of which a desktop starts one for each client.
+// Connect is the bridge without its server: `[connect] URL` and `logout URL` in
+// a smaller file, of which a desktop starts one for each client.
 package main
 
 import (
@@ -27,13 +27,16 @@ func main() {
 	os.Exit(1)
 }
 
+// run takes `connect URL` as the bridge does, and URL alone.
 func run(ctx context.Context, args []string) error {
 	s := cli.Streams{Out: os.Stdout, Err: os.Stderr}
 	switch {
-	case len(args) > 0 && args[0] == "connect":
-		return cli.Connect(ctx, args[1:], s)
-	case len(args) > 0 && args[0] == "logout":
+	case len(args) == 0:
+		return fmt.Errorf("%w: name the server's address, or `logout` and the address; this file does not serve", cli.ErrUsage)
+	case args[0] == "logout":
 		return cli.Logout(ctx, args[1:], s)
+	case args[0] == "connect":
+		args = args[1:]
 	}
-	return fmt.Errorf("%w: bridge connect URL, or bridge logout URL; this file does not serve", cli.ErrUsage)
+	return cli.Connect(ctx, args, s)
 }

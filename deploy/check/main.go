@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"gatehouse/internal/version"
 )
 
 func main() {
@@ -26,10 +28,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&n.conf, "conf", "/etc/nginx/nginx.conf", "nginx's main file")
 	fs.StringVar(&n.program, "nginx", "nginx", "the nginx that will read it")
 	fs.StringVar(&n.prefix, "prefix", "", "nginx's -p, \"\" is its own")
+	printVersion := fs.Bool("version", false, "print the version and end")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 2
+	}
+	if *printVersion {
+		_, _ = fmt.Fprintln(stdout, version.Of("gatehouse-check"))
+		return 0
 	}
 	if fs.NArg() > 0 {
 		_, _ = fmt.Fprintf(

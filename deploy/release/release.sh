@@ -17,7 +17,7 @@ export CGO_ENABLED=0
 licences() {
 	local module folder file
 	go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' \
-		./bridge ./authsvc ./deploy/demo ./deploy/check ./test/doctor | sort -u | while read -r module folder; do
+		./bridge ./bridge/connect ./authsvc ./deploy/demo ./deploy/check ./test/doctor | sort -u | while read -r module folder; do
 		for file in "$folder"/[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]* "$folder"/COPYING* "$folder"/NOTICE*; do
 			[ -f "$file" ] || continue
 			printf '==== %s: %s\n\n' "$module" "${file##*/}"
@@ -30,7 +30,7 @@ licences() {
 }
 licences >"$work/licenses.txt"
 
-archive() { # archive GOOS GOARCH: the whole for linux, the bridge elsewhere
+archive() { # archive GOOS GOARCH: the whole for linux, the bridge and the other end elsewhere
 	local name=gatehouse_${version}_$1_$2 exe="" programs="bridge"
 	local folder=$work/$name
 	[ "$1" != windows ] || exe=.exe
@@ -39,6 +39,7 @@ archive() { # archive GOOS GOARCH: the whole for linux, the bridge elsewhere
 	for program in $programs; do
 		GOOS=$1 GOARCH=$2 go build -trimpath -ldflags='-s -w' -o "$folder/$program$exe" "./$program"
 	done
+	GOOS=$1 GOARCH=$2 go build -trimpath -ldflags='-s -w' -o "$folder/gatehouse-connect$exe" ./bridge/connect
 	if [ "$1" = linux ]; then
 		GOOS=$1 GOARCH=$2 go build -trimpath -ldflags='-s -w' -o "$folder/gatehouse-doctor" ./test/doctor
 		GOOS=$1 GOARCH=$2 go build -trimpath -ldflags='-s -w' -o "$folder/gatehouse-check" ./deploy/check

@@ -12,7 +12,8 @@ local verdict = require("gatehouse.verdict")
 local reject = require("gatehouse.reject")
 
 local ngx = ngx
-local find, format = string.find, string.format
+local find, format, gmatch, match = string.find, string.format, string.gmatch, string.match
+local concat = table.concat
 local type = type
 
 local _M = {}
@@ -51,6 +52,19 @@ function _M.strip()
     for i = 1, #private do
         clear(private[i])
     end
+end
+
+-- The client's cookies without those of any gate: their names all begin alike
+-- (authsvc's --cookie-name), and a browser sends each gate of its host all of them.
+function _M.other_cookies()
+    local others = {}
+    for pair in gmatch(ngx.var.gatehouse_cookie or "", "[^;]+") do
+        local cookie = match(pair, "^ *(.*)$")
+        if find(cookie, "__Host-gatehouse", 1, true) ~= 1 then
+            others[#others + 1] = cookie
+        end
+    end
+    return concat(others, "; ")
 end
 
 -- Who asks, and for what: a verdict holds for one host, one authsvc and one

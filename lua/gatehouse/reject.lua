@@ -42,6 +42,11 @@ local function navigates()
         and (mode == nil or mode == "navigate")
 end
 
+-- What clients see in front of the gate's paths.
+local function public(var)
+    return var.gatehouse_prefix .. var.gatehouse_below
+end
+
 function _M.unauthorized()
     local var = ngx.var
     local status = var.gatehouse_auth_status
@@ -58,7 +63,7 @@ function _M.unauthorized()
         ngx.header["WWW-Authenticate"] = nil
         var.gatehouse_refusal = "sign in"
         -- authsvc takes all that follows as the way back, so nothing is escaped.
-        return ngx.redirect(var.gatehouse_prefix .. "/login?return_to=" .. var.gatehouse_prefix .. var.request_uri, 302)
+        return ngx.redirect(public(var) .. "/login?return_to=" .. var.gatehouse_prefix .. var.request_uri, 302)
     end
     challenge()
     return answer(401, "not signed in")
@@ -71,7 +76,7 @@ function _M.forbidden()
     local why = match(var.gatehouse_challenge or "", 'error_description="([^"]+)"')
     if why and navigates() then
         var.gatehouse_refusal = "forbidden"
-        return ngx.redirect(var.gatehouse_prefix .. "/account/denied", 302)
+        return ngx.redirect(public(var) .. "/account/denied", 302)
     end
     challenge()
     return answer(403, "forbidden", why and '{"error": "Forbidden", "message": "' .. why .. '"}')

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gatehouse/internal/version"
 )
 
 func main() {
@@ -31,6 +33,10 @@ func main() {
 
 // run answers 0 when all holds, 1 when something does not, 2 on bad use.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && strings.TrimLeft(args[0], "-") == "version" {
+		_, _ = fmt.Fprintln(stdout, version.Of("gatehouse-doctor"))
+		return 0
+	}
 	g, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

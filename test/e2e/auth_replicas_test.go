@@ -22,19 +22,7 @@ import (
 // one would end the session.
 func TestNativeTwoReplicasRefreshOnce(t *testing.T) {
 	changed(t, "mcp-gateway", map[string]string{"access.token.lifespan": shortTokens})
-	admin(t, http.MethodPut, "/events/config", map[string]any{
-		"eventsEnabled": true, "eventsExpiration": 3600,
-		"enabledEventTypes": []string{"REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"},
-	}, nil)
-	t.Cleanup(func() {
-		admin(
-			t,
-			http.MethodPut,
-			"/events/config",
-			map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}},
-			nil,
-		)
-	})
+	notedEvents(t, "REFRESH_TOKEN", "REFRESH_TOKEN_ERROR")
 	replicas := []string{fmt.Sprintf("http://127.0.0.1:%d", gate.Ports.Authsvc), secondReplica(t)}
 	who := newPerson(t)
 	cookie := sessionCookie(t, signIn(t, who.name))

@@ -97,18 +97,7 @@ func rotatesSecrets(t *testing.T) {
 // countRefreshes lets Keycloak note renewals, and counts those of a person.
 func countRefreshes(t *testing.T) func(person string) int {
 	t.Helper()
-	t.Cleanup(func() {
-		admin(
-			t,
-			http.MethodPut,
-			"/events/config",
-			map[string]any{"eventsEnabled": false, "enabledEventTypes": []string{}},
-			nil,
-		)
-	})
-	admin(t, http.MethodPut, "/events/config", map[string]any{
-		"eventsEnabled": true, "eventsExpiration": 3600, "enabledEventTypes": []string{"REFRESH_TOKEN"},
-	}, nil)
+	notedEvents(t, "REFRESH_TOKEN")
 	return func(person string) int {
 		var events []struct{ Type string }
 		admin(t, http.MethodGet, "/events?user="+person, nil, &events)

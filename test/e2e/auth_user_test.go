@@ -65,6 +65,21 @@ func idOf(t *testing.T, query string) string {
 	return found[0].ID
 }
 
+// notedEvents lets Keycloak keep events of these types too until the test ends.
+// Those that the gate lives by stay.
+func notedEvents(t *testing.T, types ...string) {
+	t.Helper()
+	const path = "/events/config"
+	var before, now map[string]any
+	admin(t, http.MethodGet, path, nil, &before)
+	admin(t, http.MethodGet, path, nil, &now)
+	for _, one := range types {
+		now["enabledEventTypes"] = append(now["enabledEventTypes"].([]any), one)
+	}
+	admin(t, http.MethodPut, path, now, nil)
+	t.Cleanup(func() { admin(t, http.MethodPut, path, before, nil) })
+}
+
 // changed sets attributes of a client until the test ends.
 func changed(t *testing.T, clientID string, attributes map[string]string) {
 	t.Helper()

@@ -216,7 +216,7 @@ func expire(t *testing.T, path string) {
 	}
 }
 
-// By the device grant, and out again: nothing is kept.
+// By the device grant, and out again: what was revoked opens nothing.
 func TestBridgeConnectByDevice(t *testing.T) {
 	who := newPerson(t)
 	o := bridgeConnect(t, t.TempDir(), "/mcp", "--device")
@@ -227,6 +227,7 @@ func TestBridgeConnectByDevice(t *testing.T) {
 	}()
 	o.visit(t, who.name, true)
 	<-done
+	_, k := o.kept(t)
 	out := exec.Command(o.cmd.Path, "logout", "--ca", gate.CAFile(), "--tokens", o.dir, gate.URL+"/mcp")
 	if text, err := out.CombinedOutput(); err != nil {
 		t.Fatalf("logout: %v: %s", err, text)
@@ -234,6 +235,12 @@ func TestBridgeConnectByDevice(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(o.dir, "*.json")); len(files) > 0 {
 		t.Errorf("kept after the logout: %v", files)
 	}
+	// authsvc asks Keycloak every 2 s, and both may be busy; how long it takes at
+	// rest auth_clients_test.go shows.
+	eventually(t, 4*streamPromise, "the revoked token opens nothing", func() bool {
+		res, _ := get(t, gate.URL+"/mcp", bearer(k.Token.Access))
+		return res.StatusCode == http.StatusUnauthorized
+	})
 }
 
 // A token that somebody else renews, as scripts have one.

@@ -151,6 +151,7 @@ func TestOtherCookiesArriveWithoutTheGates(t *testing.T) {
 	for sent, want := range map[string]string{
 		"__Host-gatehouse=s": "", "__Host-gatehouse=s; a=1": "a=1", "a=1; __Host-gatehouse=s": "a=1", "a=1; __Host-gatehouse=s; b=2; c=3": "a=1; b=2; c=3",
 		"a=1; b=2": "a=1; b=2", "x__Host-gatehouse=s": "x__Host-gatehouse=s", "__Host-gatehouse-login=s; a=1": "a=1",
+		"__Host-gatehouse=s; a=1; __Host-gatehouse.team-a=t; __Host-gatehouse-login-1=u": "a=1",
 	} {
 		g.do(t, "GET", "/back/", "", "Cookie", sent)
 		if got := mine.last.Load().Header.Get("Cookie"); got != want {

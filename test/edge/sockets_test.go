@@ -19,6 +19,7 @@ func TestABridgeOfItsOwnIsFoundByItsSocket(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(sockets) })
 	g := start(t, options{edit: func(t *testing.T, dir string) {
 		replace(t, filepath.Join(dir, "gatehouse", "http", "maps.conf"), "/run/gatehouse;", sockets+";")
+		severalGates(t, dir, map[string]string{"127.0.0.1:4380": serve(t, allow), "127.0.0.1:3200": named(t, "team-a's")})
 	}})
 	answer := func(path string) string {
 		t.Helper()
@@ -55,6 +56,9 @@ func TestABridgeOfItsOwnIsFoundByItsSocket(t *testing.T) {
 		if got := answer(path); got != "ok" {
 			t.Errorf("%s is answered by %q", path, got)
 		}
+	}
+	if got := answer("/team-a/servers/notes/mcp"); got != "team-a's" {
+		t.Errorf("a server of another gate is answered by %q", got)
 	}
 	_ = own.Close()
 	if got := answer("/servers/notes/mcp"); got != "ok" {

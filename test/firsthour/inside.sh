@@ -7,7 +7,7 @@ fail() { say "$*"; tail -n 30 /root/*.log; exit 1; }
 
 # What the README asks for beside Go.
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get update -q && apt-get install -y -q --no-install-recommends git make; } >/root/before.log 2>&1 || fail "git and make"
+{ update-ca-certificates && apt-get update -q && apt-get install -y -q --no-install-recommends git make; } >/root/before.log 2>&1 || fail "git and make"
 cd /root/gatehouse
 git config --global --add safe.directory /root/gatehouse
 say "$(. /etc/os-release && echo "$PRETTY_NAME"), $(go version | cut -d' ' -f3), $(nproc) cores; git and make took $(($(date +%s) - began)) s"
@@ -16,6 +16,7 @@ say "$(. /etc/os-release && echo "$PRETTY_NAME"), $(go version | cut -d' ' -f3),
 start() {
 	local log=$1 at
 	at=$(date +%s)
+	: >"$log"
 	bash -c "$2" >"$log" 2>&1 & typed=$!
 	until grep -q '^Ctrl-C stops everything' "$log"; do
 		kill -0 $typed 2>/dev/null || fail "\`$2\` ended"

@@ -6,7 +6,6 @@ set -euo pipefail
 fail() { echo "first hour: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "needs root for chroot: run as root or with sudo"
 
-
 hour() { # RELEASE
 	local tree work
 	tree=$(sh test/debian.sh "$1")
@@ -17,6 +16,8 @@ hour() { # RELEASE
 	mkdir -p "$work/tree/usr/local"
 	cp -a "$(go env GOROOT)" "$work/tree/usr/local/go"
 	cp -L /etc/resolv.conf /etc/hosts "$work/tree/etc/"
+	# Authorities that this machine was given, for a network that reads along.
+	cp -a /usr/local/share/ca-certificates/. "$work/tree/usr/local/share/ca-certificates/" 2>/dev/null || true
 	cp test/firsthour/inside.sh "$work/tree/root/"
 	local code=0
 	# Its own processes and mounts, which end with it; the network is this machine's.

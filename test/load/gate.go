@@ -11,9 +11,9 @@ import (
 	"strconv"
 
 	"gatehouse/internal/contract"
+	"gatehouse/test/issuer"
 	"gatehouse/test/load/internal/caller"
 	"gatehouse/test/load/internal/front"
-	"gatehouse/test/load/internal/issuer"
 	"gatehouse/test/load/internal/measure"
 	"gatehouse/test/load/internal/proc"
 	"gatehouse/test/load/internal/report"

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"gatehouse/internal/contract"
+	"gatehouse/test/issuer"
 	"gatehouse/test/load/internal/caller"
-	"gatehouse/test/load/internal/issuer"
 	"gatehouse/test/load/internal/proc"
 	"gatehouse/test/load/internal/report"
 	"gatehouse/test/load/internal/wire"

@@ -17,9 +17,13 @@ describe("a refusal", function()
     end)
 
     it("sends a browser's navigation to the login, below the prefix", function()
-        local ngx = answered("unauthorized", { http_accept = "text/html", gatehouse_prefix = "/team-a", request_uri = "/mcp?x=1" })
+        local browser = { http_accept = "text/html", gatehouse_prefix = "/team-a", gatehouse_below = "", request_uri = "/mcp?x=1" }
+        local ngx = answered("unauthorized", browser)
         assert.equal("/team-a/login?return_to=/team-a/mcp?x=1", ngx.redirected)
         assert.equal(302, ngx.status)
+        -- A gate below a path of this very nginx, and a proxy that takes a path away in front of it.
+        browser.gatehouse_prefix, browser.gatehouse_below, browser.request_uri = "/eu", "/team-a", "/team-a/mcp"
+        assert.equal("/eu/team-a/login?return_to=/eu/team-a/mcp", answered("unauthorized", browser).redirected)
     end)
 
     it("sends nobody else there", function()
@@ -38,7 +42,7 @@ describe("a refusal", function()
 
     it("says what authsvc says is missing, and shows a person the page of it", function()
         local var = function(more)
-            more.gatehouse_prefix = "/team-a"
+            more.gatehouse_prefix, more.gatehouse_below = "", "/team-a"
             more.gatehouse_challenge = 'Bearer error="insufficient_role", error_description="The role mcp-user is missing. Ask x."'
             return more
         end

@@ -15,9 +15,10 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tar -C "$work" --strip-components=1 -xzf gatehouse_*_linux_"$(dpkg --print-architecture)".tar.gz
-for program in bridge authsvc; do
-	"$work/$program" --version | grep -q "^$program " || fail "$program --version says nothing"
+for program in bridge authsvc gatehouse-connect gatehouse-doctor gatehouse-check; do
+	"$work/$program" --version | grep -q "^[a-z-]* .*, commit " || fail "$program --version says nothing"
 done
+"$work/gatehouse-connect" --help 2>&1 | grep -q -- --token-file || fail "gatehouse-connect --help names no --token-file"
 grep -q '==== github.com/rs/zerolog: LICENSE' "$work/licenses.txt" || fail "licenses.txt lacks a linked module"
 jq -e '[.components[].name] | index("github.com/rs/zerolog")' gatehouse_*_sbom.json >/dev/null || fail "the SBOM lacks a linked module"
 echo "release: whole, $(ls | wc -l) files"

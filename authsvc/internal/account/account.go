@@ -6,6 +6,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -26,17 +27,27 @@ const (
 
 // Handler answers /account and what lies below it.
 type Handler struct {
-	Sessions  *session.Sessions
-	Ender     *ending.Ender
-	Pages     *page.Pages
-	PublicURL string
-	Admin     Admin
+	Sessions *session.Sessions
+	Ender    *ending.Ender
+	Pages    *page.Pages
+	Cookie   session.Cookie
+	Origin   string
+	Admin    Admin
+
+	Credentials Credentials // nil where servers use none
+}
+
+// Credentials lists what servers may use in a user's name, without its value.
+// Each of the lists is what its template shows.
+type Credentials interface {
+	Own(ctx context.Context, subject string) (any, error)
+	Everyones(ctx context.Context) (any, error)
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
 func (h *Handler) Mount(r chi.Router) {
 	var guard http.CrossOriginProtection
-	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
+	_ = guard.AddTrustedOrigin(h.Origin) // checked at the start: it is a bare origin
 	r.Method(http.MethodGet, "/account", httpkit.Handle(h.show))
 	r.Method(http.MethodPost, "/account/sessions/end", guard.Handler(httpkit.Handle(h.end)))
 	r.Method(http.MethodPost, "/account/clients/end", guard.Handler(httpkit.Handle(h.disconnect)))
@@ -52,6 +63,8 @@ type view struct {
 	SignedIn []signedIn
 	Clients  []client
 	Everyone *everyone // nil but for an administrator
+
+	Credentials, Holders any
 
 	StepUp     string
 	MustStepUp bool
@@ -70,7 +83,7 @@ type client struct{ Name, How, Text string }
 // current returns the session of the request. Where there is none it has
 // answered the request already: with a redirect to /login, or with what is wrong.
 func (h *Handler) current(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {
-	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
+	text, _ := h.Cookie.Value(r.Header["Cookie"], maxCookies)
 	secret, ok := session.ParseSecret(text)
 	var sess session.Session
 	err := session.ErrNoSession
@@ -79,7 +92,7 @@ func (h *Handler) current(w http.ResponseWriter, r *http.Request) (session.Sessi
 	}
 	if errors.Is(err, session.ErrNoSession) {
 		w.Header().Set("Cache-Control", "no-store")
-		http.Redirect(w, r, "/login?return_to=/account", http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path("/login"), http.StatusSeeOther)
 		return sess, false, nil
 	}
 	if err != nil {
@@ -97,7 +110,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	v := view{Identity: sess.Identity, Clients: clients(h.PublicURL)}
+	v := view{Identity: sess.Identity, Clients: clients(h.Origin + h.Pages.Path(""))}
 	for _, e := range list {
 		v.Sessions = append(v.Sessions, rowOf(e, sess))
 	}
@@ -110,14 +123,34 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 			n.Client, h.Ender.ClientName(r.Context(), n.Client), human(n.Since), n.Since.Format(time.RFC3339),
 		})
 	}
+	if v.Credentials, err = h.ownCredentials(r.Context(), sess); err != nil {
+		return h.unavailable(w, r, err)
+	}
 	v.StepUp = h.Admin.StepUp
 	v.MustStepUp = h.isAdmin(sess.Identity) && h.mustStepUp(sess)
 	if h.isAdmin(sess.Identity) && !v.MustStepUp {
 		if v.Everyone, err = h.everyone(r, sess); err != nil {
 			return h.unavailable(w, r, err)
 		}
+		if v.Holders, err = h.holders(r.Context()); err != nil {
+			return h.unavailable(w, r, err)
+		}
 	}
 	return h.Pages.Write(w, http.StatusOK, "account", v)
+}
+
+func (h *Handler) ownCredentials(ctx context.Context, sess session.Session) (any, error) {
+	if h.Credentials == nil {
+		return nil, nil
+	}
+	return h.Credentials.Own(ctx, sess.Identity.Subject)
+}
+
+func (h *Handler) holders(ctx context.Context) (any, error) {
+	if h.Credentials == nil {
+		return nil, nil
+	}
+	return h.Credentials.Everyones(ctx)
 }
 
 func rowOf(e session.Entry, own session.Session) row {
@@ -140,7 +173,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Sessions.EndOne(r.Context(), sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, "/account", http.StatusSeeOther)
+	http.Redirect(w, r, h.Pages.Path("/account"), http.StatusSeeOther)
 	return nil
 }
 
@@ -191,7 +224,7 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next 
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	http.Redirect(w, r, h.Pages.Path(next), http.StatusSeeOther)
 	return nil
 }
 
@@ -203,8 +236,8 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 	}, err)
 }
 
-func clients(origin string) []client {
-	mcp, sse := origin+"/mcp", origin+"/sse"
+func clients(public string) []client {
+	mcp, sse := public+"/mcp", public+"/sse"
 	return []client{
 		{"Claude Code", "Run this once; it signs you in with your browser.",
 			"claude mcp add --transport http gatehouse " + mcp},

@@ -135,7 +135,7 @@ func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Ses
 		return sess, false, err
 	}
 	if h.isAdmin(sess.Identity) && h.mustStepUp(sess) {
-		http.Redirect(w, r, h.Admin.StepUp, http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path(h.Admin.StepUp), http.StatusSeeOther)
 		return sess, false, nil
 	}
 	if !h.isAdmin(sess.Identity) {

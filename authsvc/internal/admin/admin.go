@@ -1,8 +1,8 @@
 // Package admin answers on the internal listener: the keys that verify
-// assertions, which sessions have ended (Contract 3), and an administrator's
-// revocation. Callers says who may ask.
+// assertions, which sessions have ended (Contract 3), an administrator's
+// revocation, and a caller's credential for a server. Callers says who may ask.
 //
-// It must never know a cookie or a token.
+// It must never know a cookie, and keeps no token.
 package admin
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-jose/go-jose/v4"
 
+	"gatehouse/authsvc/internal/credential"
 	"gatehouse/authsvc/internal/ending"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -32,6 +33,8 @@ type Handler struct {
 	Open    *Open // told what the bridges ask about
 	Callers Callers
 	Now     func() time.Time
+
+	Credentials *credential.Service // nil for none
 }
 
 // Mount adds the handler's routes.
@@ -40,6 +43,9 @@ func (h *Handler) Mount(r chi.Router) {
 	r.Method(http.MethodGet, contract.PathKeys, httpkit.Handle(h.keys))
 	r.Method(http.MethodPost, contract.PathSessionsEnded, httpkit.Handle(h.ended))
 	r.Method(http.MethodPost, PathRevoke, httpkit.Handle(h.revoke))
+	if h.Credentials != nil {
+		r.Method(http.MethodPost, contract.PathCredentials, httpkit.Handle(h.credential))
+	}
 }
 
 func (h *Handler) keys(w http.ResponseWriter, _ *http.Request) error {

@@ -18,18 +18,20 @@ import (
 
 // Line is one thing that happened. Empty fields are left out.
 type Line struct {
-	Time      time.Time `json:"time"`                 // in UTC
-	Event     string    `json:"event"`                // login, refused or ended
-	By        string    `json:"by,omitempty"`         // who ended it: a person's id, a name of the internal tokens, "the provider"
-	User      string    `json:"user,omitempty"`       // whose it is: the id at the provider (sub)
-	Email     string    `json:"email,omitempty"`      // the address, where it is verified
-	SID       string    `json:"sid,omitempty"`        // the session at the provider
-	Client    string    `json:"client,omitempty"`     // the MCP client that the token was made for
-	Why       string    `json:"why,omitempty"`        // of a refusal
-	IP        string    `json:"ip,omitempty"`         // of the caller, as nginx sees it
-	Path      string    `json:"path,omitempty"`       // that was asked for
-	RequestID string    `json:"request_id,omitempty"` // of nginx's line
-	Error     string    `json:"error,omitempty"`      // what went wrong on the way
+	Time       time.Time `json:"time"`                 // in UTC
+	Event      string    `json:"event"`                // login, refused, ended, or credential and what became of it
+	By         string    `json:"by,omitempty"`         // who ended it: a person's id, a name of the internal tokens, "the provider"
+	User       string    `json:"user,omitempty"`       // whose it is: the id at the provider (sub)
+	Email      string    `json:"email,omitempty"`      // the address, where it is verified
+	SID        string    `json:"sid,omitempty"`        // the session at the provider
+	Client     string    `json:"client,omitempty"`     // the MCP client that the token was made for
+	Why        string    `json:"why,omitempty"`        // of a refusal
+	IP         string    `json:"ip,omitempty"`         // of the caller, as nginx sees it
+	Path       string    `json:"path,omitempty"`       // that was asked for
+	Credential string    `json:"credential,omitempty"` // the entry of --credentials; never its value
+	Server     string    `json:"server,omitempty"`     // of the bridge, that is to have the credential
+	RequestID  string    `json:"request_id,omitempty"` // of nginx's line
+	Error      string    `json:"error,omitempty"`      // what went wrong on the way
 }
 
 // Log is safe for concurrent use. The zero value writes nothing.

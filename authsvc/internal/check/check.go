@@ -50,6 +50,12 @@ type Endings interface {
 	Ended(ctx context.Context, ids ...string) (map[string]time.Time, error)
 }
 
+// Logins keeps the newest access token of each login, for credentials that come
+// of it.
+type Logins interface {
+	Saw(ctx context.Context, who contract.Identity, token string, end time.Time)
+}
+
 // Handler answers /auth.
 type Handler struct {
 	Sessions Sessions
@@ -57,10 +63,12 @@ type Handler struct {
 	Signer   Signer
 	Endings  Endings
 	Once     session.Once
+	Cookie   session.Cookie
 	Rules    resource.Rules
 	Contact  string      // whom to ask for what is missing
 	Pages    *page.Pages // for what a browser is told
 	Audit    *auditlog.Log
+	Logins   Logins // told of the tokens of logins; nil for nobody
 	Now      func() time.Time
 	Log      zerolog.Logger
 
@@ -96,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
-	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
+	text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookieBytes)
 	if !ok {
 		h.deny(w, r, denyNothing, "", nil)
 		return
@@ -120,7 +128,7 @@ func (h *Handler) serveCookie(w http.ResponseWriter, r *http.Request) {
 
 // serve answers with a verdict that stands.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, v *verdict) {
-	if why, lacks := h.lacks(v, resource.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
+	if why, lacks := h.lacks(v, h.Rules.Of(r.Header.Get(contract.HeaderOriginalURI))); lacks {
 		h.deny(w, r, why, v.id.Subject, nil)
 		return
 	}
@@ -173,7 +181,12 @@ func (h *Handler) lookup(ctx context.Context, k key, secret session.Secret, befo
 		if err != nil {
 			return nil, err
 		}
-		v := &verdict{id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires)}
+		v := &verdict{
+			id: sess.Identity, until: earlier(now.Add(session.Recheck), sess.Identity.Expires), tokenEnd: sess.TokenEnd,
+		}
+		if h.Logins != nil && (before == nil || before.tokenEnd != v.tokenEnd) {
+			h.Logins.Saw(ctx, sess.Identity, sess.AccessToken, sess.TokenEnd)
+		}
 		if err := h.seal(v, before, now); err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/resource"
-	"gatehouse/authsvc/internal/session"
 )
 
 // DeniedPath is where a browser that was refused is sent.
@@ -14,10 +13,10 @@ const DeniedPath = "/account/denied"
 // denied tells a person what the account lacks and whom to ask. It decides
 // nothing: it looks at the session as /auth would.
 func (h *Handler) denied(w http.ResponseWriter, r *http.Request) error {
-	text, ok := session.CookieValue(r.Header["Cookie"], maxCookieBytes)
+	text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookieBytes)
 	k, secret, parsed := cookieKey(text)
 	if !ok || !parsed {
-		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path("/login"), http.StatusSeeOther)
 		return nil
 	}
 	v, err := h.lookup(r.Context(), k, secret, nil)
@@ -27,10 +26,10 @@ func (h *Handler) denied(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case !lacks:
-		http.Redirect(w, r, "/account", http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path("/account"), http.StatusSeeOther)
 		return nil
 	case why == denyCookie:
-		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		http.Redirect(w, r, h.Pages.Path("/login"), http.StatusSeeOther)
 		return nil
 	case why == denyUnavailable:
 		return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{

@@ -11,7 +11,6 @@ import (
 	"gatehouse/authsvc/internal/auditlog"
 	"gatehouse/authsvc/internal/outage"
 	"gatehouse/authsvc/internal/provider"
-	"gatehouse/authsvc/internal/resource"
 	"gatehouse/internal/contract"
 )
 
@@ -47,7 +46,7 @@ const retryAfter = "2"
 // challenge names the resource that was asked for. Who tried DPoP is told of
 // that scheme and its algorithms (RFC 9449, 7.1).
 func (h *Handler) challenge(scheme, errorCode, originalURI string) string {
-	text := h.Rules.Challenge(scheme, errorCode, resource.Of(originalURI))
+	text := h.Rules.Challenge(scheme, errorCode, h.Rules.Of(originalURI))
 	if scheme != schemeDPoP {
 		return text
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gatehouse/authsvc/internal/provider"
-	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
@@ -65,7 +64,7 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, auth []stri
 			return
 		}
 	}
-	if !v.reach.Opens(resource.Of(r.Header.Get(contract.HeaderOriginalURI))) {
+	if !v.reach.Opens(h.Rules.Of(r.Header.Get(contract.HeaderOriginalURI))) {
 		h.deny(w, r, denyAudience, v.id.Subject, errElsewhere)
 		return
 	}
@@ -111,6 +110,7 @@ func (h *Handler) verify(ctx context.Context, k key, token string, before *verdi
 		}
 		if before == nil {
 			h.note(ctx, v)
+			h.saw(ctx, v, token)
 		}
 		v.until = earlier(now.Add(session.Recheck), v.id.Expires)
 		if err := h.seal(v, before, now); err != nil {
@@ -177,6 +177,17 @@ func (h *Handler) note(ctx context.Context, v *verdict) {
 	}
 }
 
+// saw keeps a token of its login. One that is bound to a key is of no use to
+// anybody else.
+func (h *Handler) saw(ctx context.Context, v *verdict, token string) {
+	if h.Logins == nil || v.thumbprint != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, endedLimit)
+	defer cancel()
+	h.Logins.Saw(ctx, v.id, token, v.id.Expires)
+}
+
 // prove checks the DPoP proof of one request, and that it is its first use.
 func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 	proofs := r.Header["Dpop"]
@@ -188,7 +199,7 @@ func (h *Handler) prove(r *http.Request, token, thumbprint string) error {
 		return provider.ErrToken
 	}
 	id, until, err := h.Tokens.VerifyProof(proofs[0], provider.Proof{
-		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.PublicURL + u.EscapedPath(),
+		Method: r.Header.Get(contract.HeaderOriginalMethod), URL: h.Rules.URL(u.EscapedPath()),
 		Token: token, Thumbprint: thumbprint,
 	})
 	if err != nil {

@@ -20,6 +20,8 @@ type verdict struct {
 	until  time.Time       // when its session or token must be looked at again
 	stale  time.Time       // when its assertion must be made anew
 
+	tokenEnd time.Time // of a browser's session: of the access token that it holds
+
 	// Of a token only.
 	ofToken    bool
 	reach      resource.Reach

@@ -21,6 +21,7 @@ const (
 	// the time at which it began, by a clock that may be behind.
 	overlap  = time.Minute
 	refused  = time.Minute // before a Keycloak that says no is asked again
+	savedFor = time.Minute // is believed that Keycloak saves its events
 	askLimit = 10 * time.Second
 )
 
@@ -30,6 +31,7 @@ const (
 type Watch struct {
 	Events interface {
 		Endings(ctx context.Context, since time.Time, known func(id string) bool) ([]keycloak.Ending, error)
+		Saved(ctx context.Context) error
 	}
 	Sessions *session.Sessions
 	Store    session.Store
@@ -37,6 +39,8 @@ type Watch struct {
 	Now      func() time.Time
 	Audit    *auditlog.Log
 	Log      zerolog.Logger
+
+	looked time.Time // whether the provider saves what is read
 }
 
 // cursor is up to where the events were read, and which of the last ones.
@@ -70,6 +74,7 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 	if err != nil || !won {
 		return err
 	}
+	w.look(ctx)
 	values, err := w.Store.Get(ctx, cursorKey)
 	if err != nil {
 		return err
@@ -107,6 +112,18 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 	}
 	_, err = w.Store.Swap(ctx, cursorKey, values[0], text, cursorAge)
 	return err
+}
+
+// look warns where the provider saves nothing that could be read: silence would
+// be taken for nobody signing out.
+func (w *Watch) look(ctx context.Context) {
+	if w.Now().Sub(w.looked) < savedFor {
+		return
+	}
+	w.looked = w.Now()
+	if err := w.Events.Saved(ctx); err != nil && ctx.Err() == nil {
+		w.Log.Warn().Err(err).Msg("sign-outs of clients that registered themselves may not be heard from the provider")
+	}
 }
 
 func (w *Watch) end(ctx context.Context, e keycloak.Ending) (err error) {

@@ -1,7 +1,9 @@
 package ending
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,8 @@ type events struct {
 	mu    sync.Mutex
 	all   []keycloak.Ending
 	asked int
+
+	unsaved error
 }
 
 func (e *events) Endings(_ context.Context, _ time.Time, known func(string) bool) (found []keycloak.Ending, err error) {
@@ -29,6 +33,28 @@ func (e *events) Endings(_ context.Context, _ time.Time, known func(string) bool
 		}
 	}
 	return found, nil
+}
+
+func (e *events) Saved(context.Context) error { return e.unsaved }
+
+// Where the provider keeps no record of endings the log says so, once a minute.
+func TestWatchSaysThatNothingIsSaved(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	var said bytes.Buffer
+	w := &Watch{
+		Events: &events{unsaved: keycloak.ErrNotSaved}, Store: memstore.New(now, 0), Every: 2 * time.Second, Now: now,
+		Log: zerolog.New(&said),
+	}
+	for range 40 {
+		if err := w.once(t.Context(), []byte("me")); err != nil {
+			t.Fatal(err)
+		}
+		clock = clock.Add(2 * time.Second)
+	}
+	if got := strings.Count(said.String(), keycloak.ErrNotSaved.Error()); got != 2 {
+		t.Errorf("said %d times in 80 s, want 2: %s", got, said.String())
+	}
 }
 
 // Two replicas ask by turns; what ended before their first look is past, each

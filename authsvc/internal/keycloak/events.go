@@ -43,6 +43,36 @@ func (a *Admin) Endings(ctx context.Context, since time.Time, known func(id stri
 	return all, nil
 }
 
+// ErrNotSaved says that Keycloak keeps no record of what Endings looks for.
+var ErrNotSaved = errors.New("the realm does not save the events by which endings are heard")
+
+// Saved is nil while the realm saves what Endings reads. An administrator may
+// turn it off at any time, and nothing else would tell.
+func (a *Admin) Saved(ctx context.Context) error {
+	var config struct {
+		EventsEnabled, AdminEventsEnabled bool
+		EnabledEventTypes                 []string // none: all that Keycloak saves by default, these among them
+	}
+	if err := a.call(ctx, http.MethodGet, "/events/config", &config); err != nil {
+		return err
+	}
+	var off []string
+	for _, kind := range []string{"LOGOUT", "REVOKE_GRANT"} {
+		all := len(config.EnabledEventTypes) == 0
+		if !config.EventsEnabled || !all && !slices.Contains(config.EnabledEventTypes, kind) {
+			off = append(off, "user event "+kind)
+		}
+	}
+	if !config.AdminEventsEnabled {
+		off = append(off, "admin events")
+	}
+	if len(off) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s (turn them on in Keycloak's console: Realm settings, Events)",
+		ErrNotSaved, strings.Join(off, ", "))
+}
+
 func (a *Admin) userEvents(ctx context.Context, since time.Time, known func(string) bool) (all []Ending, err error) {
 	var events []struct {
 		ID, Type, UserID, SessionID string

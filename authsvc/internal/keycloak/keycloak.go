@@ -155,16 +155,11 @@ func (a *Admin) ClientName(ctx context.Context, client string) string {
 }
 
 func (a *Admin) call(ctx context.Context, method, path string, out any) error {
-	token, err := a.access(ctx)
-	if err != nil {
-		return err
+	body, status, err := a.ask(ctx, method, path)
+	if err == nil && status == http.StatusUnauthorized {
+		a.forget() // Keycloak's keys were changed, or all of the realm was signed out
+		body, status, err = a.ask(ctx, method, path)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.admin+path, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	body, status, err := a.do(req)
 	switch {
 	case err != nil:
 		return err
@@ -179,6 +174,19 @@ func (a *Admin) call(ctx context.Context, method, path string, out any) error {
 		return nil
 	}
 	return json.Unmarshal(body, out)
+}
+
+func (a *Admin) ask(ctx context.Context, method, path string) (body []byte, status int, err error) {
+	token, err := a.access(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.admin+path, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	return a.do(req)
 }
 
 // access is a token of the gate's own client.

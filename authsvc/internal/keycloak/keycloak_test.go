@@ -19,6 +19,7 @@ type realm struct {
 	mu      sync.Mutex
 	answers map[string]any // "GET /users": JSON; nil is 204, an int a status
 	asked   []string
+	forgets int // answers that refuse the token, before one that takes it
 }
 
 func (r *realm) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -30,6 +31,11 @@ func (r *realm) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if !strings.HasPrefix(req.Header.Get("Authorization"), "Bearer ") {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.forgets > 0 {
+		r.forgets--
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -73,6 +79,43 @@ func TestEndUserEndsWhatRenewsWithoutASession(t *testing.T) {
 	if !slices.Contains(r.asked, "DELETE /users/alice/consents/cli") ||
 		slices.Contains(r.asked, "DELETE /users/alice/consents/editor") {
 		t.Errorf("asked %q", r.asked)
+	}
+}
+
+// Keycloak forgets a token before its time where its keys are changed or all are
+// signed out. The next question gets a new one, and nobody waits for it.
+func TestATokenThatKeycloakForgotIsReplaced(t *testing.T) {
+	a, r := start(t, map[string]any{"GET /clients": []object{{"name": "An editor"}}})
+	r.forgets = 1
+	if name := a.ClientName(t.Context(), "editor"); name != "An editor" {
+		t.Errorf("the client is called %q", name)
+	}
+	r.forgets = 2
+	if err := a.EndClient(t.Context(), "alice", "editor"); !errors.Is(err, keycloak.ErrForbidden) {
+		t.Errorf("%v, want ErrForbidden after one more try", err)
+	}
+}
+
+func TestEventsThatAreNotSavedAreNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		config object
+		want   string
+	}{
+		"all of them by default": {object{"eventsEnabled": true, "adminEventsEnabled": true, "enabledEventTypes": []string{}}, ""},
+		"those": {
+			object{"eventsEnabled": true, "adminEventsEnabled": true, "enabledEventTypes": []string{"LOGOUT", "REVOKE_GRANT"}}, "",
+		},
+		"not one of them": {
+			object{"eventsEnabled": true, "adminEventsEnabled": true, "enabledEventTypes": []string{"LOGIN", "LOGOUT"}},
+			"user event REVOKE_GRANT (",
+		},
+		"none": {object{}, "user event LOGOUT, user event REVOKE_GRANT, admin events"},
+	} {
+		a, _ := start(t, map[string]any{"GET /events/config": c.config})
+		err := a.Saved(t.Context())
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// flowCookie begins the name of a login's cookie; a part of the state's hash
-	// ends it, so that two tabs which sign in at once keep one each.
-	flowCookie = "__Host-gatehouse-login-"
+	// flowPart follows the session's name in that of a login's cookie; a part of
+	// the state's hash ends it, so that two tabs which sign in at once keep one each.
+	flowPart   = "-login-"
 	flowLife   = 10 * time.Minute
 	maxFlows   = 3       // of one browser
 	maxFlowLen = 4 << 10 // of all their cookies; nginx refuses a line of 8 KB
@@ -43,25 +43,31 @@ func (f flow) end() time.Time { return time.Unix(f.Born, 0).Add(flowLife) }
 // errFlow says that this browser has no such login under way.
 var errFlow = errors.New("no such login under way")
 
-func cookieName(state string) string {
+func cookieName(of session.Cookie, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return flowCookie + hex.EncodeToString(sum[:4])
+	return of.Name() + flowPart + hex.EncodeToString(sum[:4])
 }
 
 // sealFlow binds the flow to the state that travels: neither opens without the
 // other.
-func sealFlow(box *session.Box, state string, f flow) (*http.Cookie, error) {
+func sealFlow(box *session.Box, of session.Cookie, state string, f flow) (*http.Cookie, error) {
 	plain, err := json.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	value := base64.RawURLEncoding.EncodeToString(box.Seal("login "+state, plain))
-	return loginCookie(cookieName(state), value, int(flowLife.Seconds())), nil
+	return loginCookie(cookieName(of, state), value, int(flowLife.Seconds())), nil
 }
 
-func openFlow(box *session.Box, r *http.Request, state string, now time.Time) (flow, error) {
+func openFlow(
+	box *session.Box,
+	of session.Cookie,
+	r *http.Request,
+	state string,
+	now time.Time,
+) (flow, error) {
 	var f flow
-	c, err := r.Cookie(cookieName(state))
+	c, err := r.Cookie(cookieName(of, state))
 	if err != nil {
 		return f, errFlow
 	}
@@ -84,11 +90,11 @@ func openFlow(box *session.Box, r *http.Request, state string, now time.Time) (f
 
 // surplus are the cookies of older logins for which the next has no room.
 // Browsers name the oldest first (RFC 6265, 5.4).
-func surplus(r *http.Request, next *http.Cookie) (names []string) {
+func surplus(r *http.Request, of session.Cookie, next *http.Cookie) (names []string) {
 	var have []*http.Cookie
 	size := len(next.Name) + len(next.Value)
 	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, flowCookie) {
+		if strings.HasPrefix(c.Name, of.Name()+flowPart) {
 			have = append(have, c)
 			size += len(c.Name) + len(c.Value)
 		}

@@ -12,16 +12,16 @@ import (
 // A login under way opens with its own state, in time, and unchanged.
 func TestFlowOpensOnceBegunHere(t *testing.T) {
 	box, now := session.NewBox([]byte("a store key"), "login"), time.Unix(1e9, 0)
-	cookie, err := sealFlow(box, "state", newFlow("/mcp", now))
+	cookie, err := sealFlow(box, "", "state", newFlow("/mcp", now))
 	if err != nil {
 		t.Fatal(err)
 	}
 	open := func(box *session.Box, state, value string, at time.Time) error {
 		r := httptest.NewRequest("GET", "/callback", nil)
 		c := *cookie
-		c.Name, c.Value = cookieName(state), value
+		c.Name, c.Value = cookieName("", state), value
 		r.AddCookie(&c)
-		f, err := openFlow(box, r, state, at)
+		f, err := openFlow(box, "", r, state, at)
 		if err == nil && f.Return != "/mcp" {
 			t.Errorf("it leads to %q", f.Return)
 		}

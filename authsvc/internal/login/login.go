@@ -38,6 +38,7 @@ type Provider interface {
 type Handler struct {
 	Provider Provider
 	Sessions *session.Sessions
+	Cookie   session.Cookie
 	Box      *session.Box // seals a login under way
 	Once     session.Once
 	Pages    *page.Pages
@@ -57,7 +58,7 @@ func (h *Handler) Mount(r chi.Router) {
 }
 
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
-	back, err := ReturnPath(r.URL.RawQuery)
+	back, err := ReturnPath(h.Pages.Path(""), r.URL.RawQuery)
 	if err != nil {
 		return h.Pages.Problem(w, r, http.StatusBadRequest, page.Problem{
 			Title: "This sign-in link is not valid",
@@ -72,7 +73,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 const StepUpPath = "/account/step-up"
 
 func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request) error {
-	return h.begin(w, r, "/account", h.AdminACR)
+	return h.begin(w, r, h.Pages.Path("/account"), h.AdminACR)
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, back, acr string) error {
@@ -85,11 +86,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, back, acr string
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	cookie, err := sealFlow(h.Box, state, f)
+	cookie, err := sealFlow(h.Box, h.Cookie, state, f)
 	if err != nil {
 		return err
 	}
-	for _, name := range surplus(r, cookie) {
+	for _, name := range surplus(r, h.Cookie, cookie) {
 		http.SetCookie(w, loginCookie(name, "", -1))
 	}
 	http.SetCookie(w, cookie)
@@ -105,7 +106,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(issuerErr, provider.ErrNotReady) { // the login stays under way: the same address works in a moment
 		return h.unavailable(w, r, issuerErr)
 	}
-	f, err := openFlow(h.Box, r, state, since)
+	f, err := openFlow(h.Box, h.Cookie, r, state, since)
 	if err != nil {
 		return h.stale(w, r, err)
 	}
@@ -132,7 +133,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	case !first:
 		return h.stale(w, r, fmt.Errorf("%w: it was used before", errFlow))
 	}
-	http.SetCookie(w, loginCookie(cookieName(state), "", -1))
+	http.SetCookie(w, loginCookie(cookieName(h.Cookie, state), "", -1))
 	return h.admit(w, r, grant, since, f.Return)
 }
 
@@ -153,7 +154,7 @@ func (h *Handler) admit(
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	if text, ok := session.CookieValue(r.Header["Cookie"], maxCookies); ok {
+	if text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookies); ok {
 		if old, ok := session.ParseSecret(text); ok {
 			if _, err := h.Sessions.End(r.Context(), old); err != nil && !errors.Is(err, session.ErrNoSession) {
 				return h.unavailable(w, r, err)
@@ -165,18 +166,10 @@ func (h *Handler) admit(
 		Event: "login", User: id.Subject, Email: id.Email, SID: id.SessionID, IP: r.Header.Get(contract.HeaderRealIP),
 		RequestID: httpkit.RequestID(r.Context()),
 	})
-	http.SetCookie(w, SessionCookie(secret.Encode(), int(h.MaxAge.Seconds())))
+	http.SetCookie(w, loginCookie(h.Cookie.Name(), secret.Encode(), int(h.MaxAge.Seconds())))
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
-}
-
-// SessionCookie is the one cookie that carries a session.
-func SessionCookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
-		Name: session.CookieName, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
 }
 
 func (h *Handler) stale(w http.ResponseWriter, r *http.Request, err error) error {

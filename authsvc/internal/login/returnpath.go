@@ -3,6 +3,7 @@ package login
 import (
 	"errors"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -12,17 +13,18 @@ const (
 	defaultBack = "/account"
 )
 
-// errReturn says that a way back does not stay on this site.
-var errReturn = errors.New("the way back is not a path of this site")
+// errReturn says that a way back does not stay at this gate.
+var errReturn = errors.New("the way back is not a path of this gate")
 
 // ReturnPath reads the way back from a raw query. nginx cannot escape, so all
 // after return_to= is the way back as the browser asked for it; a value that
 // begins with an escaped slash was escaped whole. It must be a path of this
-// site: one leading slash, no backslash, no control byte, also when unescaped.
-func ReturnPath(rawQuery string) (string, error) {
+// site: one leading slash, no backslash, no control byte, also when unescaped;
+// and of this gate: below base, which is "" where it has a host of its own.
+func ReturnPath(base, rawQuery string) (string, error) {
 	value, ok := strings.CutPrefix(rawQuery, returnParam)
 	if !ok || value == "" {
-		return defaultBack, nil
+		return base + defaultBack, nil
 	}
 	if len(value) > maxReturn {
 		return "", errReturn
@@ -39,6 +41,9 @@ func ReturnPath(rawQuery string) (string, error) {
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !localPath(u.Path) {
+		return "", errReturn
+	}
+	if clean := path.Clean(u.Path); clean != base && !strings.HasPrefix(clean, base+"/") {
 		return "", errReturn
 	}
 	return u.EscapedPath() + query(u), nil

@@ -13,7 +13,7 @@ func TestReturnPath(t *testing.T) {
 		"": "/account", "return_to=": "/account", "other=/x": "/account", "return_to=/mcp": "/mcp",
 		"return_to=/a?x=1&y=2": "/a?x=1&y=2", "return_to=%2Fa%3Fx%3D1%26y%3D2": "/a?x=1&y=2",
 	} {
-		if got, err := login.ReturnPath(query); err != nil || got != want {
+		if got, err := login.ReturnPath("", query); err != nil || got != want {
 			t.Errorf("%q = %q, %v; want %q", query, got, err, want)
 		}
 	}
@@ -21,8 +21,27 @@ func TestReturnPath(t *testing.T) {
 		"//evil.example", `/\evil.example`, "https://evil.example", "javascript:alert(1)", "evil", "%2F%2Fevil.example", "%2f%5cevil.example",
 		"/%5cevil.example", "/a\r\nSet-Cookie: x=y", "/%0d%0aX: y", "/\tx", "%2F%0Ax", "/" + strings.Repeat("a", 4096),
 	} {
-		if got, err := login.ReturnPath("return_to=" + evil); err == nil {
+		if got, err := login.ReturnPath("", "return_to="+evil); err == nil {
 			t.Errorf("%q was accepted as %q", evil, got)
+		}
+	}
+}
+
+// Below a path the way back is below it too.
+func TestReturnPathStaysAtItsGate(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "/team-a/account", "return_to=/team-a/mcp?x=1": "/team-a/mcp?x=1", "return_to=%2Fteam-a": "/team-a",
+		"return_to=/team-a/": "/team-a/",
+	} {
+		if got, err := login.ReturnPath("/team-a", query); err != nil || got != want {
+			t.Errorf("%q = %q, %v; want %q", query, got, err, want)
+		}
+	}
+	for _, other := range []string{
+		"/", "/account", "/team-b/mcp", "/team-ab", "/team-a/../account", "/team-a/%2e%2e/account", "/team-a/..%2faccount",
+	} {
+		if got, err := login.ReturnPath("/team-a", "return_to="+other); err == nil {
+			t.Errorf("%q was accepted as %q", other, got)
 		}
 	}
 }
@@ -33,7 +52,7 @@ func FuzzReturnPath(f *testing.F) {
 	}
 	base, _ := url.Parse("https://gate.example.com/login")
 	f.Fuzz(func(t *testing.T, query string) {
-		got, err := login.ReturnPath(query)
+		got, err := login.ReturnPath("", query)
 		if err != nil {
 			return
 		}

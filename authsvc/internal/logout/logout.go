@@ -34,18 +34,19 @@ type Provider interface {
 
 // Handler answers both.
 type Handler struct {
-	Provider  Provider
-	Sessions  *session.Sessions
-	Once      session.Once
-	Pages     *page.Pages
-	PublicURL string
-	Audit     *auditlog.Log
+	Provider Provider
+	Sessions *session.Sessions
+	Once     session.Once
+	Pages    *page.Pages
+	Cookie   session.Cookie
+	Origin   string
+	Audit    *auditlog.Log
 }
 
 // Mount adds the handler's routes. A form of another site is refused.
 func (h *Handler) Mount(r chi.Router) {
 	var guard http.CrossOriginProtection
-	_ = guard.AddTrustedOrigin(h.PublicURL) // checked at the start: it is a bare origin
+	_ = guard.AddTrustedOrigin(h.Origin) // checked at the start: it is a bare origin
 	r.Method(http.MethodGet, "/logout", httpkit.Handle(h.ask))
 	r.Method(http.MethodPost, "/logout", guard.Handler(httpkit.Handle(h.leave)))
 	r.Method(http.MethodPost, "/backchannel-logout", httpkit.Handle(h.backchannel))
@@ -55,7 +56,7 @@ func (h *Handler) Mount(r chi.Router) {
 // ask signs out at once where the person typed or clicked it here; a link on
 // another site only gets a question (logout CSRF).
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
-	if _, ok := session.CookieValue(r.Header["Cookie"], maxCookies); !ok {
+	if _, ok := h.Cookie.Value(r.Header["Cookie"], maxCookies); !ok {
 		return h.Pages.Write(w, http.StatusOK, "signedout", nil)
 	}
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "none" && site != "same-origin" {
@@ -66,7 +67,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 	idToken := ""
-	text, _ := session.CookieValue(r.Header["Cookie"], maxCookies)
+	text, _ := h.Cookie.Value(r.Header["Cookie"], maxCookies)
 	if secret, ok := session.ParseSecret(text); ok {
 		sess, err := h.Sessions.End(r.Context(), secret)
 		if err != nil && !errors.Is(err, session.ErrNoSession) {
@@ -83,10 +84,10 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: session.CookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: h.Cookie.Name(), Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, h.Provider.LogoutURL(idToken, h.PublicURL+"/logout"), http.StatusSeeOther)
+	http.Redirect(w, r, h.Provider.LogoutURL(idToken, h.Origin+h.Pages.Path("/logout")), http.StatusSeeOther)
 	return nil
 }
 

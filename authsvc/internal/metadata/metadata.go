@@ -42,7 +42,7 @@ func (h *Handler) Mount(r chi.Router) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	path := strings.TrimPrefix(r.URL.Path, wellKnown)
-	about, ok := resource.Announced(path)
+	about, ok := h.Rules.Announced(path)
 	if !ok {
 		return &httpkit.Error{Code: http.StatusNotFound, Msg: "no such protected resource"}
 	}

@@ -33,17 +33,21 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri '
 type Pages struct {
 	tmpl     *template.Template
 	provider string // origin of the identity provider
+	base     string // path of the public URL
 }
 
 // New parses the embedded templates. provider is the origin to which a logout
-// form may be redirected.
-func New(provider string) (*Pages, error) {
-	tmpl, err := template.ParseFS(files, "html/*.html")
-	if err != nil {
-		return nil, err
-	}
-	return &Pages{tmpl: tmpl, provider: provider}, nil
+// form may be redirected. base is the path below which the gate lies, "" for a
+// host of its own.
+func New(provider, base string) (*Pages, error) {
+	p := &Pages{provider: provider, base: base}
+	var err error
+	p.tmpl, err = template.New("").Funcs(template.FuncMap{"path": p.Path}).ParseFS(files, "html/*.html")
+	return p, err
 }
+
+// Path is where a browser finds what the gate has at a path.
+func (p *Pages) Path(path string) string { return p.base + path }
 
 // Style serves the stylesheet.
 func Style(w http.ResponseWriter, _ *http.Request) error {
@@ -77,6 +81,7 @@ func (p *Pages) Write(w http.ResponseWriter, code int, name string, data any) er
 }
 
 // Problem is an error page's contents: what happened and what to do now.
+// ActionPath is the gate's own, as it stands in its routes.
 type Problem struct {
 	Title, Text, Action, ActionPath string
 	RequestID                       string

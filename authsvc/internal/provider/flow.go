@@ -22,6 +22,7 @@ type Grant struct {
 	Identity     contract.Identity
 	RefreshToken string
 	IDToken      string
+	AccessToken  string
 	ACR          string // how it was signed in (OpenID Connect Core, 2), "" where it does not say
 }
 

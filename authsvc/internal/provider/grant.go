@@ -52,7 +52,7 @@ func (p *Provider) grant(ctx context.Context, tok *oauth2.Token, nonce string) (
 	if err != nil {
 		return Grant{}, err
 	}
-	g := Grant{Identity: identity(who, end), RefreshToken: tok.RefreshToken, IDToken: raw}
+	g := Grant{Identity: identity(who, end), RefreshToken: tok.RefreshToken, IDToken: raw, AccessToken: tok.AccessToken}
 	g.ACR, _ = id["acr"].(string)
 	return g, p.fits(g.Identity)
 }

@@ -12,6 +12,7 @@ package resource
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -29,11 +30,11 @@ const (
 	servers = "/servers/"
 )
 
-// Of is the resource that a request for an address is for. Only an exact,
-// known path names one, so nothing else of the address can reach a header, or
-// pass for a server that it is not. /message is the other half of /sse: it is
+// of is the resource of an address below the public URL. Only an exact, known
+// path names one, so nothing else of the address can reach a header, or pass for
+// a server that it is not. /message is the other half of /sse: it is
 // the stream that a client was given the address of.
-func Of(originalURI string) Resource {
+func of(originalURI string) Resource {
 	u, err := url.ParseRequestURI(originalURI)
 	if err != nil || u.RawPath != "" {
 		return Resource{}
@@ -56,13 +57,22 @@ func Of(originalURI string) Resource {
 	return Resource{Server: server, Path: base(server) + name}
 }
 
-// Announced is the resource whose metadata stand under a path: "", or what Of
-// knows.
-func Announced(path string) (Resource, bool) {
+// BaseOK reports whether a gate may lie below a path: not where a gate above it
+// has a resource or a page, for a token of the one would open the other.
+func BaseOK(path string) bool {
+	taken := []string{
+		"mcp", "sse", "message", "servers", "login", "logout", "callback", "account", "auth", "health", "metrics",
+		"backchannel-logout", "frontchannel-logout",
+	}
+	return !slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool { return slices.Contains(taken, name) })
+}
+
+// announced is the resource of a path below the public URL: "", or what of knows.
+func announced(path string) (Resource, bool) {
 	if path == "" || path == "/" {
 		return Resource{}, true
 	}
-	r := Of(path)
+	r := of(path)
 	return r, r.Path == path
 }
 

@@ -1,6 +1,7 @@
 package resource_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,25 +17,65 @@ func FuzzForwarded(f *testing.F) {
 	}
 	rules := resource.Rules{PublicURL: "https://gate.example.com", Scopes: []string{"mcp.access"}}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if path := resource.Of(uri).Path; strings.ContainsAny(path, "\"\\\r\n ,") || strings.Contains(path, "..") {
+		if path := rules.Of(uri).Path; strings.ContainsAny(path, "\"\\\r\n ,") || strings.Contains(path, "..") {
 			t.Errorf("%q gave %q", uri, path)
 		}
-		if c := rules.Challenge("Bearer", "invalid_token", resource.Of(uri)); strings.Count(c, `"`) != 6 {
+		if c := rules.Challenge("Bearer", "invalid_token", rules.Of(uri)); strings.Count(c, `"`) != 6 {
 			t.Errorf("%q broke the challenge: %s", uri, c)
 		}
 	})
 }
 
 func TestOf(t *testing.T) {
+	rules := resource.Rules{PublicURL: "https://gate.example.com"}
 	for uri, want := range map[string]resource.Resource{
 		"/mcp": {Path: "/mcp"}, "/sse?x=1": {Path: "/sse"}, "/message?sessionId=a": {Path: "/sse"},
 		"/servers/one/mcp": {"one", "/servers/one/mcp"}, "/servers/one/message": {"one", "/servers/one/sse"},
 		"/": {}, "/servers/one": {}, "/servers/../mcp": {}, "/servers/one/../two/mcp": {}, "/servers/one/mcp/": {},
 		"/servers/one%2fmcp": {}, "/%6dcp": {}, "": {}, "/servers//mcp": {},
 	} {
-		if got := resource.Of(uri); got != want {
+		if got := rules.Of(uri); got != want {
 			t.Errorf("%q is %+v, want %+v", uri, got, want)
 		}
+	}
+}
+
+// Gates below paths of one host are told apart by the path: what was made for
+// one is nothing at another, nor at the host's own gate.
+func TestBelowAPath(t *testing.T) {
+	const host, public = "https://gate.example.com", "https://gate.example.com/team-a"
+	rules := resource.Rules{PublicURL: public}
+	for uri, want := range map[string]resource.Resource{
+		"/team-a/mcp?x=1": {Path: "/mcp"}, "/team-a/servers/one/message": {"one", "/servers/one/sse"},
+		"/mcp": {}, "/team-b/mcp": {}, "/team-amcp": {}, "/team-a-b/mcp": {}, "/team-a": {}, "/team-a/team-a/mcp": {},
+		"/x/../team-a/mcp": {}, "/team%2da/mcp": {}, "/servers/one/mcp": {},
+	} {
+		if got := rules.Of(uri); got != want {
+			t.Errorf("%q is %+v, want %+v", uri, got, want)
+		}
+	}
+	for aud, want := range map[string]bool{
+		public: true, public + "/": true, public + "/mcp": true, public + "/message": true,
+		host: false, host + "/mcp": false, host + "/team-b/mcp": false, public + "-b/mcp": false, public + "mcp": false,
+	} {
+		if got := rules.Reach([]string{aud}).Gate; got != want {
+			t.Errorf("a token for %s opens team-a's gate: %v, want %v", aud, got, want)
+		}
+		if root := (resource.Rules{PublicURL: host}); want && root.Reach([]string{aud}).Any() {
+			t.Errorf("a token for %s opens the host's own gate", aud)
+		}
+	}
+	if got, want := rules.Challenge("Bearer", "", rules.Of("/team-a/mcp")),
+		`Bearer resource_metadata="`+host+`/.well-known/oauth-protected-resource/team-a/mcp"`; got != want {
+		t.Errorf("the challenge is %s, want %s", got, want)
+	}
+	for path, want := range map[string]bool{"": true, "/team-a/mcp": true, "/team-b/mcp": false, "/team-a/x": false} {
+		if _, ok := rules.Announced(cmp.Or(path, "/team-a")); ok != want {
+			t.Errorf("metadata under %q: %v, want %v", path, ok, want)
+		}
+	}
+	if got, want := rules.URL("/team-a/mcp"), public+"/mcp"; got != want {
+		t.Errorf("the address of a request is %s, want %s", got, want)
 	}
 }
 
@@ -66,7 +107,7 @@ func TestReach(t *testing.T) {
 		"/servers/one/mcp": true, "/servers/one/message": true, "/servers/two/mcp": false, "/mcp": false, "/": false,
 		"/servers/one/../two/mcp": false, "/servers/one/%6dcp": false,
 	} {
-		if got := one.Opens(resource.Of(uri)); got != want {
+		if got := one.Opens(rules.Of(uri)); got != want {
 			t.Errorf("a token for one opens %s: %v, want %v", uri, got, want)
 		}
 	}

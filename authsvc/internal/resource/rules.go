@@ -9,11 +9,49 @@ import (
 
 // Rules is what a caller must show.
 type Rules struct {
-	PublicURL string
+	PublicURL string   // an origin, or one with a path that no resource has
 	Audience  string   // opens the gate, as PublicURL and its paths do; "" for none beside them
 	Scopes    []string // each access token must have all
 	Server    string   // the scope of a token for one server, with ServerName in it; "" for Scopes
 	Role      string   // each caller must have it; "" for none
+}
+
+// split parts the public URL: base is its path, "" for a gate with a host of its
+// own.
+func (ru Rules) split() (origin, base string) {
+	_, rest, _ := strings.Cut(ru.PublicURL, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		base = rest[i:]
+	}
+	return strings.TrimSuffix(ru.PublicURL, base), base
+}
+
+// Of is the resource that a request for an address is for. What does not lie
+// below the public URL is none that is known.
+func (ru Rules) Of(originalURI string) Resource {
+	_, base := ru.split()
+	below, ok := strings.CutPrefix(originalURI, base)
+	if !ok {
+		return Resource{}
+	}
+	return of(below)
+}
+
+// Announced is the resource whose metadata stand under a path behind the
+// well-known one (RFC 9728, 3.1).
+func (ru Rules) Announced(path string) (Resource, bool) {
+	_, base := ru.split()
+	below, ok := strings.CutPrefix(path, base)
+	if !ok {
+		return Resource{}, false
+	}
+	return announced(below)
+}
+
+// URL is the address that a request's own line names.
+func (ru Rules) URL(escapedPath string) string {
+	origin, _ := ru.split()
+	return origin + escapedPath
 }
 
 // Reach is what an access token opens.
@@ -27,9 +65,9 @@ func (ru Rules) Reach(audience []string) Reach {
 	var reach Reach
 	for _, aud := range audience {
 		path, ours := strings.CutPrefix(aud, ru.PublicURL)
-		if r, ok := Announced(path); ours && (ok || path == message) {
+		if r, ok := announced(path); ours && (ok || path == message) {
 			reach = reach.with(r)
-		} else if r := Of(path); ours && r.Server != "" { // its /message
+		} else if r := of(path); ours && r.Server != "" { // its /message
 			reach = reach.with(r)
 		} else if aud == ru.Audience && aud != "" {
 			reach.Gate = true
@@ -101,7 +139,8 @@ func (ru Rules) Challenge(scheme, errorCode string, r Resource) string {
 	if errorCode != "" {
 		b.WriteString(`error="` + errorCode + `", `)
 	}
-	b.WriteString(`resource_metadata="` + ru.PublicURL + metadataPath + r.Path + `"`)
+	origin, base := ru.split()
+	b.WriteString(`resource_metadata="` + origin + metadataPath + base + r.Path + `"`)
 	if scopes := ru.scopesOf(r); len(scopes) > 0 {
 		b.WriteString(`, scope="` + strings.Join(scopes, " ") + `"`)
 	}

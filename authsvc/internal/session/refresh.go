@@ -121,7 +121,7 @@ func (s *Sessions) writeOnce(ctx context.Context, secret Secret, g Grant) (done 
 	if err != nil {
 		return false, err
 	}
-	sess.adopt(g, s.Now(), s.Ages.Refresh)
+	sess.adopt(s.kept(g), s.Now(), s.Ages.Refresh)
 	sess.Seen = s.Now()
 	sealed, err := sess.seal(secret)
 	if err != nil {

@@ -13,6 +13,7 @@ type Grant struct {
 	Identity     contract.Identity // SessionID is the provider's sid, Expires the access token's end
 	RefreshToken string
 	IDToken      string
+	AccessToken  string
 	ACR          string // how it was signed in, "" where the provider does not say
 }
 
@@ -24,6 +25,7 @@ type Session struct {
 	ProviderSID  string            `json:"provider_sid"`
 	RefreshToken string            `json:"refresh_token"`
 	IDToken      string            `json:"id_token"`
+	AccessToken  string            `json:"access_token,omitempty"` // where Sessions.KeepAccess
 	ACR          string            `json:"acr,omitempty"`
 	TokenEnd     time.Time         `json:"token_end"`  // of the access token that gave the roles
 	TokenLife    time.Duration     `json:"token_life"` // how long that token lived when it came
@@ -42,7 +44,7 @@ func (s *Session) adopt(g Grant, now time.Time, refresh time.Duration) {
 		s.TokenLife = min(s.TokenLife, refresh)
 	}
 	s.TokenEnd = now.Add(s.TokenLife)
-	s.ProviderSID = g.Identity.SessionID
+	s.ProviderSID, s.AccessToken = g.Identity.SessionID, g.AccessToken
 	s.Identity = g.Identity
 	s.Identity.SessionID, s.Identity.Expires = sid, end
 	if g.RefreshToken != "" {

@@ -45,6 +45,8 @@ type Sessions struct {
 	Now       func() time.Time
 	Log       zerolog.Logger
 
+	KeepAccess bool // keep the access token in the session: other credentials come of it
+
 	renewals sync.WaitGroup
 	turns    turns // of writers of a user's list
 }
@@ -69,7 +71,7 @@ func (s *Sessions) Create(ctx context.Context, g Grant, from Browser) (Secret, S
 	sess := Session{Created: now, Seen: now, RemoteIP: clip(from.IP), Agent: clip(from.Agent)}
 	sess.Identity.SessionID = ownSID(secret)
 	sess.Identity.Expires = now.Add(s.Ages.Absolute)
-	sess.adopt(g, now, s.Ages.Refresh)
+	sess.adopt(s.kept(g), now, s.Ages.Refresh)
 	sealed, err := sess.seal(secret)
 	if err != nil {
 		return secret, sess, err
@@ -86,6 +88,14 @@ func (s *Sessions) Create(ctx context.Context, g Grant, from Browser) (Secret, S
 		err = s.endAll(ctx, sess.Identity.Subject, surplus...)
 	}
 	return secret, sess, errors.Join(err, s.endedMeanwhile(ctx, secret, sess, from.Since))
+}
+
+// kept is what of a grant a session holds.
+func (s *Sessions) kept(g Grant) Grant {
+	if !s.KeepAccess {
+		g.AccessToken = ""
+	}
+	return g
 }
 
 // endedMeanwhile looks after the session is listed: a logout that comes now

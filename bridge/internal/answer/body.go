@@ -39,7 +39,7 @@ func (b Body) Read(w http.ResponseWriter, r *http.Request) (body []byte, handed 
 		b.refuse(w, errTooLong)
 		return nil, nil, false
 	}
-	reading := reading{Body: b, conn: http.NewResponseController(w), began: time.Now()}
+	reading := reading{Body: b, conn: http.NewResponseController(w)}
 	body, err := reading.read(r)
 	if err == nil && len(body) > b.Max {
 		err = errTooLong
@@ -85,11 +85,12 @@ func (b Body) refuse(w http.ResponseWriter, err error) {
 type reading struct {
 	Body
 	conn  *http.ResponseController
-	began time.Time
-	share *share // of the room; nil while the body is small
+	began time.Time // zero until the first bytes are there
+	share *share    // of the room; nil while the body is small
 }
 
-// read reads up to one byte more than fits.
+// read reads up to one byte more than fits. Timed has given the first bytes
+// their time; most bodies have come whole by then.
 func (b *reading) read(r *http.Request) ([]byte, error) {
 	most, known := b.Max+1, r.ContentLength >= 0
 	if known {
@@ -98,6 +99,9 @@ func (b *reading) read(r *http.Request) ([]byte, error) {
 	defer b.unhurried()
 	body := make([]byte, 0, min(most, firstRoom))
 	for len(body) < most {
+		if b.began.IsZero() && len(body) > 0 {
+			b.began = time.Now()
+		}
 		if len(body) == cap(body) {
 			room := min(most, 2*cap(body))
 			if err := b.hold(r.Context(), room); err != nil {
@@ -105,7 +109,9 @@ func (b *reading) read(r *http.Request) ([]byte, error) {
 			}
 			body = append(make([]byte, 0, room), body...)
 		}
-		b.hurry(len(body))
+		if len(body) > 0 {
+			b.hurry(len(body))
+		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {

@@ -73,6 +73,9 @@ func (s *Starter) take() error {
 	return nil
 }
 
+// Full reports whether as many children run as may.
+func (s *Starter) Full() bool { return s.Max > 0 && s.running.Load() >= int64(s.Max) }
+
 func (s *Starter) give() { s.running.Add(-1) }
 
 // Close ends it; on Linux, children that still run are killed by that.

@@ -33,11 +33,13 @@ type Server struct {
 
 // Gate is the "gatehouse" block of an entry: what holds for this server alone.
 type Gate struct {
-	Scopes    []string      // a caller needs all of them
-	Roles     []string      // a caller needs one of them
-	Isolation string        // "" is --isolation
-	Warm      *int          // nil is --warm
-	CallTime  time.Duration // 0 is --call-time
+	Scopes    []string       // a caller needs all of them
+	Roles     []string       // a caller needs one of them
+	Isolation string         // "" is --isolation
+	Identity  string         // what a child learns of its user: "" is user
+	Warm      *int           // nil is --warm
+	CallTime  time.Duration  // 0 is --call-time
+	Sleep     *time.Duration // nil is --sleep, 0 is never
 }
 
 // Equal reports whether the two are started and served alike.

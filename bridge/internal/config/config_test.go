@@ -104,14 +104,17 @@ func TestNames(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	s, _ := one(t, `{"command": "x", "gatehouse":
-		{"scopes": ["mcp.slack"], "roles": ["slack users"], "isolation": "user", "warm": 0, "callTime": "90s"}}`)
-	none := 0
+		{"scopes": ["mcp.slack"], "roles": ["slack users"], "isolation": "user", "identity": "none", "warm": 0,
+		"callTime": "90s", "sleep": "5m"}}`)
+	none, sleep := 0, 5*time.Minute
 	want := Gate{
 		Scopes:    []string{"mcp.slack"},
 		Roles:     []string{"slack users"},
 		Isolation: "user",
+		Identity:  "none",
 		Warm:      &none,
 		CallTime:  90 * time.Second,
+		Sleep:     &sleep,
 	}
 	if s.Err != nil || !reflect.DeepEqual(s.Gate, want) {
 		t.Errorf("gate %+v, %v", s.Gate, s.Err)
@@ -142,6 +145,9 @@ func TestOneBadEntry(t *testing.T) {
 		"unknown in block":  {`{"command": "x", "gatehouse": {"role": ["a"]}}`, `gatehouse: unknown key "role"`},
 		"bad isolation":     {`{"command": "x", "gatehouse": {"isolation": "all"}}`, `isolation "all"`},
 		"bad time":          {`{"command": "x", "gatehouse": {"callTime": "5"}}`, `callTime "5"`},
+		"bad sleep":         {`{"command": "x", "gatehouse": {"sleep": "-1s"}}`, `sleep "-1s"`},
+		"sleep outside":     {`{"command": "x", "sleep": "5m"}`, `"sleep" belongs into "gatehouse": {...}`},
+		"bad identity":      {`{"command": "x", "gatehouse": {"identity": "nobody"}}`, `identity "nobody"`},
 		"bad warm":          {`{"command": "x", "gatehouse": {"warm": -1}}`, `warm -1`},
 		"two scopes in one": {`{"command": "x", "gatehouse": {"scopes": ["a b"]}}`, `"a b" is no scope`},
 		"all faults":        {`{"comand": "x", "cwd": "${NONE}"}`, "${NONE} is not set"},

@@ -127,14 +127,19 @@ func readGate(raw json.RawMessage) (Gate, error) {
 		Scopes    []string `json:"scopes"`
 		Roles     []string `json:"roles"`
 		Isolation string   `json:"isolation"`
+		Identity  string   `json:"identity"`
 		Warm      *int     `json:"warm"`
 		CallTime  string   `json:"callTime"`
+		Sleep     *string  `json:"sleep"`
 	}
-	if err := strictly(raw, &block, "scopes", "roles", "isolation", "warm", "callTime"); err != nil {
+	if err := strictly(raw, &block, gateKeys()...); err != nil {
 		return Gate{}, fmt.Errorf("gatehouse: %w", err)
 	}
 	g := Gate{Scopes: block.Scopes, Roles: block.Roles, Isolation: block.Isolation, Warm: block.Warm}
 	var faults []error
+	if g.Identity = block.Identity; !slices.Contains([]string{"", "user", "none", "required"}, g.Identity) {
+		faults = append(faults, fmt.Errorf("identity %q must be user, none or required", g.Identity))
+	}
 	if g.Isolation != "" && !slices.Contains([]string{"session", "user", "shared"}, g.Isolation) {
 		faults = append(faults, fmt.Errorf("isolation %q must be session, user or shared", g.Isolation))
 	}
@@ -147,6 +152,13 @@ func readGate(raw json.RawMessage) (Gate, error) {
 			faults = append(faults, fmt.Errorf("callTime %q must be a time above 0, such as 90s or 5m", block.CallTime))
 		}
 		g.CallTime = d
+	}
+	if block.Sleep != nil {
+		d, err := time.ParseDuration(*block.Sleep)
+		if err != nil || d < 0 {
+			faults = append(faults, fmt.Errorf("sleep %q must be a time, such as 5m, or 0s for never", *block.Sleep))
+		}
+		g.Sleep = &d
 	}
 	for _, scope := range g.Scopes {
 		if scope == "" || strings.ContainsAny(scope, " \"\\") {

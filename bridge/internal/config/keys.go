@@ -36,7 +36,9 @@ func ourKeys() []string {
 	return []string{"type", "command", "args", "cwd", "env", "inherit", "url", "headers", "gatehouse"}
 }
 
-func gateKeys() []string { return []string{"scopes", "roles", "isolation", "warm", "callTime"} }
+func gateKeys() []string {
+	return []string{"scopes", "roles", "isolation", "identity", "warm", "callTime", "sleep"}
+}
 
 // aliases are what other programs call a key of ours: ignored, a server would
 // start without what its owner wrote.

@@ -1,26 +1,40 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
 
-// A call of an identity that ends its child takes the others on that child with
-// it, and nobody can say which it was. For a while each has a child of its own,
-// so that the next end hits its cause alone. Only calls without a session: a
-// session stays where its state is.
+	"gatehouse/internal/contract"
+)
 
-const apartFor = time.Minute
+// Why an identity may have more than one child of a pool:
+//
+//   - a call waits for its client's input, and keeps its child (Lease.Keep);
+//   - what a child was told of its user has changed, and those who have it stay;
+//   - a child ended under its calls. Nobody can say which of them it was, so for
+//     a while each has a child of its own, and the next end hits its cause alone.
+//     Only calls without a session: a session stays where its state is.
+
+const (
+	apartFor  = time.Minute // after a child ended under its calls
+	beyondUse = time.Minute // until a child ends that stands beside another, unused
+)
 
 // pick is the child for the next call, or nil where one has to be started. The
 // lock is held.
-func (p *Pool) pick(key whose) *warm {
+func (p *Pool) pick(key whose, who *contract.Identity) *warm {
 	w := p.warm[key]
 	if w != nil && p.over(w) {
 		w = nil
+	}
+	if w != nil && !w.knows(who) {
+		w = p.turn(w, who)
 	}
 	if w == nil || w.leases == 0 || !p.isApart(key) {
 		return w
 	}
 	for other := range p.alone {
-		if other.key == key && other.leases == 0 && !p.over(other) {
+		if other.key == key && other.leases == 0 && other.knows(who) && !p.over(other) {
 			return other
 		}
 	}
@@ -28,6 +42,29 @@ func (p *Pool) pick(key whose) *warm {
 		return nil
 	}
 	return w
+}
+
+// turn puts the child aside, and in its place one that was told this, or none.
+// The lock is held.
+func (p *Pool) turn(w *warm, who *contract.Identity) *warm {
+	delete(p.warm, w.key)
+	p.alone[w] = struct{}{}
+	for other := range p.alone {
+		if other.key == w.key && other.knows(who) && !p.over(other) {
+			delete(p.alone, other)
+			p.warm[w.key] = other
+			return other
+		}
+	}
+	return nil
+}
+
+// knows tells whether the child was told of its user what it would be told now.
+func (w *warm) knows(who *contract.Identity) bool {
+	if w.who == nil || w.who == who {
+		return true
+	}
+	return w.who.Email == who.Email && w.who.Name == who.Name && slices.Equal(w.who.Roles, who.Roles)
 }
 
 // put lets a child that is being started be found. The lock is held.
@@ -65,9 +102,9 @@ func (p *Pool) isApart(key whose) bool {
 	return ok
 }
 
-// outlived tells whether a child stands beside another only because of what was
-// a while ago. The lock is held.
-func (p *Pool) outlived(w *warm) bool {
+// outlived tells whether the child stands beside another and was of no use for a
+// while. The lock is held.
+func (p *Pool) outlived(w *warm, now time.Time) bool {
 	_, alone := p.alone[w]
-	return alone && !p.isApart(w.key)
+	return alone && now.Sub(w.used) > beyondUse
 }

@@ -86,7 +86,11 @@ func (s *Server) Health() error {
 	if err := s.command(); err != nil {
 		return err
 	}
-	if r := s.breaker.Open(time.Now()); r != nil {
+	open := s.breaker.Open
+	if s.cfg.Identity == NeedsUser { // only the next caller finds out, so it must come
+		open = s.breaker.Refusal
+	}
+	if r := open(time.Now()); r != nil {
 		return r
 	}
 	return nil
@@ -105,10 +109,10 @@ func (s *Server) command() error {
 	return err
 }
 
-// Check asks a child of the bridge's own, unless one is being asked. It returns
-// at once; Health tells what came of it.
+// Check asks a child of the bridge's own, unless one is being asked, or starts
+// only for a user. It returns at once; Health tells what came of it.
 func (s *Server) Check() {
-	if s.checking.CompareAndSwap(false, true) {
+	if s.cfg.Identity != NeedsUser && s.checking.CompareAndSwap(false, true) {
 		go func() {
 			defer s.checking.Store(false)
 			s.check()
@@ -140,12 +144,57 @@ func (s *Server) ended(owner *contract.Identity, why string) {
 	if s.toldApart(owner) {
 		s.callers.blame(owner.Subject, why)
 	}
-	s.Check()
+	s.suspect(owner, why)
+}
+
+// suspect finds out whether it is the server that fails. One that starts for
+// nobody cannot be asked: it fails when the children of several users did, one
+// after another.
+func (s *Server) suspect(owner *contract.Identity, why string) {
+	if s.cfg.Identity != NeedsUser {
+		s.Check()
+		return
+	}
+	if owner == nil {
+		return // it was started for nobody, and did as it must
+	}
+	switch {
+	case s.failing.note(owner.Subject) > FreeFails:
+		s.breaker.Trip(time.Now(), why)
+	case !s.toldApart(owner):
+		s.breaker.Bad(time.Now(), why)
+	}
 }
 
 func (s *Server) spoke(owner *contract.Identity) {
 	s.breaker.Good()
+	s.failing.forget()
 	if s.toldApart(owner) {
 		s.callers.forgive(owner.Subject)
 	}
+}
+
+// subjects are whose children failed since one did not.
+type subjects struct {
+	mu  sync.Mutex
+	all map[string]struct{}
+}
+
+// note returns how many there are.
+func (f *subjects) note(user string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all == nil {
+		f.all = map[string]struct{}{}
+	}
+	if len(f.all) <= FreeFails {
+		f.all[user] = struct{}{}
+	}
+	return len(f.all)
+}
+
+func (f *subjects) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.all)
 }

@@ -34,6 +34,7 @@ type warm struct {
 	conn   *mux.Conn
 	err    error
 	sid    string
+	who    *contract.Identity // whom the child was told of; nil for nobody
 	used   time.Time
 	leases int
 	noted  bool // that it crashed
@@ -78,20 +79,19 @@ func (l *Lease) Keep() {
 	}
 }
 
-// free gives back a child that was left to a call, when nobody has it any more; where
-// another took its place, it ends. The lock is held.
+// free gives back a child that stands beside another, when nobody has it any
+// more. Where it is the only one it is everybody's again; else it ends if no call
+// wants it for a while: see apart.go. The lock is held.
 func (p *Pool) free(w *warm) {
 	if _, alone := p.alone[w]; !alone || w.leases > 0 {
 		return
 	}
-	if p.isApart(w.key) && !p.over(w) {
-		return // for the next of its calls
-	}
-	delete(p.alone, w)
-	if p.warm[w.key] == nil && !w.over() {
+	switch {
+	case p.over(w):
+		p.drop(w)
+	case p.warm[w.key] == nil:
+		delete(p.alone, w)
 		p.warm[w.key] = w
-	} else if w.conn != nil {
-		w.conn.Stop()
 	}
 }
 
@@ -114,19 +114,23 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, 
 	if p.server.Isolation != Shared {
 		key.login, key.user, owner = id.SessionID, id.Subject, id
 	}
-	if may != nil && !p.has(key) {
+	told := owner
+	if p.server.cfg.Identity == TellsNone {
+		told = nil
+	}
+	if may != nil && !p.has(key, told) {
 		if err := may(); err != nil {
 			return nil, err
 		}
 	}
 	p.mu.Lock()
-	w := p.pick(key)
+	w := p.pick(key, told)
 	if w == nil {
 		if err := p.room(key.user); err != nil {
 			p.mu.Unlock()
 			return nil, err
 		}
-		w = &warm{key: key, ready: make(chan struct{}), sid: id.SessionID}
+		w = &warm{key: key, ready: make(chan struct{}), sid: id.SessionID, who: told}
 		p.put(w)
 		go p.fill(w, key, owner, modern)
 	}
@@ -154,10 +158,10 @@ func (p *Pool) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, goes
 }
 
 // has reports whether a child is there, or on its way.
-func (p *Pool) has(key whose) bool {
+func (p *Pool) has(key whose, who *contract.Identity) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pick(key) != nil
+	return p.pick(key, who) != nil
 }
 
 // room refuses one child more than the sessions that there may be, in all and
@@ -241,7 +245,7 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	if w.err == nil {
 		if w.err = p.server.prepare(context.Background(), w.conn, modern); w.err != nil {
 			w.conn.Stop()
-			p.server.Check()
+			p.server.suspect(owner, w.err.Error())
 		}
 	}
 	if w.err != nil {
@@ -253,14 +257,22 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	}
 }
 
-// sweep stops the children that nobody used for the idle time.
+// sweep stops the children that nobody used for the idle time, or that sleep.
 func (p *Pool) sweep(now time.Time) {
+	idle, sleep := p.server.limits.Idle, p.server.limits.Sleep
 	p.end(func(w *warm) bool {
-		return w.leases == 0 && (now.Sub(w.used) > p.server.limits.Idle || p.outlived(w))
+		return w.leases == 0 && (now.Sub(w.used) > idle || p.outlived(w, now) || sleep > 0 && w.conn.Quiet(now) > sleep)
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.apart, func(_ whose, until time.Time) bool { return now.After(until) })
+}
+
+// Yield stops the children that nobody has and that did nothing for so long.
+func (p *Pool) Yield(now time.Time, quiet time.Duration) {
+	if p.server.Isolation == PerUser {
+		p.end(func(w *warm) bool { return w.leases == 0 && w.conn.Quiet(now) >= quiet })
+	}
 }
 
 // EndSID stops the children of a login that has ended.

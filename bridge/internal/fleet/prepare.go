@@ -19,8 +19,11 @@ func initializeLine(version string) []byte {
 		`"clientInfo":{"name":"gatehouse","version":"1"}}}`)
 }
 
-// InitializedLine tells a child that its client has read the answer.
-const InitializedLine = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+// Initialized tells a child that its client has read the answer.
+const (
+	Initialized     = "notifications/initialized"
+	InitializedLine = `{"jsonrpc":"2.0","method":"` + Initialized + `"}`
+)
 
 // discoverLine asks a child of 2026-07-28 for what initialize would tell.
 const discoverLine = `{"jsonrpc":"2.0","id":"gh-discover","method":"server/discover","params":{"_meta":{` +

@@ -24,11 +24,22 @@ const (
 	Shared     Isolation = "shared"  // one child for all
 )
 
+// Identity says what a child is told of its user when it starts (Contract 4).
+type Identity string
+
+// What it may be told.
+const (
+	TellsUser Identity = ""         // who it is, where it has one user
+	NeedsUser Identity = "required" // the same, and it starts for nobody
+	TellsNone Identity = "none"     // nothing: any child does for anybody
+)
+
 // ServerConfig is one configured stdio server.
 type ServerConfig struct {
 	Name      string // "" where there is but one
 	Spec      child.Spec
 	Isolation Isolation
+	Identity  Identity
 	Limits    Limits
 	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
@@ -45,10 +56,14 @@ type Server struct {
 
 	cfg     ServerConfig
 	limits  Limits
+	log     zerolog.Logger
 	breaker Breaker // of the server itself: what fails for everybody
 	callers callers
+	failing subjects // see suspect
 	pool    *Pool
+	wakes   *Wakes
 	Stats   Stats
+	Recall  Recall
 
 	checking atomic.Bool
 	warming  atomic.Int32
@@ -67,6 +82,9 @@ type Stats struct {
 	Ended     atomic.Int64
 	Failed    atomic.Int64 // starts, and children that ended before a word
 	Restarted atomic.Int64 // in place of one that a session lost
+	Slept     atomic.Int64 // sessions that let go of their child
+	Woken     atomic.Int64 // and that have one again
+	NotWoken  atomic.Int64 // that wanted one and did not get it
 }
 
 // NewServer starts nothing yet.
@@ -74,14 +92,21 @@ func NewServer(cfg ServerConfig) *Server {
 	cfg.Child.MaxLine, cfg.Child.MaxWaiting = cfg.Limits.Line, cfg.Limits.Waiting
 	s := &Server{
 		Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits,
+		log:   cfg.Log.With().Str("server", cfg.Name).Logger(),
 		conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm),
 	}
-	s.pool = newPool(s)
+	s.pool, s.wakes = newPool(s), newWakes(cfg.Limits)
 	return s
 }
 
 // Limits are the bounds in force.
 func (s *Server) Limits() Limits { return s.limits }
+
+// Wakes bounds how many sessions wake at once.
+func (s *Server) Wakes() *Wakes { return s.wakes }
+
+// Log is where what concerns the server is told, under its name.
+func (s *Server) Log() *zerolog.Logger { return &s.log }
 
 // Pool holds the children that the bridge initialised itself.
 func (s *Server) Pool() *Pool { return s.pool }
@@ -97,6 +122,12 @@ func (s *Server) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, go
 	return s.cfg.Guard.Again(ctx, &mux.CallInfo{Caller: who, Method: m.Method, Message: m, Ahead: !goesOn})
 }
 
+// Answered tells the guard of a call that is answered without a child, and lets
+// it refuse that.
+func (s *Server) Answered(ctx context.Context, who *mux.Caller, m *rpc.Message, bytes int) error {
+	return mux.Answered(ctx, s.cfg.Guard, who, m, bytes)
+}
+
 // start runs a child for the owner, where it may be tried.
 func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
 	if r := s.refusal(owner); r != nil {
@@ -107,9 +138,9 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 
 // launch runs a child. label marks its lines in the log.
 func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
-	log := s.cfg.Log.With().Str("server", s.Name).Str("session", label).Logger()
+	log := s.log.With().Str("session", label).Logger()
 	spec, opts := s.cfg.Spec, s.cfg.Child
-	spec.Env = append(append([]string(nil), spec.Env...), identityEnv(owner)...)
+	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = func(line string) { log.Info().Str("stderr", line).Msg("server says") }
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +151,8 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 	if child.Exhausted(err) {
 		log.Error().Err(err).Msg("the machine carries no further server")
 		s.Stats.Refused.Add(1)
-		return nil, &mux.Refusal{Reason: "no further server can be started: " + err.Error(), Retry: 10 * time.Second}
+		no := &mux.Refusal{Reason: "no further server can be started: " + err.Error(), Retry: 10 * time.Second}
+		return nil, &Crowded{no, s.cfg.Starter}
 	}
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start the server")
@@ -129,7 +161,8 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 		return nil, s.breaker.down(time.Now())
 	}
 	o := mux.Options{
-		Shared: shared, Secret: owner == nil, Guard: s.cfg.Guard, Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
+		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: s.cfg.Guard,
+		Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
 		Spoke: func() { s.spoke(owner) }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
@@ -143,9 +176,9 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 }
 
 // identityEnv is Contract 4: a child that serves one session or one user
-// learns whom, a shared one nothing.
-func identityEnv(id *contract.Identity) []string {
-	if id == nil {
+// learns whom, a shared one nothing, nor one whose server wants nothing.
+func (s *Server) identityEnv(id *contract.Identity) []string {
+	if id == nil || s.cfg.Identity == TellsNone {
 		return nil
 	}
 	return []string{

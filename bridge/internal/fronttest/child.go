@@ -150,6 +150,8 @@ func (s *stdio) call(r *request) {
 		say(`{"jsonrpc":"2.0","id":"question","method":"elicitation/create","params":{"message":%q}}`, a.Text)
 	case "user":
 		text(r.ID, os.Getenv("MCP_USER_ID"))
+	case "roles":
+		text(r.ID, os.Getenv("MCP_USER_ROLES"))
 	case "touch":
 		say(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q,"n":%d}}`, a.Text, a.N)
 		text(r.ID, "touched")

@@ -27,7 +27,7 @@ func Collect(
 		count(reg, "gatehouse_audit_dropped_total", "Audit lines lost to a full queue or file.",
 			func() float64 { return float64(sink.Dropped()) })
 	}
-	reg.MustRegister(newCollector(servers))
+	reg.MustRegister(newCollector(servers, table.Asleep))
 }
 
 func gauge(reg prometheus.Registerer, name, help string, read func() float64) {
@@ -42,8 +42,10 @@ func count(reg prometheus.Registerer, name, help string, read func() float64) {
 // has others.
 type collector struct {
 	servers func() map[string]*fleet.Server
+	asleep  func() map[string]int
 	series  []series
 	up      *prometheus.Desc
+	sleeps  *prometheus.Desc
 }
 
 type series struct {
@@ -51,13 +53,14 @@ type series struct {
 	read func(*fleet.Stats) int64
 }
 
-func newCollector(servers func() map[string]*fleet.Server) *collector {
+func newCollector(servers func() map[string]*fleet.Server, asleep func() map[string]int) *collector {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, []string{"gatehouse_server"}, nil)
 	}
 	c := &collector{
-		servers: servers,
-		up:      desc("gatehouse_server_up", "1 where a child can be started, 0 while the breaker holds."),
+		servers: servers, asleep: asleep,
+		sleeps: desc("gatehouse_sessions_asleep", "Open sessions whose child has ended until their next call."),
+		up:     desc("gatehouse_server_up", "1 where a child can be started, 0 while the breaker holds."),
 	}
 	for _, s := range []struct {
 		name, help string
@@ -71,6 +74,10 @@ func newCollector(servers func() map[string]*fleet.Server) *collector {
 			func(s *fleet.Stats) int64 { return s.Failed.Load() }},
 		{"gatehouse_children_restarted_total", "Children started in place of one that a session lost.",
 			func(s *fleet.Stats) int64 { return s.Restarted.Load() }},
+		{"gatehouse_session_sleeps_total", "Children that ended because their session slept.",
+			func(s *fleet.Stats) int64 { return s.Slept.Load() }},
+		{"gatehouse_session_wakes_failed_total", "Sessions that wanted a child again and did not get it.",
+			func(s *fleet.Stats) int64 { return s.NotWoken.Load() }},
 		{"gatehouse_calls_refused_total", "Calls refused by a bound, or because no child can be started.",
 			func(s *fleet.Stats) int64 { return s.Refused.Load() }},
 		{"gatehouse_child_garbage_lines_total", "Lines of children that were no message.",
@@ -86,6 +93,7 @@ func newCollector(servers func() map[string]*fleet.Server) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.up
+	out <- c.sleeps
 	for _, s := range c.series {
 		out <- s.desc
 	}
@@ -93,6 +101,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
+	asleep := c.asleep()
 	for name, server := range c.servers() {
 		up := 0.0
 		if server != nil {
@@ -103,6 +112,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 				out <- prometheus.MustNewConstMetric(s.desc, prometheus.CounterValue, float64(s.read(&server.Stats)), name)
 			}
 		}
+		out <- prometheus.MustNewConstMetric(c.sleeps, prometheus.GaugeValue, float64(asleep[name]), name)
 		out <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up, name)
 	}
 }

@@ -34,6 +34,7 @@ type Process interface {
 // goroutine that reads the child and must not block.
 type Options struct {
 	Shared  bool // many links: ids and tokens are rewritten
+	Sleeps  bool // it may be ended while Quiet: what is to come of it is noted
 	Secret  bool // many users: stderr is told to none of them
 	Adapter Adapter
 	Guard   Guard // may be nil
@@ -71,6 +72,8 @@ type Conn struct {
 	next   uint64
 	order  uint64    // of the last call
 	called time.Time // first
+	said   time.Time // the last word of either side, pings left aside
+	due    time.Time // until when the child keeps what a client may come for
 	dead   *rpc.Error
 	failed bool // it ended by itself, with calls in flight
 }
@@ -80,6 +83,7 @@ type question struct {
 	link    *Link
 	childID []byte
 	since   time.Time
+	method  string
 }
 
 // maxAsked is how many such requests may wait at once: more than any server
@@ -105,7 +109,7 @@ func bare(o Options) *Conn {
 	return &Conn{
 		o: o, done: make(chan struct{}),
 		calls: map[string]*Call{}, tokens: map[string]*Call{}, stale: map[string]time.Time{}, mayAsk: map[owner]time.Time{},
-		asked: map[string]question{}, links: map[*Link]struct{}{},
+		asked: map[string]question{}, links: map[*Link]struct{}{}, said: time.Now(),
 	}
 }
 

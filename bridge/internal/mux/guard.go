@@ -30,10 +30,15 @@ type CallInfo struct {
 // Answered tells the guard of a call that the bridge answers without the child,
 // and lets it refuse that.
 func (c *Conn) Answered(ctx context.Context, who *Caller, m *rpc.Message, bytes int) error {
-	if c.o.Guard == nil {
+	return Answered(ctx, c.o.Guard, who, m, bytes)
+}
+
+// Answered is the same where there is no child.
+func Answered(ctx context.Context, g Guard, who *Caller, m *rpc.Message, bytes int) error {
+	if g == nil {
 		return nil
 	}
-	w, err := c.o.Guard.Begin(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
+	w, err := g.Begin(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m})
 	if err == nil && w != nil {
 		w.Release()
 		w.End(Outcome{Status: "ok", Bytes: bytes})

@@ -169,6 +169,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		}
 	}
 	c.assign(call)
+	c.heard(call.Method)
 	l.calls = append(l.calls, call)
 	return false, nil
 }
@@ -248,6 +249,7 @@ func (l *Link) Notify(ctx context.Context, who *Caller, m *rpc.Message) error {
 	if l.conn.o.Shared && (m.Method == "notifications/initialized" || m.Method == "notifications/roots/list_changed") {
 		return nil // the bridge initialised this child, for more than one client
 	}
+	l.conn.hears(m.Method)
 	_, err := l.conn.write(m.Line)
 	return err
 }
@@ -286,6 +288,7 @@ func (l *Link) Respond(m *rpc.Message) error {
 		return nil
 	}
 	delete(c.asked, rpc.Key(m.ID()))
+	c.heard(q.method)
 	c.mu.Unlock()
 	_, err := c.write(m.Line, rpc.Edit{At: m.IDSpan(), With: q.childID})
 	return err

@@ -39,6 +39,8 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 	}
 	call.link.note(call, m.Failed)
 	c.noteTask(call, m)
+	c.heard(call.Method)
+	c.noteDue(m)
 	c.mu.Unlock()
 	call.finish(m)
 }
@@ -86,7 +88,8 @@ func (c *Conn) routeRequest(m *rpc.Message) {
 		key = c.freshKey()
 		e.Edit = rpc.Edit{At: m.IDSpan(), With: []byte(key)}
 	}
-	c.asked[key] = question{link, m.ID(), time.Now()}
+	c.asked[key] = question{link, m.ID(), time.Now(), m.Method}
+	c.heard(m.Method)
 	c.mu.Unlock()
 	if !sink.Push(e) {
 		c.unask(key)
@@ -150,6 +153,7 @@ func (c *Conn) cause(request bool) (*Link, event.Sink) {
 func (l *Link) newest() *Call { return l.calls[len(l.calls)-1] }
 
 func (c *Conn) routeNotification(m *rpc.Message) {
+	c.hears(m.Method)
 	e := event.Event{Kind: rpc.Notification, Method: m.Method, Line: m.Line}
 	switch {
 	case m.Method == "notifications/progress" && len(m.Token()) > 0:

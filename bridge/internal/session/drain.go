@@ -72,5 +72,5 @@ func (s *Session) leave(why error) (done bool) {
 	if s.leaving == nil {
 		s.leaving = &mux.Refusal{Reason: why.Error(), Retry: 5 * time.Second}
 	}
-	return s.starting == nil && (s.link == nil || !s.link.Busy())
+	return s.turns.none() && (s.link == nil || !s.link.Busy())
 }

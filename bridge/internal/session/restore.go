@@ -19,6 +19,7 @@ type settings struct {
 	level []byte            // raw params of the last logging/setLevel
 	uris  map[string][]byte // raw params of each resources/subscribe in force
 	bytes int               // of all of it
+	over  bool              // something was not kept
 }
 
 const maxKept = 128 << 10 // bytes of settings that are remembered for one session
@@ -76,6 +77,7 @@ func (k *settings) note(method, uri string, params []byte) {
 // fits counts n more bytes where there is room for them.
 func (k *settings) fits(n int) bool {
 	if k.bytes+n > maxKept {
+		k.over = true
 		return false
 	}
 	k.bytes += n

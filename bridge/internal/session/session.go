@@ -30,11 +30,11 @@ type Session struct {
 	done    chan struct{}
 
 	mu       sync.Mutex
-	link     *mux.Link
+	link     *mux.Link // nil before the first, and while the session sleeps
 	lease    *fleet.Lease
-	starting chan struct{} // closed when a start under way is over
-	init     []byte        // the client's initialize, for a child that is started anew
-	settings settings      // what a new child must be told beside it
+	turns    turns    // of those who have something for the child
+	init     []byte   // the client's initialize, for a child that is started anew
+	settings settings // what a new child must be told beside it
 	restart  fleet.Breaker
 	stream   *event.Stream
 	visitors map[*visitor]struct{}
@@ -94,18 +94,28 @@ func (s *Session) Call(
 			return nil, err
 		}
 	}
-	link, err := s.live(ctx, m.Method == "initialize")
+	if s.unheard(m) {
+		return nil, s.answer(ctx, who, m, []byte("{}"), sink)
+	}
+	if m.Method == "initialize" {
+		if result := s.recalled(m); result != nil {
+			s.remember(keptInit(m))
+			return nil, s.answer(ctx, who, m, result, sink)
+		}
+	}
+	link, turn, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		s.server.Stats.Refused.Add(1)
 		return nil, err
 	}
+	defer turn.over()
 	if m.Method == "initialize" {
 		s.remember(keptInit(m))
 		if link.Conn().Shared() {
 			return nil, s.answerInitialize(link.Conn(), m, sink)
 		}
 	}
-	return link.CallAs(ctx, s.as(who), m, s.settles(m, sink))
+	return link.CallAs(ctx, s.as(who), m, s.learns(m, s.settles(m, sink)))
 }
 
 // as is the session's caller with the identity of one request. The fronts give
@@ -174,10 +184,14 @@ func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Messa
 	if m.Kind == rpc.Response {
 		return s.respond(m)
 	}
-	link, err := s.live(ctx, false)
+	if s.unheard(m) {
+		return s.server.Allows(ctx, s.as(who), m, true)
+	}
+	link, turn, err := s.live(ctx, false)
 	if err != nil {
 		return err
 	}
+	defer turn.over()
 	return link.Notify(ctx, s.as(who), m)
 }
 
@@ -205,61 +219,35 @@ func (s *Session) alive() bool {
 	return s.link != nil && s.link.Conn().Dead() == nil
 }
 
-// live returns the link to a child that lives, starting one where the last has
-// ended. Those who come while it starts wait for it.
-func (s *Session) live(ctx context.Context, first bool) (*mux.Link, error) {
-	for {
-		s.mu.Lock()
-		s.used = time.Now()
-		switch {
-		case s.ended != nil:
-			s.mu.Unlock()
-			return nil, &rpc.Error{Code: rpc.CodeSession, Message: s.ended.Error()}
-		case s.starting != nil: // its link may be there, but is not ready
-		case s.link != nil && s.link.Conn().Dead() == nil:
-			link := s.link
-			s.mu.Unlock()
-			return link, nil
-		case s.leaving != nil:
-			s.mu.Unlock()
-			return nil, s.leaving
-		default:
-			s.starting = make(chan struct{})
-			s.mu.Unlock()
-			return s.start(ctx, first)
-		}
-		wait := s.starting
-		s.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (s *Session) start(ctx context.Context, first bool) (link *mux.Link, err error) {
-	defer func() {
-		s.mu.Lock()
-		close(s.starting)
-		s.starting = nil
-		over := s.ended != nil
-		s.mu.Unlock()
-		if over {
-			s.release()
-			link, err = nil, &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()}
-		}
-	}()
+// begin is for a session without a child.
+func (s *Session) begin(ctx context.Context, first bool) (*mux.Link, error) {
 	if r := s.restart.Refusal(time.Now()); r != nil {
 		return nil, r
 	}
+	s.mu.Lock()
+	anew := s.init != nil && !first
+	asleep := anew && s.link == nil && s.server.Limits().Sleep > 0
+	s.mu.Unlock()
+	if asleep {
+		return s.wake(ctx)
+	}
+	link, err := s.join(ctx, anew)
+	if anew && err == nil {
+		s.server.Stats.Restarted.Add(1)
+	}
+	return link, err
+}
+
+// join gives the session a child; one that is anew is told what the client told
+// the last one.
+func (s *Session) join(ctx context.Context, anew bool) (*mux.Link, error) {
 	s.release()
 	conn, lease, err := s.child(ctx)
 	if err != nil {
 		return nil, err
 	}
 	born := time.Now()
-	link, err = conn.Link(mux.LinkOptions{
+	link, err := conn.Link(mux.LinkOptions{
 		Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) },
 	})
 	if err != nil {
@@ -269,10 +257,7 @@ func (s *Session) start(ctx context.Context, first bool) (link *mux.Link, err er
 	s.link, s.lease = link, lease
 	replay := s.init
 	s.mu.Unlock()
-	if replay != nil && !first {
-		s.server.Stats.Restarted.Add(1)
-	}
-	if replay == nil || first {
+	if !anew {
 		return link, nil
 	}
 	if !conn.Shared() {
@@ -288,18 +273,6 @@ func (s *Session) start(ctx context.Context, first bool) (link *mux.Link, err er
 	return link, nil
 }
 
-func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
-	if s.server.Isolation == fleet.PerSession {
-		conn, err := s.server.ForSession(&s.Owner, s.ID.Label())
-		return conn, nil, err
-	}
-	lease, err := s.server.Pool().Acquire(ctx, &s.Owner)
-	if err != nil {
-		return nil, nil, err
-	}
-	return lease.Conn, lease, nil
-}
-
 // replay initialises a new child as the client initialised the old one.
 func (s *Session) replay(conn *mux.Conn, line []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.Limits().Start)
@@ -308,10 +281,13 @@ func (s *Session) replay(conn *mux.Conn, line []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = quiet.Ask(ctx, line)
+	result, err := quiet.Ask(ctx, line)
 	quiet.Leave() // what the child asks from now on is for the client
 	if err != nil {
 		return err
+	}
+	if m, err := rpc.Parse(line); err == nil && s.server.Limits().Sleep > 0 {
+		s.learn(s.asks(m.Params()), result)
 	}
 	conn.Tell([]byte(fleet.InitializedLine))
 	return nil
@@ -333,6 +309,10 @@ func (s *Session) release() {
 	link, lease := s.link, s.lease
 	s.link, s.lease = nil, nil
 	s.mu.Unlock()
+	letGo(link, lease)
+}
+
+func letGo(link *mux.Link, lease *fleet.Lease) {
 	if link != nil {
 		link.Close()
 		if !link.Conn().Shared() {
@@ -387,7 +367,7 @@ func (s *Session) idle() (since time.Time, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begins := s.link == nil && len(s.init) == 0 // it was opened for a message that is on its way
-	busy := begins || s.starting != nil || s.link != nil && s.link.Busy()
+	busy := begins || !s.turns.none() || s.link != nil && s.link.Busy()
 	return s.used, s.ended == nil && !busy && s.readers.Load() == 0
 }
 

@@ -32,6 +32,8 @@ type Table struct {
 	// Ended is told of each session that ended; nil tells nobody. Set it before
 	// the first is opened.
 	Ended func(server, era string, took time.Duration)
+	// Woken is told of each session that has a child again, in the same way.
+	Woken func(server string, took time.Duration)
 
 	node   string
 	newID  func(node string) ID
@@ -277,6 +279,8 @@ func (t *Table) sweepOnce(now time.Time) {
 	for _, s := range t.all() {
 		if why := s.over(now); why != nil {
 			s.End(why)
+		} else if after := s.server.Limits().Sleep; after > 0 {
+			s.doze(now, after)
 		}
 		s.endVisitors(func(v *visitor) bool { return !v.end.IsZero() && now.After(v.end) })
 	}

@@ -40,6 +40,7 @@ func Method(name string) string {
 type Metrics struct {
 	operation *prometheus.HistogramVec
 	session   *prometheus.HistogramVec
+	wake      *prometheus.HistogramVec
 	refusals  *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
 
@@ -64,6 +65,10 @@ func New(reg prometheus.Registerer) *Metrics {
 			Name: "mcp_server_session_duration_seconds", Buckets: buckets,
 			Help: "Duration of MCP sessions.",
 		}, []string{"gatehouse_server", "gatehouse_era"}),
+		wake: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gatehouse_session_wake_duration_seconds", Buckets: buckets,
+			Help: "Time from a call of a session that slept until it has a child again, its wait for a turn included.",
+		}, []string{"gatehouse_server"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_policy_refusals_total", Help: "Calls refused, by outcome and rule.",
 		}, []string{"outcome", "rule"}),
@@ -72,7 +77,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 		tools: map[string]map[string]bool{}, series: map[series]prometheus.Observer{},
 	}
-	reg.MustRegister(m.operation, m.session, m.refusals, m.reloads)
+	reg.MustRegister(m.operation, m.session, m.wake, m.refusals, m.reloads)
 	return m
 }
 
@@ -111,6 +116,11 @@ func (m *Metrics) observer(key series) prometheus.Observer {
 // Session records a session that has ended.
 func (m *Metrics) Session(server, era string, took time.Duration) {
 	m.session.WithLabelValues(server, era).Observe(took.Seconds())
+}
+
+// Woken records a session that slept and has a child again.
+func (m *Metrics) Woken(server string, took time.Duration) {
+	m.wake.WithLabelValues(server).Observe(took.Seconds())
 }
 
 // Refused counts a refusal; rule is a name of the policy file.

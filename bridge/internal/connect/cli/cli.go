@@ -22,6 +22,7 @@ import (
 	"gatehouse/bridge/internal/connect"
 	"gatehouse/bridge/internal/connect/outbound"
 	"gatehouse/bridge/internal/connect/signin"
+	"gatehouse/internal/version"
 )
 
 type flags struct {
@@ -31,15 +32,16 @@ type flags struct {
 	Header    []string `sep:"none" help:"Header sent to the server; repeat for more." placeholder:"NAME: VALUE"`
 	TokenFile string   `help:"File with a token that somebody else renews, in place of a sign-in." placeholder:"FILE"`
 
-	Device           bool     `help:"Sign in by a code on another device."`
-	NoBrowser        bool     `help:"Print the address to sign in at, and open no browser."`
-	NoSignIn         bool     `help:"Fail where the server wants a sign-in."`
-	ClientID         string   `name:"client-id" help:"Client registered ahead, or the https URL of a client id metadata document." placeholder:"ID"`
-	ClientSecretFile string   `help:"File with the secret of --client-id." placeholder:"FILE"`
-	Scope            []string `help:"Scope to ask for beside what the server wants; repeat for more."`
-	CallbackPort     int      `help:"Port of this machine that the browser comes back to; 0 takes a free one."`
-	Tokens           string   `help:"Folder for tokens; gatehouse in the user's configuration folder by default." placeholder:"DIR"`
-	LogLevel         string   `default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Device           bool             `help:"Sign in by a code on another device."`
+	NoBrowser        bool             `help:"Print the address to sign in at, and open no browser."`
+	NoSignIn         bool             `help:"Fail where the server wants a sign-in."`
+	ClientID         string           `name:"client-id" help:"Client registered ahead, or the https URL of a client id metadata document." placeholder:"ID"`
+	ClientSecretFile string           `help:"File with the secret of --client-id." placeholder:"FILE"`
+	Scope            []string         `help:"Scope to ask for beside what the server wants; repeat for more."`
+	CallbackPort     int              `help:"Port of this machine that the browser comes back to; 0 takes a free one."`
+	Tokens           string           `help:"Folder for tokens; gatehouse in the user's configuration folder by default." placeholder:"DIR"`
+	Version          kong.VersionFlag `env:"-" help:"Print the version and end."`
+	LogLevel         string           `default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
 
 // What a bridge tells a child that is the other end: a command line can be read
@@ -122,7 +124,7 @@ func parse(name string, args []string, s Streams) (f flags, done bool, err error
 	parser, err := kong.New(&f, kong.Name("bridge "+name), kong.DefaultEnvars("BRIDGE_CONNECT"),
 		kong.Description("bridge connect URL speaks MCP on stdin and stdout, for programs that only start programs, and "+
 			"HTTP to the server. It signs in where the server wants it. bridge logout URL signs out."),
-		kong.Writers(s.Out, s.Out), kong.Exit(func(int) { done = true }))
+		kong.Vars{"version": version.Of("bridge")}, kong.Writers(s.Out, s.Out), kong.Exit(func(int) { done = true }))
 	if err != nil {
 		return f, false, err
 	}

@@ -73,12 +73,15 @@ func Start(ctx context.Context) (*Issuer, error) {
 func (i *Issuer) Close() { _ = i.server.Close() }
 
 // Access makes an access token.
-func (i *Issuer) Access() (string, error) { return i.access("load-user") }
+func (i *Issuer) Access() (string, error) { return i.access("load-user", i.Audience) }
 
-func (i *Issuer) access(sub string) (string, error) {
+// AccessTo makes an access token for another audience.
+func (i *Issuer) AccessTo(audience string) (string, error) { return i.access("load-user", audience) }
+
+func (i *Issuer) access(sub, audience string) (string, error) {
 	return i.sign(map[string]any{
 		"sub": sub,
-		"aud": []string{i.Audience, Client}, "typ": "Bearer", "scope": "openid profile email mcp.access",
+		"aud": []string{audience, Client}, "typ": "Bearer", "scope": "openid profile email mcp.access",
 		"realm_access": map[string]any{"roles": []string{"mcp-user"}},
 	})
 }
@@ -124,7 +127,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	delete(i.nonces, code)
 	i.mu.Unlock()
 	sub := rand.Text() // each sign-in is somebody else: one user has few sessions
-	access, err := i.access(sub)
+	access, err := i.access(sub, i.Audience)
 	id, idErr := i.sign(map[string]any{"sub": sub, "aud": Client, "typ": "ID", "nonce": nonce})
 	if !known || err != nil || idErr != nil {
 		w.WriteHeader(http.StatusBadRequest)

@@ -1,13 +1,15 @@
-package httpkit
+// Package version says what a program was built from. It promises one line and
+// must never know which program.
+package version
 
 import (
 	"fmt"
 	"runtime/debug"
 )
 
-// Version is what --version prints: the tag or the pseudo-version that Go made
+// Of is what --version prints: the tag or the pseudo-version that Go made
 // of the commit, the commit, and the Go that built the program.
-func Version(program string) string {
+func Of(program string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return program + " of an unknown build"
