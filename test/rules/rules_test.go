@@ -116,8 +116,9 @@ func TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow(t *testing.T) {
 		"event":   "rpc",
 		"mux":     "event rpc",
 		"child":   "rpc",
-		"fleet":   "mux event child rpc",
-		"session": "fleet mux event child rpc",
+		"fleet":   "mux event child rpc sandbox sandbox/inside",
+		"session": "fleet mux event child rpc sandbox sandbox/inside",
+		"sandbox": "sandbox/inside",
 	}
 	for pkg, may := range below {
 		for _, dep := range list(t, "-deps", room+pkg) {

@@ -16,6 +16,14 @@ type Spec struct {
 	Argv []string
 	Env  []string // the whole environment
 	Dir  string   // "" is the bridge's own
+	Box  Box      // what it runs in; nil is none
+}
+
+// Box confines a child. Who made it closes it where the start fails.
+type Box interface {
+	Enter(cmd *exec.Cmd) error // has the last word on what is started
+	Kill()                     // ends what is in it, also what has left the process group
+	Ended() (why string)       // the child was reaped: why the box ended it, or ""
 }
 
 // Options bound a child and its end.
@@ -33,6 +41,7 @@ type Process struct {
 	opts   Options
 	cmd    *exec.Cmd
 	family system // it and what it starts
+	box    Box    // may be nil
 	stdin  *os.File
 	stdout *os.File
 	lines  *rpc.Lines
@@ -43,6 +52,7 @@ type Process struct {
 	outbox  outbox
 	stopped sync.Once
 	life    sync.Mutex
+	killed  bool // by us
 	ended   bool
 }
 
@@ -56,6 +66,11 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
 	family := &group{}
 	family.prepare(cmd)
+	if spec.Box != nil {
+		if err := spec.Box.Enter(cmd); err != nil {
+			return nil, fmt.Errorf("start %s: %w", spec.Argv[0], err)
+		}
+	}
 	if err := s.take(); err != nil {
 		return nil, err
 	}
@@ -80,7 +95,7 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Argv[0], err)
 	}
 	p := &Process{
-		opts: opts, cmd: cmd, family: family, stdin: pipes.stdin, stdout: pipes.stdout,
+		opts: opts, cmd: cmd, family: family, box: spec.Box, stdin: pipes.stdin, stdout: pipes.stdout,
 		lines: rpc.NewLines(pipes.stdout, opts.MaxLine), done: make(chan struct{}),
 	}
 	p.outbox = outbox{pipe: pipes.stdin, max: opts.MaxWaiting, broken: p.Stop}
@@ -153,7 +168,19 @@ func (p *Process) endsWithin(d time.Duration) bool {
 }
 
 // Kill ends it and what it started.
-func (p *Process) Kill() { p.signal(p.family.kill) }
+func (p *Process) Kill() {
+	p.signal(func() {
+		p.killed = true
+		p.killAll()
+	})
+}
+
+func (p *Process) killAll() {
+	p.family.kill()
+	if p.box != nil {
+		p.box.Kill()
+	}
+}
 
 // signal does nothing once the child may have been reaped: its number may then
 // mean anybody.
@@ -168,16 +195,13 @@ func (p *Process) signal(send func()) {
 // wait sees the child end, kills what is left of its group, then reaps it.
 func (p *Process) wait(stderr *os.File, errDone <-chan struct{}) {
 	p.family.await()
-	p.Kill()
 	p.life.Lock()
+	p.killAll()
 	p.ended = true
 	p.life.Unlock()
 	err := p.cmd.Wait()
 	p.family.release()
-	p.exit = "exit status 0"
-	if err != nil {
-		p.exit = err.Error()
-	}
+	p.exit = p.epitaph(err)
 	// What it wrote before its end is still read; a process that left the
 	// group cannot hold the pipes open for longer.
 	_ = stderr.SetReadDeadline(time.Now().Add(drainWait))
@@ -185,6 +209,24 @@ func (p *Process) wait(stderr *os.File, errDone <-chan struct{}) {
 	<-errDone
 	_ = stderr.Close()
 	_ = p.stdin.Close()
+}
+
+// epitaph is how it ended. A signal that nobody here has sent is the kernel's,
+// which ends what takes the last memory of a machine or a container.
+func (p *Process) epitaph(err error) string {
+	why := ""
+	if p.box != nil {
+		why = p.box.Ended()
+	}
+	switch {
+	case why != "":
+		return why
+	case err == nil:
+		return "exit status 0"
+	case err.Error() == "signal: killed" && !p.killed:
+		return "signal: killed (not by the bridge: most often for want of memory)"
+	}
+	return err.Error()
 }
 
 const drainWait = 2 * time.Second

@@ -11,6 +11,7 @@ import (
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/internal/contract"
 )
 
@@ -43,6 +44,7 @@ type ServerConfig struct {
 	Limits    Limits
 	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
+	Boxes     *sandbox.Maker     // nil makes none
 	Guard     mux.Guard          // may be nil
 	Adapt     func() mux.Adapter // for the child of a session; nil means none
 	Warm      int                // children started ahead for sessions; not where a child learns its user
@@ -142,12 +144,22 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = func(line string) { log.Info().Str("stderr", line).Msg("server says") }
+	box, err := s.box(owner, &spec)
+	if err != nil {
+		log.Error().Err(err).Msg("no box can be made for the server")
+		s.Stats.Failed.Add(1)
+		return nil, &mux.Refusal{Reason: "no box can be made for the server: " + err.Error(), Retry: 10 * time.Second}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		box.Close()
 		return nil, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
 	}
 	proc, err := s.cfg.Starter.Start(spec, opts)
+	if err != nil {
+		box.Close()
+	}
 	if child.Exhausted(err) {
 		log.Error().Err(err).Msg("the machine carries no further server")
 		s.Stats.Refused.Add(1)
@@ -173,6 +185,24 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 	s.conns[c] = struct{}{}
 	s.alive.Add(1)
 	return c, nil
+}
+
+// box makes the box of a child, and puts the child into it. It is of the owner
+// alone where callers are told apart.
+func (s *Server) box(owner *contract.Identity, spec *child.Spec) (*sandbox.Box, error) {
+	if s.cfg.Boxes == nil {
+		return nil, nil //nolint:nilnil // none is asked for
+	}
+	whose := ""
+	if s.toldApart(owner) {
+		whose = owner.Subject
+	}
+	box, err := s.cfg.Boxes.Open(whose)
+	if err != nil {
+		return nil, err
+	}
+	spec.Env, spec.Box = box.Environ(spec.Env), box
+	return box, nil
 }
 
 // identityEnv is Contract 4: a child that serves one session or one user

@@ -1,0 +1,128 @@
+package inside
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitUnboxed says that the box could not be made, so nothing was started.
+const exitUnboxed = 125
+
+func init() { //nolint:gochecknoinits // doc.go says why
+	if len(os.Args) < 2 || os.Args[1] != Command {
+		return
+	}
+	described, ours := os.LookupEnv(Variable)
+	if !ours {
+		return
+	}
+	err := become(described, os.Args[2:])
+	fmt.Fprintf(os.Stderr, "bridge: the server is not started: %v\n", err)
+	os.Exit(exitUnboxed)
+}
+
+// become returns only where that failed. args are the path of the child's
+// program and its arguments, of which the first is its name.
+func become(described string, args []string) error {
+	runtime.LockOSThread() // what follows holds for the thread that becomes the child
+	if len(args) < 2 {
+		return errors.New("no command")
+	}
+	var d Description
+	if err := json.Unmarshal([]byte(described), &d); err != nil {
+		return fmt.Errorf("the box is not described: %w", err)
+	}
+	if err := os.Unsetenv(Variable); err != nil {
+		return err
+	}
+	for _, step := range []func() error{d.join, setLimits, d.restrict, dropCapabilities, closeFiles, d.filter} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	//nolint:gosec // to run the command that an operator configured is what this is for
+	err := syscall.Exec(args[0], args[1:], os.Environ())
+	return fmt.Errorf("%s: %w", args[0], err)
+}
+
+// join is before anything of the child's has run, so nothing of it is left
+// outside.
+func (d *Description) join() error {
+	if d.Group == "" {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(d.Group, "cgroup.procs"), []byte("0"), 0); err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	return nil
+}
+
+// What one process of a child may have, where no control group says it better.
+const (
+	maxFiles    = 4096
+	maxFileSize = 4 << 30
+)
+
+// setLimits uses package syscall for the files: it then knows that the limit
+// which it raised for this program is not to be put back at the exec.
+func setLimits() error {
+	for _, l := range []struct {
+		which int
+		most  uint64
+	}{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, maxFileSize}, {unix.RLIMIT_NOFILE, maxFiles}} {
+		var now syscall.Rlimit
+		if err := syscall.Getrlimit(l.which, &now); err != nil {
+			return fmt.Errorf("limit %d: %w", l.which, err)
+		}
+		now.Max = min(now.Max, l.most)
+		now.Cur = min(now.Cur, now.Max)
+		if err := syscall.Setrlimit(l.which, &now); err != nil {
+			return fmt.Errorf("limit %d: %w", l.which, err)
+		}
+	}
+	return nil
+}
+
+// dropCapabilities leaves none, so that root in a box is a user as others are.
+func dropCapabilities() error {
+	for c := range uintptr(unix.CAP_LAST_CAP + 1) {
+		if unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0) != nil {
+			break // only root may; who may not has nothing to drop
+		}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("capabilities: %w", err)
+	}
+	return nil
+}
+
+// closeFiles lets nothing but the three pipes go to the child, whatever the
+// bridge was started with.
+func closeFiles() error {
+	const first = 3
+	err := unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	open, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	if err != nil {
+		return err
+	}
+	for _, f := range open {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
