@@ -52,6 +52,7 @@ func (f *flags) check() error {
 	}
 	f.checkURLs(&l)
 	f.checkBounds(&l)
+	f.checkSandbox(&l)
 	return errors.Join(l...)
 }
 

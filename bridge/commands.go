@@ -128,9 +128,9 @@ func serve(ctx context.Context, args []string, s streams, guard func() (*child.G
 		return fmt.Errorf("%w: --log-level: %w", errUsage, err)
 	}
 	var marks []string
+	guardian := &child.Guardian{}
 	if guard != nil {
-		guardian, err := guard()
-		if err != nil {
+		if guardian, err = guard(); err != nil {
 			return err
 		}
 		defer guardian.Close()
@@ -142,5 +142,6 @@ func serve(ctx context.Context, args []string, s streams, guard func() (*child.G
 	if err != nil {
 		return err
 	}
+	guardian.Remove(g.boxes.Dir())
 	return g.serve(ctx, s.out)
 }

@@ -23,6 +23,7 @@ var sections = []reference.Section{
 	{Title: "authsvc", First: "authsvc-token-file"},
 	{Title: "What a caller may do, and what is written down", First: "policy"},
 	{Title: "The servers", First: "isolation"},
+	{Title: "The box of a child", First: "sandbox"},
 	{Title: "Bounds", First: "max-sessions"},
 }
 

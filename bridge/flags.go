@@ -53,6 +53,17 @@ type flags struct {
 	Env       []string `env:"-" sep:"none" help:"Variable for the command; repeat for more." placeholder:"NAME=VALUE"`
 	Command   []string `arg:"" optional:"" help:"The stdio server, after --."`
 
+	Sandbox        string   `default:"on" enum:"on,off" help:"A box for each child: what it may read, write and reach. off: none has one."`
+	RequireSandbox bool     `help:"Refuse to start where the kernel cannot give the whole box, and entries that switch it off."`
+	SandboxRead    []string `sep:"none" placeholder:"PATH" help:"What the command may read and execute beside the usual; repeat for more."`
+	SandboxWrite   []string `sep:"none" placeholder:"PATH" help:"What it may write, too; repeat for more."`
+	SandboxConnect []string `placeholder:"PORT" help:"TCP port that it may connect to beside 53, 443 and those that its arguments and variables name; any, or unix for sockets of this machine; repeat for more."`
+	SandboxDir     string   `placeholder:"DIR" help:"Where each child gets a home and a folder for temporary files; by default the system's for these."`
+	SandboxCache   string   `placeholder:"DIR" help:"Where the downloads of servers are kept, for each user apart; by default in the user's cache."`
+	ChildMemory    string   `default:"1G" placeholder:"BYTES" help:"Memory of a child, where a control group is delegated to the bridge; K, M, G; 0 is no bound."`
+	ChildPids      int      `default:"512" help:"Processes and threads of a child, where a control group is delegated; 0 is no bound."`
+	ChildCPU       float64  `name:"child-cpu" default:"0" help:"Processors of a child, where a control group is delegated; 0 is no bound."`
+
 	MaxSessions     int           `default:"4096" help:"Sessions in all."`
 	MaxUserSessions int           `default:"64" help:"Sessions of one user."`
 	UserSessionsAt  string        `default:"replace" enum:"replace,refuse" help:"Past --max-user-sessions: replace the user's idlest session, or refuse the new one."`

@@ -16,6 +16,7 @@ import (
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/internal/httpkit"
 )
@@ -34,6 +35,7 @@ type gate struct {
 	flags   *flags
 	log     zerolog.Logger
 	starter *child.Starter
+	boxes   *sandbox.Host
 	roster  roster
 	table   *session.Table
 	watch   *watch
@@ -60,12 +62,19 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 	if g.starter.Max = f.MaxChildren; f.MaxChildren == 0 {
 		g.starter.Max = child.Capacity()
 	}
+	if err := g.openBoxes(); err != nil {
+		g.workers.end()
+		g.starter.Close()
+		return nil, err
+	}
 	g.table = session.NewTable(f.Node, f.limits())
 	g.table.Ended, g.table.Woken = g.watch.sessionEnded(), g.watch.sessionWoken()
 	if err := g.open(); err != nil {
 		g.workers.end()
 		g.starter.Close()
-		return nil, errors.Join(err, g.close())
+		err = errors.Join(err, g.close())
+		g.boxes.Close()
+		return nil, err
 	}
 	g.checks["draining"] = func(context.Context) error { return g.table.Draining() }
 	g.checks["servers"] = func(context.Context) error { return g.roster.health() }
@@ -85,6 +94,7 @@ func (g *gate) open() (err error) {
 // serve answers until ctx ends, and then leaves nothing behind.
 func (g *gate) serve(ctx context.Context, greet io.Writer) error {
 	defer g.watch.close()
+	defer g.boxes.Close() // after the last child
 	defer g.starter.Close()
 	defer g.workers.end()
 	endpoints, err := g.endpoints(ctx)

@@ -82,6 +82,7 @@ func newRecord(t *testing.T) record {
 	t.Helper()
 	r := record{filepath.Join(t.TempDir(), "seen")}
 	t.Setenv(recordMode, r.path)
+	t.Setenv("BRIDGE_SANDBOX_WRITE", filepath.Dir(r.path))
 	return r
 }
 

@@ -203,11 +203,17 @@ func (g *gate) newServed(e config.Server) *served {
 		return s
 	}
 	f := g.flags
+	spec := child.Spec{
+		Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), g.childEnv...), Dir: e.Dir,
+	}
+	boxes, err := g.boxesOf(e, spec)
+	if err != nil {
+		e.Err = fmt.Errorf("mcpServers.%s: gatehouse: sandbox: %w", e.Key, err)
+		return g.newServed(e)
+	}
 	s.server = fleet.NewServer(fleet.ServerConfig{
 		Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate), Starter: g.starter,
-		Spec: child.Spec{
-			Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), g.childEnv...), Dir: e.Dir,
-		},
+		Spec: spec, Boxes: boxes,
 		Child: child.Options{StdinGrace: f.StopTime, TermGrace: f.KillTime},
 		Guard: g.watch.sessionGuard(), Log: g.log, Identity: childIdentity(e.Gate),
 		Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),

@@ -18,7 +18,12 @@ import (
 func (f *flags) servers() (config.File, error) {
 	if f.Config == "" {
 		env, err := f.env()
-		return config.File{Servers: []config.Server{config.Command(f.Command, f.Cwd, env)}}, err
+		if err != nil {
+			return config.File{}, err
+		}
+		s := config.Command(f.Command, f.Cwd, env)
+		s.Gate.Sandbox, err = f.commandSandbox()
+		return config.File{Servers: []config.Server{s}}, err
 	}
 	file, err := config.Read(f.Config, os.LookupEnv)
 	if err != nil {
@@ -59,6 +64,8 @@ func (f *flags) cannot(s config.Server) error {
 	case len(s.Gate.Roles)+len(s.Gate.Scopes) > 0 && f.Identity != "signed":
 		return fmt.Errorf("mcpServers.%s: gatehouse: roles and scopes need --identity signed; with %s a caller has none",
 			s.Key, f.Identity)
+	case s.Gate.Sandbox.Off && f.RequireSandbox:
+		return fmt.Errorf("mcpServers.%s: gatehouse: sandbox off and --require-sandbox contradict each other", s.Key)
 	case warm > 0 && (f.Identity != "none" || isolation != "session"):
 		return fmt.Errorf("mcpServers.%s: warm %d works only with isolation session and --identity none (here %s and %s)",
 			s.Key, warm, isolation, f.Identity)

@@ -103,9 +103,10 @@ func TestRealServers(t *testing.T) {
 		_, _ = w.Write([]byte("a page of the test"))
 	}))
 	t.Cleanup(page.Close)
+	_, port, _ := strings.Cut(page.Listener.Addr().String(), ":")
 	for _, s := range servers(t, dir, page.URL) {
 		t.Run(s.name, func(t *testing.T) {
-			base := start(t, s.argv)
+			base := start(t, s.argv, "--sandbox-connect", port) // fetch asks for a page of the test
 			for _, era := range []struct {
 				name, path, version string
 			}{
@@ -158,10 +159,11 @@ func use(t *testing.T, s server, url, version string) {
 }
 
 // start runs the bridge before the server until the test ends.
-func start(t *testing.T, argv []string) string {
+func start(t *testing.T, argv []string, flags ...string) string {
 	t.Helper()
 	addr := freeport.Addr(t)
-	cmd := exec.Command(program, append([]string{"--listen", addr, "--start-time", "60s", "--"}, argv...)...)
+	args := append([]string{"--listen", addr, "--start-time", "60s"}, flags...)
+	cmd := exec.Command(program, append(append(args, "--"), argv...)...)
 	log := &strings.Builder{}
 	cmd.Stderr = log
 	if root, err := filepath.Abs(cache); err == nil {

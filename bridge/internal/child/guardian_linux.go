@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,6 +54,13 @@ func StartGuardian() (*Guardian, error) {
 	return g, nil
 }
 
+// Remove has the guardian remove a folder, too, if the bridge does not.
+func (g *Guardian) Remove(dir string) {
+	if g.hold != nil && dir != "" {
+		_, _ = g.hold.WriteString(dir + "\n") // a pipe has room for it; without a guardian it is left
+	}
+}
+
 // Close lets the guardian do its work and waits for it.
 func (g *Guardian) Close() {
 	_ = g.hold.Close()
@@ -60,15 +68,19 @@ func (g *Guardian) Close() {
 }
 
 // Guard is the guardian's life: it waits for the end of in, which is that of
-// the bridge, then kills all that carry the mark.
+// the bridge, then kills all that carry the mark, and removes the folders that
+// it was told of.
 func Guard(in io.Reader, mark string) {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // sent to the whole service: not yet
-	_, _ = io.Copy(io.Discard, in)
+	folders, _ := io.ReadAll(in)
 	for range 100 { // one may fork while the others die
 		if killMarked([]byte(mark)) == 0 {
-			return
+			break
 		}
 		time.Sleep(10 * time.Millisecond) // nobody tells when a process that is not our child has died
+	}
+	for dir := range strings.Lines(string(folders)) {
+		_ = os.RemoveAll(strings.TrimSuffix(dir, "\n"))
 	}
 }
 

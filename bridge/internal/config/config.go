@@ -40,6 +40,7 @@ type Gate struct {
 	Warm      *int           // nil is --warm
 	CallTime  time.Duration  // 0 is --call-time
 	Sleep     *time.Duration // nil is --sleep, 0 is never
+	Sandbox   Sandbox
 }
 
 // Equal reports whether the two are started and served alike.

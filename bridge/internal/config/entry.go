@@ -78,6 +78,11 @@ func (e *entry) server(lookup func(string) (string, bool)) (Server, error) {
 		s.Args = append(s.Args, f.fill(string(arg)))
 	}
 	gate, err := readGate(e.Gate)
+	for _, list := range [][]string{gate.Sandbox.Read, gate.Sandbox.Write} {
+		for i, path := range list {
+			list[i] = f.fill(path)
+		}
+	}
 	s.Gate = gate
 	return s, errors.Join(append(f.faults, e.check(s), err)...)
 }
@@ -131,11 +136,14 @@ func readGate(raw json.RawMessage) (Gate, error) {
 		Warm      *int     `json:"warm"`
 		CallTime  string   `json:"callTime"`
 		Sleep     *string  `json:"sleep"`
+		Sandbox   Sandbox  `json:"sandbox"`
 	}
 	if err := strictly(raw, &block, gateKeys()...); err != nil {
 		return Gate{}, fmt.Errorf("gatehouse: %w", err)
 	}
-	g := Gate{Scopes: block.Scopes, Roles: block.Roles, Isolation: block.Isolation, Warm: block.Warm}
+	g := Gate{
+		Scopes: block.Scopes, Roles: block.Roles, Isolation: block.Isolation, Warm: block.Warm, Sandbox: block.Sandbox,
+	}
 	var faults []error
 	if g.Identity = block.Identity; !slices.Contains([]string{"", "user", "none", "required"}, g.Identity) {
 		faults = append(faults, fmt.Errorf("identity %q must be user, none or required", g.Identity))

@@ -144,7 +144,7 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = func(line string) { log.Info().Str("stderr", line).Msg("server says") }
-	box, err := s.box(owner, &spec)
+	box, err := s.box(owner, label, &spec)
 	if err != nil {
 		log.Error().Err(err).Msg("no box can be made for the server")
 		s.Stats.Failed.Add(1)
@@ -189,12 +189,16 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 
 // box makes the box of a child, and puts the child into it. It is of the owner
 // alone where callers are told apart.
-func (s *Server) box(owner *contract.Identity, spec *child.Spec) (*sandbox.Box, error) {
+func (s *Server) box(owner *contract.Identity, label string, spec *child.Spec) (*sandbox.Box, error) {
 	if s.cfg.Boxes == nil {
 		return nil, nil //nolint:nilnil // none is asked for
 	}
 	whose := ""
-	if s.toldApart(owner) {
+	switch {
+	case !s.toldApart(owner):
+	case label == warmLabel:
+		whose = sandbox.Stranger // whoever comes first
+	default:
 		whose = owner.Subject
 	}
 	box, err := s.cfg.Boxes.Open(whose)

@@ -9,6 +9,8 @@ import (
 // initialize alone. Such a child was started for nobody, so a server whose
 // children learn their user (Contract 4) has none.
 
+const warmLabel = "warm" // of its lines in the log
+
 // Warm finds out whether a child can be had, and starts what --warm asks for.
 // A child that does not start, or that ends while it waits, is followed by
 // another at a sweep.
@@ -30,7 +32,7 @@ func (s *Server) refill() {
 		s.warming.Add(1)
 		go func() {
 			defer s.warming.Add(-1)
-			if c, err := s.start(&contract.Identity{Subject: "local"}, "warm", false); err == nil {
+			if c, err := s.start(&contract.Identity{Subject: "local"}, warmLabel, false); err == nil {
 				s.keep(c)
 			}
 		}()

@@ -24,6 +24,9 @@ const (
 	credentialsDir = "credentials"
 )
 
+// Stranger is who is not known yet: such a box shares nothing at all.
+const Stranger = "\x00"
+
 // Open makes a box. whose is the user that the child serves, or "" where it is
 // nobody's own: two with the same may share what their server downloads, and
 // nothing else.
@@ -45,7 +48,7 @@ func (m *Maker) Open(whose string) (*Box, error) {
 	if !m.Boxed() {
 		return b, nil
 	}
-	if b.cache, err = m.host.caches.take(m.name, whose); err != nil {
+	if b.cache, err = m.cacheOf(whose); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("folder of downloads: %w", err)
 	}
@@ -54,6 +57,13 @@ func (m *Maker) Open(whose string) (*Box, error) {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
 	return b, nil
+}
+
+func (m *Maker) cacheOf(whose string) (string, error) {
+	if whose == Stranger {
+		return "", nil
+	}
+	return m.host.caches.take(append([]string{m.name, whose}, m.cmd.Argv...)...)
 }
 
 // Credentials is the folder for what is this child's user's own: the child

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,14 @@ func kernelLacks() (lacks []string) {
 		lacks = append(lacks, "signals and abstract sockets: they need Linux 6.12")
 	}
 	return lacks
+}
+
+// asRoot is said of a bridge whose user owns the machine's secrets.
+func asRoot() []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{"the bridge runs as root: a child reads what root owns in /etc; run it as another user"}
 }
 
 // enter starts this program in the place of the command, which it then becomes.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -35,12 +36,12 @@ type caches struct {
 // keptCaches are so many folders of downloads of users that nobody uses now.
 const keptCaches = 64
 
-// take makes the folder, or finds it, and holds it.
-func (c *caches) take(server, whose string) (string, error) {
+// take makes the folder of one server and user, or finds it, and holds it.
+func (c *caches) take(of ...string) (string, error) {
 	if c.dir == "" {
 		return "", nil
 	}
-	sum := sha256.Sum256([]byte(server + "\x00" + whose))
+	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
 	path := filepath.Join(c.dir, hex.EncodeToString(sum[:16]))
 	c.mu.Lock()
 	defer c.mu.Unlock()

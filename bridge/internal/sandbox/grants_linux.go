@@ -62,23 +62,21 @@ func (b *Box) grants(program, dir string) inside.Description {
 }
 
 // open reports whether a folder that the entry does not list may be read whole:
-// it is nobody's home, not what everybody writes to, and holds no boxes.
+// it is nobody's home, not what everybody writes to, and holds no boxes and no
+// secrets of the bridge's own.
 func (m *Maker) open(dir string) bool {
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() || info.Mode()&0o002 != 0 || m.host.holdsBoxes(dir) {
 		return false
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return dir != "/"
+	kept := []string{"/"}
+	if home, err := os.UserHomeDir(); err == nil {
+		kept = append(kept, home)
 	}
-	if real, err := filepath.EvalSymlinks(home); err == nil {
-		home = real
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	return dir != "/" && !within(home, dir)
+	dir = resolved(dir)
+	return !slices.ContainsFunc(append(kept, m.host.opts.Secrets...), func(path string) bool {
+		return within(resolved(path), dir)
+	})
 }
 
 // installs are where programs are that the child can name: what is on its PATH,
@@ -92,11 +90,11 @@ func (m *Maker) installs(program string) (found []string) {
 			continue
 		}
 		found = append(found, real)
-		if filepath.Base(real) != "bin" {
+		if name := filepath.Base(real); name != "bin" && name != "shims" {
 			continue
 		}
 		for _, name := range []string{
-			"lib", "lib64", "libexec", "include", "pyvenv.cfg", "Cellar", "opt",
+			"lib", "lib64", "libexec", "include", "pyvenv.cfg", "Cellar", "opt", "bin", "shims", "version", "versions",
 			"share/uv", "share/pipx", "share/fnm", "share/mise", "share/pnpm",
 		} {
 			found = append(found, filepath.Join(filepath.Dir(real), name))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	Dir      string   // where the private folders are made; "" is that of the system's temporary files
 	Cache    string   // where a server's downloads are kept; "" is beside the private folders
 	Reserved []uint16 // ports that are opened only for who lists them: the bridge's own
+	Secrets  []string // files of the bridge's own: a folder that holds one is opened only for who lists it
 }
 
 // Host is where boxes are made. It is safe for concurrent use.
@@ -59,7 +61,10 @@ func Open(o Options) (*Host, error) {
 	if o.Program == "" {
 		return h, nil
 	}
-	h.lacks = append(h.lacks, kernelLacks()...)
+	if o.Cache != "" && os.MkdirAll(o.Cache, 0o700) == nil {
+		h.caches.dir = o.Cache
+	}
+	h.lacks = slices.Concat(h.lacks, kernelLacks(), asRoot())
 	if h.groups, err = openGroups(); err != nil {
 		h.lacks = append(h.lacks, "limits of memory, tasks and CPU: "+err.Error())
 	}
@@ -126,7 +131,7 @@ func (h *Host) Maker(name string, spec Spec, cmd Command) (*Maker, error) {
 			return nil, fmt.Errorf("%q is not a whole path; begin it with a slash", path)
 		case h.holdsBoxes(path):
 			return nil, fmt.Errorf("%s holds the private folders of every child (%s); name a folder in it, or put them "+
-				"elsewhere with --sandbox-dir", path, h.root)
+				"elsewhere with --sandbox-dir and --sandbox-cache", path, h.root)
 		}
 	}
 	return m, nil
@@ -137,10 +142,16 @@ func (m *Maker) Boxed() bool { return !m.spec.Off && m.host.opts.Program != "" &
 
 // holdsBoxes reports whether the path is above, or is, what all boxes share.
 func (h *Host) holdsBoxes(path string) bool {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
+	path = resolved(path)
 	return h.root != "" && within(h.root, path) || h.caches.dir != "" && within(h.caches.dir, path)
+}
+
+// resolved is the path without links, where it is there.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // within reports whether the path is the folder or lies in it.
