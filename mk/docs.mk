@@ -11,3 +11,9 @@ RELEASES ?= bookworm trixie
 .PHONY: first-hour-test
 first-hour-test: deps-test ## The README's lines on fresh Debian trees, timed by part (RELEASES="bookworm trixie")
 	CACHE=$(GATEHOUSE_CACHE) bash test/firsthour/run.sh $(RELEASES)
+
+LATE_PARTS += guide-test
+
+.PHONY: guide-test
+guide-test: deps-test ## A reader of the guide moves over by the lines of docs/guide.ko.md, and back
+	CACHE=$(GATEHOUSE_CACHE) bash test/guide/run.sh
