@@ -6,12 +6,13 @@ KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server default-jre-headless jq curl unzip maven
 TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev faketime iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
-.PHONY: run user deps deps-run deps-test e2e programs
+.PHONY: run user deps deps-run deps-test e2e programs runner seeded
 
-# The programs are built while packages are installed and Keycloak is fetched.
+# The programs are built while packages are installed, Keycloak is fetched, and it
+# makes itself ready.
 run: ## Start the whole gate on this machine, before the demo or your own server (RUN_ARGS="-- COMMAND ARG..."); Ctrl-C stops it
 	@test/versions.sh go java
-	@$(MAKE) --no-print-directory -j2 programs $(KEYCLOAK)/.unpacked deps-run
+	@$(MAKE) --no-print-directory -j2 runner deps-run seeded programs
 	@exec bin/run -keycloak $(KEYCLOAK) $(RUN_ARGS)
 
 user: ## Add a colleague with the role to the gate that runs (NAME=carol)
@@ -20,8 +21,15 @@ user: ## Add a colleague with the role to the gate that runs (NAME=carol)
 e2e: deps-run programs $(KEYCLOAK)/.unpacked ## End-to-end tests on real nginx, Redis and Keycloak
 	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) go test -tags e2e -count=1 -timeout 8m -v ./test/e2e
 
-programs: build
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo ./test/run
+programs: build runner
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo
+
+# What the rest is started by comes first.
+runner:
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./test/run
+
+seeded: runner deps-run $(KEYCLOAK)/.unpacked
+	@bin/run seed -keycloak $(KEYCLOAK) $(RUN_ARGS)
 
 deps: deps-run deps-test ## Install what is missing, by package name
 

@@ -1,7 +1,7 @@
 // Run starts the whole gate natively in front of the demo or of a server of
 // one's own, makes one call through it, says what to do next, and stops
 // everything on Ctrl-C. `make run` calls it; `run user NAME` adds a colleague
-// to a gate that runs.
+// to a gate that runs, `run seed` makes Keycloak ready for a start.
 package main
 
 import (
@@ -31,8 +31,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
+	work := serve
 	if len(args) > 0 && args[0] == "user" {
 		return addUser(ctx, args[1:], out)
+	}
+	if len(args) > 0 && args[0] == "seed" {
+		work, args = seed, args[1:]
 	}
 	o, err := options(args)
 	if err != nil {
@@ -43,12 +47,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer unlock()
-	err = serve(ctx, o, out)
+	err = work(ctx, o, out)
 	if ctx.Err() != nil {
 		_, _ = fmt.Fprintln(out, "\nstopped")
 		return nil //nolint:nilerr // whoever ends it gets what he asked for
 	}
 	return err
+}
+
+// seed lets Keycloak build itself and import the realm, once. make calls it while
+// the other programs are built.
+func seed(ctx context.Context, o opts, out io.Writer) error {
+	progress := &progress{out: out, moves: terminal(out)}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	return stack.Seed(ctx, stack.Options{
+		Dir: o.dir, Keycloak: o.keycloak, Up: progress.up, Waiting: progress.waiting,
+	})
 }
 
 func serve(ctx context.Context, o opts, out io.Writer) error {

@@ -92,15 +92,14 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 			s.Close()
 		}
 	}(s)
-	if s.Ports, err = o.Ports.pick(); err != nil {
+	ports, err := o.Ports.pick()
+	if err != nil {
 		return nil, err
 	}
+	s.settle(ports)
 	if s.more, err = pickMore(o.Replicas); err != nil {
 		return nil, err
 	}
-	s.URL = fmt.Sprintf("https://localhost:%d", s.Ports.HTTPS)
-	s.PlainURL = fmt.Sprintf("http://localhost:%d", s.Ports.HTTP)
-	s.Issuer = fmt.Sprintf("http://127.0.0.1:%d/realms/%s", s.Ports.Keycloak, Realm)
 	if s.tls, err = certificates(o.Dir); err != nil {
 		return nil, err
 	}
@@ -130,6 +129,14 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 		}
 	}
 	return s, nil
+}
+
+// settle gives the addresses that follow from the ports.
+func (s *Stack) settle(p Ports) {
+	s.Ports = p
+	s.URL = fmt.Sprintf("https://localhost:%d", p.HTTPS)
+	s.PlainURL = fmt.Sprintf("http://localhost:%d", p.HTTP)
+	s.Issuer = fmt.Sprintf("http://127.0.0.1:%d/realms/%s", p.Keycloak, Realm)
 }
 
 // NamedPort is a port with the part that listens on it and the option of
@@ -176,7 +183,7 @@ func (s *Stack) prepare(ctx context.Context, root string, o Options, realm []byt
 			return err
 		}
 	}
-	if err := os.CopyFS(home, os.DirFS(seed)); err != nil {
+	if err := copyKeycloak(home, seed); err != nil {
 		return err
 	}
 	for name, text := range map[string]string{"client-secret": clientSecret, "store-key": storeKey} {
