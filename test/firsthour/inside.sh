@@ -29,6 +29,8 @@ start() {
 stop() {
 	kill -INT "$(cat .run/lock)"
 	wait $typed || true
+	# What it cost whatever else the machine did meanwhile: user and system time.
+	say "since the begin: CPU $(times | tail -n 1)"
 }
 since() { echo $(($(stat -c %Y "$1") - first)); }
 
