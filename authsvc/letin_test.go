@@ -125,7 +125,7 @@ func TestMissingRole(t *testing.T) {
 	g.wantVerdict("403", "Cookie", cookie)
 	page := g.do(g.public, http.MethodGet, "/account/denied", "", "Cookie", cookie)
 	if body, _ := io.ReadAll(page.Body); page.StatusCode != http.StatusForbidden ||
-		!strings.Contains(string(body), "The role mcp-user is missing. Ask ops@example.com.") {
+		!strings.Contains(string(body), "lacks the role mcp-user. Ask ops@example.com for it") {
 		t.Errorf("the page answered %d: %s", page.StatusCode, body)
 	}
 	if page := g.do(g.public, http.MethodGet, "/account/denied", ""); page.Header.Get("Location") != "/login" {

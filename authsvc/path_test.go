@@ -66,7 +66,7 @@ func TestASignInBelowAPathStaysBelowIt(t *testing.T) {
 			t.Errorf("%s: %d with %d links", path, res.StatusCode, len(found))
 		}
 		for _, link := range found {
-			if !strings.HasPrefix(link[1], teamPath+"/") {
+			if !strings.HasPrefix(link[1], teamPath+"/") && !strings.HasPrefix(link[1], "?") {
 				t.Errorf("%s links to %s", path, link[1])
 			}
 		}
@@ -82,7 +82,7 @@ func TestASignInBelowAPathStaysBelowIt(t *testing.T) {
 
 	form := []string{"Cookie", cookie, "Origin", issuertest.Public, "Content-Type", "application/x-www-form-urlencoded"}
 	res = g.do(g.public, http.MethodPost, "/account/sessions/end", "sid=none", form...)
-	if res.Header.Get("Location") != "/team-a/account" {
+	if res.Header.Get("Location") != "/team-a/account?done=session#sessions" {
 		t.Errorf("a form answered %d, on to %q", res.StatusCode, res.Header.Get("Location"))
 	}
 	res = g.do(g.public, http.MethodPost, "/logout", "", form...)

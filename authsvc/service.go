@@ -254,7 +254,8 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 			Origin: s.cfg.origin(), Cookie: s.cfg.cookie(),
 		},
 		&account.Handler{Sessions: s.sessions, Ender: s.ender, Pages: s.pages, Cookie: s.cfg.cookie(),
-			Origin: s.cfg.origin(), Admin: s.adminPart(verdicts), Credentials: s.shownCredentials(connections)},
+			Origin: s.cfg.origin(), Rules: s.cfg.rules(), Contact: s.cfg.Contact, Servers: s.servers(), LocalCA: s.cfg.LocalCA,
+			Admin: s.adminPart(verdicts), Credentials: s.shownCredentials(connections)},
 		&metadata.Handler{Rules: s.cfg.rules(), Issuer: s.cfg.Issuer},
 	} {
 		h.Mount(r)

@@ -42,9 +42,8 @@ func TestAdministratorStepsUp(t *testing.T) {
 	if page := g.account(stepped, ""); !strings.Contains(page, "All live sessions") {
 		t.Error("who has stepped up does not see all sessions")
 	}
-	if res := g.send(stepped, "/account/everyone/person", url.Values{"sub": {"somebody"}}); res.Header.Get(
-		"Location",
-	) != "/account#everyone" {
-		t.Errorf("ending a person leads to %q", res.Header.Get("Location"))
+	res = g.send(stepped, "/account/everyone/person", url.Values{"sub": {"somebody"}})
+	if to := res.Header.Get("Location"); to != "/account?done=person#everyone" {
+		t.Errorf("ending a person leads to %q", to)
 	}
 }

@@ -33,12 +33,17 @@ func admit(e config.Server, metadata string) httpkit.Middleware {
 	}
 }
 
-func refused(e config.Server, id *contract.Identity, metadata string) error {
-	if roles := e.Gate.Roles; len(roles) > 0 && !slices.ContainsFunc(roles, func(role string) bool {
+// hasRole reports whether a caller has one of the roles that the entry asks for.
+func hasRole(e config.Server, id *contract.Identity) bool {
+	return len(e.Gate.Roles) == 0 || slices.ContainsFunc(e.Gate.Roles, func(role string) bool {
 		return slices.Contains(id.Roles, role)
-	}) {
+	})
+}
+
+func refused(e config.Server, id *contract.Identity, metadata string) error {
+	if !hasRole(e, id) {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest,
-			Message: fmt.Sprintf("%s is for callers with the role %s", e.Name, strings.Join(roles, " or "))}
+			Message: fmt.Sprintf("%s is for callers with the role %s", e.Name, strings.Join(e.Gate.Roles, " or "))}
 	}
 	for _, scope := range e.Gate.Scopes {
 		if !slices.Contains(id.Scopes, scope) {

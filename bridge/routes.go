@@ -13,6 +13,7 @@ import (
 	"gatehouse/bridge/internal/sse"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/bridge/internal/streamable"
+	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 )
 
@@ -29,6 +30,7 @@ func (g *gate) handler() http.Handler {
 		mux.HandleFunc("/", g.toOnly)
 		mux.HandleFunc(serversPath+"{name}/", g.toServer)
 	}
+	mux.Handle("GET "+contract.PathServers, g.who(http.HandlerFunc(g.offer)))
 	extra, _ := g.flags.headers() // check has read them
 	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log),
 		httpkit.AccessLog(g.log, zerolog.DebugLevel), httpkit.Recover(), g.flags.body().Timed)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/bridge/internal/telemetry"
+	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
 	"gatehouse/internal/tracing"
 )
@@ -166,4 +168,19 @@ func (w *watch) close() {
 	if w.audit != nil {
 		w.audit.Close()
 	}
+}
+
+// reaches reports whether the policy may leave a caller anything of a server.
+func (w *watch) reaches(id *contract.Identity, server string) bool {
+	return w.policy == nil || w.policy.Current.Load().Reaches(id, server)
+}
+
+// tools are those that a server has listed and the policy leaves to a caller.
+func (w *watch) tools(id *contract.Identity, server string) []string {
+	names := w.metrics.Tools(server)
+	if w.policy == nil {
+		return names
+	}
+	p := w.policy.Current.Load()
+	return slices.DeleteFunc(names, func(name string) bool { return !p.Offers(id, server, policy.Tool, name) })
 }

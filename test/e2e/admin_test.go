@@ -26,9 +26,12 @@ func TestAdministratorEndsAnothersSession(t *testing.T) {
 	}
 	_, page := send(t, bob, http.MethodGet, gate.URL+"/account")
 	// Further sessions of alice may be left over from other tests: end them all.
-	forms := regexp.MustCompile(`(?s)<strong>alice@example\.com</strong>.*?`+
-		`name="sub" value="([^"]+)".*?name="sid" value="([^"]+)"`).
-		FindAllStringSubmatch(page, -1)
+	person := regexp.MustCompile(`(?s)<h3>alice@example\.com</h3>.*?name="sub" value="([^"]+)"`).FindStringSubmatch(page)
+	if person == nil {
+		t.Fatalf("bob does not see alice: %s", page)
+	}
+	forms := regexp.MustCompile(`name="sub" value="(`+regexp.QuoteMeta(person[1])+`)"><input type="hidden" name="sid" `+
+		`value="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(forms) == 0 {
 		t.Fatalf("bob does not see alice's session: %s", page)
 	}

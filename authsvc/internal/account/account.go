@@ -1,6 +1,7 @@
-// Package account is the page of a person who is signed in: who they are,
-// their open sessions with a button to end each, and how to connect a client.
-// An administrator also sees everybody's sessions and the last refusals.
+// Package account is the page of a person who is signed in: who they are, how
+// to connect a program to each server that is open to them, and their open
+// sessions with a button to end each. An administrator also sees everybody's
+// sessions and the last refusals.
 //
 // It must never know how a session is stored.
 package account
@@ -9,12 +10,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/page"
+	"gatehouse/authsvc/internal/resource"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 	"gatehouse/internal/httpkit"
@@ -25,13 +29,17 @@ const (
 	maxForm    = 4 << 10
 )
 
-// Handler answers /account and what lies below it.
+// Handler answers / and /account, and what lies below the latter.
 type Handler struct {
 	Sessions *session.Sessions
 	Ender    *ending.Ender
 	Pages    *page.Pages
 	Cookie   session.Cookie
 	Origin   string
+	Rules    resource.Rules
+	Contact  string // whom to ask for what is missing, "" for nobody in particular
+	Servers  Servers
+	LocalCA  string // file of the authority that clients do not know, "" where the certificate is public
 	Admin    Admin
 
 	Credentials Credentials // nil where servers use none
@@ -44,11 +52,19 @@ type Credentials interface {
 	Everyones(ctx context.Context) (any, error)
 }
 
+// Servers tells what the bridge has for a person. A nil one knows of no more
+// than one endpoint.
+type Servers func(context.Context, contract.Identity) ([]contract.Server, error)
+
 // Mount adds the handler's routes. A form of another site is refused.
 func (h *Handler) Mount(r chi.Router) {
 	var guard http.CrossOriginProtection
 	_ = guard.AddTrustedOrigin(h.Origin) // checked at the start: it is a bare origin
+	r.Method(http.MethodGet, "/", httpkit.Handle(h.show))
 	r.Method(http.MethodGet, "/account", httpkit.Handle(h.show))
+	r.Method(http.MethodGet, caPath, httpkit.Handle(h.ca))
+	r.Method(http.MethodGet, page.IconPath, httpkit.Handle(page.Icon))
+	r.Method(http.MethodGet, "/favicon.ico", httpkit.Handle(page.Icon))
 	r.Method(http.MethodPost, "/account/sessions/end", guard.Handler(httpkit.Handle(h.end)))
 	r.Method(http.MethodPost, "/account/clients/end", guard.Handler(httpkit.Handle(h.disconnect)))
 	r.Method(http.MethodPost, "/account/everywhere/end", guard.Handler(httpkit.Handle(h.everywhere)))
@@ -58,11 +74,17 @@ func (h *Handler) Mount(r chi.Router) {
 }
 
 type view struct {
-	Identity contract.Identity
-	Sessions []row
-	SignedIn []signedIn
-	Clients  []client
-	Everyone *everyone // nil but for an administrator
+	Identity  contract.Identity
+	Roles     []string
+	BuiltIn   []string
+	Missing   string // the role without which nobody is let in, "" where it is there
+	Contact   string
+	RequestID string
+	Done      string // what was asked for is done
+	Connect   connect
+	Browsers  []browser
+	SignedIn  []signedIn
+	Everyone  *everyone // nil but for an administrator
 
 	Credentials, Holders any
 
@@ -70,15 +92,23 @@ type view struct {
 	MustStepUp bool
 }
 
+// browser groups the sessions of one kind of browser.
+type browser struct {
+	Name     string
+	Sessions []row
+}
+
 type row struct {
-	SID, RemoteIP, Agent, Created, CreatedISO, Seen, SeenISO string
-	Current                                                  bool
+	SID, RemoteIP, Agent string
+	Current              bool
+	Created, Seen        time.Time
 }
 
 // signedIn is a client that signed in with a token.
-type signedIn struct{ ID, Name, Since, SinceISO string }
-
-type client struct{ Name, How, Text string }
+type signedIn struct {
+	ID, Name string
+	Since    time.Time
+}
 
 // current returns the session of the request. Where there is none it has
 // answered the request already: with a redirect to /login, or with what is wrong.
@@ -106,29 +136,30 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if !ok || err != nil {
 		return err
 	}
-	list, err := h.Sessions.List(r.Context(), sess.Identity.Subject)
+	id := sess.Identity
+	list, err := h.Sessions.List(r.Context(), id.Subject)
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	v := view{Identity: sess.Identity, Clients: clients(h.Origin + h.Pages.Path(""))}
-	for _, e := range list {
-		v.Sessions = append(v.Sessions, rowOf(e, sess))
-	}
-	tokens, err := h.Sessions.Tokens(r.Context(), sess.Identity.Subject)
+	tokens, err := h.Sessions.Tokens(r.Context(), id.Subject)
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
+	v := view{Identity: id, Contact: h.Contact, Done: doneOf(r), Browsers: browsers(list, sess), StepUp: h.Admin.StepUp}
+	v.Roles, v.BuiltIn = splitRoles(id.Roles)
 	for _, n := range tokens {
-		v.SignedIn = append(v.SignedIn, signedIn{
-			n.Client, h.Ender.ClientName(r.Context(), n.Client), human(n.Since), n.Since.Format(time.RFC3339),
-		})
+		v.SignedIn = append(v.SignedIn, signedIn{n.Client, h.Ender.ClientName(r.Context(), n.Client), n.Since})
 	}
 	if v.Credentials, err = h.ownCredentials(r.Context(), sess); err != nil {
 		return h.unavailable(w, r, err)
 	}
-	v.StepUp = h.Admin.StepUp
-	v.MustStepUp = h.isAdmin(sess.Identity) && h.mustStepUp(sess)
-	if h.isAdmin(sess.Identity) && !v.MustStepUp {
+	if !h.Rules.RoleOK(id) {
+		v.Missing, v.RequestID = h.Rules.Role, httpkit.RequestID(r.Context())
+	} else {
+		v.Connect = h.connect(r, id)
+	}
+	v.MustStepUp = h.isAdmin(id) && h.mustStepUp(sess)
+	if h.isAdmin(id) && !v.MustStepUp {
 		if v.Everyone, err = h.everyone(r, sess); err != nil {
 			return h.unavailable(w, r, err)
 		}
@@ -136,7 +167,33 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 			return h.unavailable(w, r, err)
 		}
 	}
-	return h.Pages.Write(w, http.StatusOK, "account", v)
+	return h.Pages.Write(w, r, http.StatusOK, "account", v)
+}
+
+// splitRoles tells the roles that somebody gave from those that Keycloak gives
+// everybody.
+func splitRoles(roles []string) (given, builtIn []string) {
+	for _, role := range roles {
+		if role == "offline_access" || role == "uma_authorization" || strings.HasPrefix(role, "default-roles-") {
+			builtIn = append(builtIn, role)
+		} else {
+			given = append(given, role)
+		}
+	}
+	return given, builtIn
+}
+
+// browsers groups the sessions by browser, in the order in which they come.
+func browsers(list []session.Entry, own session.Session) (all []browser) {
+	for _, e := range list {
+		one := rowOf(e, own)
+		at := slices.IndexFunc(all, func(b browser) bool { return b.Name == one.Agent })
+		if at < 0 {
+			at, all = len(all), append(all, browser{Name: one.Agent})
+		}
+		all[at].Sessions = append(all[at].Sessions, one)
+	}
+	return all
 }
 
 func (h *Handler) ownCredentials(ctx context.Context, sess session.Session) (any, error) {
@@ -156,12 +213,28 @@ func (h *Handler) holders(ctx context.Context) (any, error) {
 func rowOf(e session.Entry, own session.Session) row {
 	return row{
 		SID: e.SID, RemoteIP: e.RemoteIP, Agent: agentName(e.Agent), Current: e.SID == own.Identity.SessionID,
-		Created: human(e.Created), CreatedISO: e.Created.Format(time.RFC3339),
-		Seen: human(e.Seen), SeenISO: e.Seen.Format(time.RFC3339),
+		Created: e.Created, Seen: e.Seen,
 	}
 }
 
-func human(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
+// What a form did, as the page says it.
+const (
+	doneSession = "session"
+	doneClient  = "client"
+	donePerson  = "person"
+	doneStreams = "streams"
+)
+
+// doneOf is what the form did that sent the browser here. A link of another site
+// makes the page say nothing.
+func doneOf(r *http.Request) string {
+	site := r.Header.Get("Sec-Fetch-Site")
+	done := r.URL.Query().Get("done")
+	if site == "cross-site" || !slices.Contains([]string{doneSession, doneClient, donePerson, doneStreams}, done) {
+		return ""
+	}
+	return done
+}
 
 // end ends one of the person's own sessions: the list that is searched is
 // theirs, so another's id finds nothing.
@@ -173,8 +246,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Sessions.EndOne(r.Context(), sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
 		return h.unavailable(w, r, err)
 	}
-	http.Redirect(w, r, h.Pages.Path("/account"), http.StatusSeeOther)
-	return nil
+	return h.ended(w, r, nil, "/account?done="+doneSession+"#sessions")
 }
 
 // disconnect ends what a client has of the person, here and at the provider.
@@ -184,7 +256,7 @@ func (h *Handler) disconnect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = h.Ender.Client(r.Context(), sess.Identity.Subject, sess.Identity.Subject, r.PostForm.Get("client"))
-	return h.ended(w, r, err, "/account#clients")
+	return h.ended(w, r, err, "/account?done="+doneClient+"#clients")
 }
 
 // everywhere ends all that the person has, this session too: the next sign-in
@@ -216,10 +288,7 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next 
 	switch {
 	case errors.Is(err, ending.ErrProvider):
 		return h.Pages.Problem(w, r, http.StatusBadGateway, page.Problem{
-			Title: "Ended here, not at your identity provider",
-			Text: "What you ended is closed here. Your identity provider could not be told, " +
-				"so that a client may still renew there.",
-			Action: "Back", ActionPath: "/account",
+			Name: "half-ended", Action: "do.back", ActionPath: "/account",
 		}, err)
 	case err != nil:
 		return h.unavailable(w, r, err)
@@ -230,31 +299,6 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request, err error, next 
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-		Title:  "Your account cannot be shown right now",
-		Text:   "A part that it needs is out of reach. You are still signed in.",
-		Action: "Try again", ActionPath: "/account",
+		Name: "account-away", Action: "do.retry", ActionPath: "/account",
 	}, err)
-}
-
-func clients(public string) []client {
-	mcp, sse := public+"/mcp", public+"/sse"
-	return []client{
-		{"Claude Code", "Run this once; it signs you in with your browser.",
-			"claude mcp add --transport http gatehouse " + mcp},
-		{"Claude, ChatGPT", "Add a custom connector with this address.", mcp},
-		{
-			"Claude Desktop",
-			"Add this to claude_desktop_config.json.",
-			`{"mcpServers": {"gatehouse": {"command": "npx", "args": ["-y", "mcp-remote", "` + mcp + `"]}}}`,
-		},
-		{"Cursor", "Add this to ~/.cursor/mcp.json.", `{"mcpServers": {"gatehouse": {"url": "` + mcp + `"}}}`},
-		{"VS Code", "Add this to .vscode/mcp.json.", `{"servers": {"gatehouse": {"type": "http", "url": "` + mcp + `"}}}`},
-		{"MCP Inspector", "Run this, choose Streamable HTTP and connect.",
-			"npx @modelcontextprotocol/inspector --transport http --server-url " + mcp},
-		{
-			"A client that speaks only stdio",
-			"With an access token in the variable TOKEN.",
-			`npx -y supergateway --sse ` + sse + ` --oauth2Bearer "$TOKEN"`,
-		},
-	}
 }

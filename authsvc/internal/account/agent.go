@@ -9,16 +9,13 @@ func agentName(agent string) string {
 		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Version/", "Safari"},
 	})
 	system := named(agent, [][2]string{
-		{
-			"iPhone",
-			"iPhone",
-		}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
 		{"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	})
 	if browser == "" || system == "" {
 		return agent
 	}
-	return browser + " on " + system
+	return browser + ", " + system
 }
 
 // named returns the name of the first mark that stands in the text. The order

@@ -2,8 +2,9 @@ package account
 
 import (
 	"net/http"
-	"sort"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/authsvc/internal/page"
@@ -30,12 +31,21 @@ type Refusal struct {
 
 // everyone is the administrators' part of the page.
 type everyone struct {
-	Sessions   []listed
+	Query      string
+	People     int // who match the query, of all pages
+	Shown      int // sessions on this page
+	Streams    int // open at a bridge
+	Persons    []person
 	Tokens     []token
-	Refusals   []refused
+	Refusals   []Refusal
 	Page       int
 	Prev, Next int // 0 where there is none
 	Pages      int
+}
+
+type person struct {
+	Subject, Email string
+	Sessions       []listed
 }
 
 type listed struct {
@@ -45,11 +55,6 @@ type listed struct {
 }
 
 type token struct{ SID, Subject, Email string }
-
-type refused struct {
-	Refusal
-	At, AtISO string
-}
 
 func (h *Handler) isAdmin(id contract.Identity) bool {
 	return h.Admin.Role != "" && id.HasRole(h.Admin.Role)
@@ -63,33 +68,33 @@ func (h *Handler) mustStepUp(sess session.Session) bool {
 
 func (h *Handler) everyone(r *http.Request, own session.Session) (*everyone, error) {
 	at, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
-	list, pages, err := h.Sessions.All(r.Context(), at)
+	query := r.URL.Query().Get("q")
+	found, err := h.Sessions.All(r.Context(), query, at)
 	if err != nil {
 		return nil, err
 	}
-	v := &everyone{Page: min(max(at, 1), pages), Pages: pages}
+	open := h.Admin.Open()
+	v := &everyone{Query: query, People: found.People, Shown: len(found.Sessions), Streams: len(open),
+		Page: min(max(at, 1), found.Pages), Pages: found.Pages, Refusals: h.Admin.Refusals()}
 	if v.Page > 1 {
 		v.Prev = v.Page - 1
 	}
-	if v.Page < pages {
+	if v.Page < v.Pages {
 		v.Next = v.Page + 1
 	}
-	open := h.Admin.Open()
-	for _, l := range list {
-		v.Sessions = append(v.Sessions, listed{rowOf(l.Entry, own), l.Subject, l.Email, open[l.SID]})
+	for _, l := range found.Sessions { // those of one person stand together
+		if n := len(v.Persons); n == 0 || v.Persons[n-1].Subject != l.Subject {
+			v.Persons = append(v.Persons, person{Subject: l.Subject, Email: l.Email})
+		}
+		last := &v.Persons[len(v.Persons)-1]
+		last.Sessions = append(last.Sessions, listed{rowOf(l.Entry, own), l.Subject, l.Email, open[l.SID]})
 	}
 	for sid := range open {
 		if id, ok := h.Admin.Who(sid); ok && !session.IsOwn(sid) {
 			v.Tokens = append(v.Tokens, token{sid, id.Subject, id.Email})
 		}
 	}
-	sort.Slice(
-		v.Tokens,
-		func(a, b int) bool { return v.Tokens[a].Email+v.Tokens[a].SID < v.Tokens[b].Email+v.Tokens[b].SID },
-	)
-	for _, one := range h.Admin.Refusals() {
-		v.Refusals = append(v.Refusals, refused{one, human(one.Time), one.Time.Format(time.RFC3339)})
-	}
+	slices.SortFunc(v.Tokens, func(a, b token) int { return strings.Compare(a.Email+a.SID, b.Email+b.SID) })
 	return v, nil
 }
 
@@ -105,7 +110,11 @@ func (h *Handler) endAny(w http.ResponseWriter, r *http.Request) error {
 	if sid == "" {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "the form names no session"}
 	}
-	return h.ended(w, r, h.Ender.Session(r.Context(), sess.Identity.Subject, subject, sid), "/account#everyone")
+	done := doneStreams
+	if session.IsOwn(sid) {
+		done = doneSession
+	}
+	return h.ended(w, r, h.Ender.Session(r.Context(), sess.Identity.Subject, subject, sid), "/account?done="+done+"#everyone")
 }
 
 // endPerson ends all that a person has, by user name, e-mail address or id.
@@ -121,12 +130,11 @@ func (h *Handler) endPerson(w http.ResponseWriter, r *http.Request) error {
 	if subject == "" {
 		if subject, err = h.Ender.Find(r.Context(), who); err != nil {
 			return h.Pages.Problem(w, r, http.StatusNotFound, page.Problem{
-				Title: "Nobody was found", Text: "There is no one person of this user name or e-mail address.",
-				Action: "Back", ActionPath: "/account#everyone",
+				Name: "nobody", Action: "do.back", ActionPath: "/account#everyone",
 			}, err)
 		}
 	}
-	return h.ended(w, r, h.Ender.User(r.Context(), sess.Identity.Subject, subject), "/account#everyone")
+	return h.ended(w, r, h.Ender.User(r.Context(), sess.Identity.Subject, subject), "/account?done="+donePerson+"#everyone")
 }
 
 func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {

@@ -33,11 +33,15 @@ func (h *Handler) denied(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	case why == denyUnavailable:
 		return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-			Title: "Nobody can tell right now", Text: "A part that this needs is out of reach. You are still signed in.",
-			Action: "Try again", ActionPath: DeniedPath,
+			Name: "verdict-away", Action: "do.retry", ActionPath: DeniedPath,
 		}, err)
 	}
-	return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
-		Title: "This is not open to you", Text: h.explain(why, err), Action: "Your account", ActionPath: "/account",
-	}, err)
+	problem := page.Problem{Name: "role", Args: []any{h.Rules.Role}, Action: "do.account", ActionPath: "/account"}
+	if why == denyIdentity && err != nil {
+		problem.Name, problem.Args = "unusable", []any{err.Error()}
+	}
+	if h.Contact != "" {
+		problem.Name, problem.Args = problem.Name+"-ask", append(problem.Args, h.Contact)
+	}
+	return h.Pages.Problem(w, r, http.StatusForbidden, problem, err)
 }

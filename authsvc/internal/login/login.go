@@ -61,8 +61,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	back, err := ReturnPath(h.Pages.Path(""), r.URL.RawQuery)
 	if err != nil {
 		return h.Pages.Problem(w, r, http.StatusBadRequest, page.Problem{
-			Title: "This sign-in link is not valid",
-			Text:  "It asks to send you to another site afterwards, so it was stopped.", Action: "Sign in", ActionPath: "/login",
+			Name: "link", Action: "do.signin", ActionPath: "/login",
 		}, err)
 	}
 	return h.begin(w, r, back, "")
@@ -174,35 +173,30 @@ func (h *Handler) admit(
 
 func (h *Handler) stale(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusBadRequest, page.Problem{
-		Title: "This sign-in has expired", Text: "It was begun too long ago, in another browser, or was used already. " +
-			"Nothing is wrong with your account.",
-		Action: "Sign in again", ActionPath: "/login",
+		Name: "stale", Action: "do.signin.again", ActionPath: "/login",
 	}, err)
 }
 
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
-		Title: "You were not signed in", Text: "The identity provider did not confirm who you are.",
-		Action: "Try again", ActionPath: "/login",
+		Name: "refused", Action: "do.retry", ActionPath: "/login",
 	}, err)
 }
 
 // unusable is for somebody whose identity cannot travel whole: no other try
 // would help.
 func (h *Handler) unusable(w http.ResponseWriter, r *http.Request, err error) error {
-	text := "The identity provider says more of you than this gate can pass on: " + err.Error() + "."
-	if h.Contact != "" {
-		text += " Ask " + h.Contact + "."
+	problem := page.Problem{
+		Name: "unusable", Args: []any{err.Error()}, Action: "do.signout", ActionPath: "/logout",
 	}
-	return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
-		Title: "Your account cannot be used here", Text: text, Action: "Sign out", ActionPath: "/logout",
-	}, err)
+	if h.Contact != "" {
+		problem.Name, problem.Args = "unusable-ask", append(problem.Args, h.Contact)
+	}
+	return h.Pages.Problem(w, r, http.StatusForbidden, problem, err)
 }
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-		Title:  "Signing in is not possible right now",
-		Text:   "A part that it needs is out of reach. Your session, if you have one, is kept.",
-		Action: "Try again", ActionPath: "/login",
+		Name: "signin-away", Action: "do.retry", ActionPath: "/login",
 	}, err)
 }

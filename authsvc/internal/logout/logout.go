@@ -57,10 +57,11 @@ func (h *Handler) Mount(r chi.Router) {
 // another site only gets a question (logout CSRF).
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := h.Cookie.Value(r.Header["Cookie"], maxCookies); !ok {
-		return h.Pages.Write(w, http.StatusOK, "signedout", nil)
+		return h.Pages.Write(w, r, http.StatusOK, "signedout", nil)
 	}
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "none" && site != "same-origin" {
-		return h.Pages.Write(w, http.StatusOK, "signout", nil)
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site != "none" && site != "same-origin" || r.URL.Query().Has("lang") { // the question, in another language
+		return h.Pages.Write(w, r, http.StatusOK, "signout", nil)
 	}
 	return h.leave(w, r)
 }
@@ -72,9 +73,7 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 		sess, err := h.Sessions.End(r.Context(), secret)
 		if err != nil && !errors.Is(err, session.ErrNoSession) {
 			return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-				Title:  "You are still signed in",
-				Text:   "Your session could not be ended, because a part that this needs is out of reach.",
-				Action: "Try again", ActionPath: "/logout",
+				Name: "signout-away", Action: "do.retry", ActionPath: "/logout",
 			}, err)
 		}
 		idToken = sess.IDToken

@@ -1,5 +1,7 @@
 // Package page writes the pages that people see: html/template, one embedded
-// stylesheet, no script, and a policy that allows nothing else.
+// stylesheet, one script that its hash lets in, and a policy that allows nothing
+// else. Every text stands in a catalogue (text/LANGUAGE.json), and a page is
+// whole without the script.
 //
 // It must never know what a session or a token is.
 package page
@@ -16,22 +18,30 @@ import (
 	"gatehouse/internal/httpkit"
 )
 
-//go:embed html style.css
+//go:embed html text style.css page.js icon.svg
 var files embed.FS
 
-// StylePath is where the stylesheet is served.
-const StylePath = "/account/style.css"
+// Where the stylesheet and the icon are served.
+const (
+	StylePath = "/account/style.css"
+	IconPath  = "/account/icon.svg"
+)
 
-// policy allows the stylesheet and forms, nothing else. The form that signs out
-// is answered with a redirect to the provider, and a provider that brokers sends
-// on to another: Chromium holds form-action against each of them, so that it
-// names what all have in common. Our templates have no form to anywhere else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
-	"frame-ancestors 'none'; form-action 'self' https:"
+// policy allows the stylesheet, the icon, the one script by its hash, and forms.
+// The form that signs out is answered with a redirect to the provider, and a
+// provider that brokers sends on to another: Chromium holds form-action against
+// each of them, so that it names what all have in common. Our templates have no
+// form to anywhere else.
+func policy(script string) string {
+	return "default-src 'none'; style-src 'self'; img-src 'self'; script-src '" + hashOf(script) + "'; base-uri 'none'; " +
+		"frame-ancestors 'none'; form-action 'self' https:"
+}
 
 // Pages renders; New parses once.
 type Pages struct {
-	tmpl     *template.Template
+	texts    catalogues
+	tmpl     map[string]*template.Template // by language
+	policy   string
 	provider string // origin of the identity provider
 	base     string // path of the public URL
 }
@@ -40,10 +50,25 @@ type Pages struct {
 // form may be redirected. base is the path below which the gate lies, "" for a
 // host of its own.
 func New(provider, base string) (*Pages, error) {
-	p := &Pages{provider: provider, base: base}
+	p := &Pages{provider: provider, base: base, tmpl: map[string]*template.Template{}}
 	var err error
-	p.tmpl, err = template.New("").Funcs(template.FuncMap{"path": p.Path}).ParseFS(files, "html/*.html")
-	return p, err
+	if p.texts, err = readCatalogues(); err != nil {
+		return nil, err
+	}
+	script, err := files.ReadFile("page.js")
+	if err != nil {
+		return nil, err
+	}
+	p.policy = policy(string(script))
+	for language := range p.texts {
+		funcs := p.funcs(language)
+		funcs["script"] = func() template.JS { return template.JS(script) } //nolint:gosec // embedded, and hashed
+		p.tmpl[language], err = template.New("").Funcs(funcs).ParseFS(files, "html/*.html")
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // Path is where a browser finds what the gate has at a path.
@@ -51,27 +76,39 @@ func (p *Pages) Path(path string) string { return p.base + path }
 
 // Style serves the stylesheet.
 func Style(w http.ResponseWriter, _ *http.Request) error {
-	css, err := files.ReadFile("style.css")
+	return serveFile(w, "style.css", "text/css; charset=utf-8")
+}
+
+// Icon serves the icon.
+func Icon(w http.ResponseWriter, _ *http.Request) error {
+	return serveFile(w, "icon.svg", "image/svg+xml")
+}
+
+func serveFile(w http.ResponseWriter, name, kind string) error {
+	text, err := files.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(css) // the caller is gone: nobody is left to tell
+	_, _ = w.Write(text) // the caller is gone: nobody is left to tell
 	return nil
 }
 
-// Write renders the named template as a page that is never cached.
-func (p *Pages) Write(w http.ResponseWriter, code int, name string, data any) error {
+// Write renders the named template in the person's language, as a page that is
+// never cached.
+func (p *Pages) Write(w http.ResponseWriter, r *http.Request, code int, name string, data any) error {
+	language := p.choose(w, r)
 	var body bytes.Buffer
-	if err := p.tmpl.ExecuteTemplate(&body, name, data); err != nil {
+	if err := p.tmpl[language].ExecuteTemplate(&body, name, data); err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", language)
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	h.Set("Content-Security-Policy", policy+" "+p.provider)
+	h.Set("Content-Security-Policy", p.policy+" "+p.provider)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
@@ -80,11 +117,15 @@ func (p *Pages) Write(w http.ResponseWriter, code int, name string, data any) er
 	return nil
 }
 
-// Problem is an error page's contents: what happened and what to do now.
-// ActionPath is the gate's own, as it stands in its routes.
+// Problem is an error page: what happened and what to do now. Name is that of
+// its texts, problem.NAME.title and problem.NAME.text, and Args stand in the
+// latter. Action is the name of a text as well, ActionPath the gate's own, as it
+// stands in its routes.
 type Problem struct {
-	Title, Text, Action, ActionPath string
-	RequestID                       string
+	Name               string
+	Args               []any
+	Action, ActionPath string
+	RequestID          string
 }
 
 // Problem writes an error page. why goes to the log with the same request id.
@@ -94,9 +135,10 @@ func (p *Pages) Problem(w http.ResponseWriter, r *http.Request, code int, proble
 	if code >= http.StatusInternalServerError {
 		level = zerolog.WarnLevel
 	}
-	httpkit.Log(r.Context()).WithLevel(level).Err(why).Int("status", code).Msg(problem.Title)
+	title := p.texts[fallback].say("problem." + problem.Name + ".title")
+	httpkit.Log(r.Context()).WithLevel(level).Err(why).Int("status", code).Msg(title)
 	if code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "2")
 	}
-	return p.Write(w, code, "problem", problem)
+	return p.Write(w, r, code, "problem", problem)
 }

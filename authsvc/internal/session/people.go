@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/internal/contract"
@@ -91,34 +92,45 @@ func (s *Sessions) openPeople(name string, sealed []byte) []Person {
 	return slices.DeleteFunc(people, func(p Person) bool { return !now.Before(p.Until) })
 }
 
-// All returns the sessions of one page of the people, in the order of their
-// email addresses, and the number of pages. Page 1 is the first.
-func (s *Sessions) All(ctx context.Context, page int) (sessions []Listed, pages int, err error) {
+// Found is one page of the people.
+type Found struct {
+	Sessions []Listed
+	People   int // on all pages
+	Pages    int
+}
+
+// All returns the sessions of one page of the people whose e-mail address or id
+// holds the query, in the order of their addresses. Page 1 is the first.
+func (s *Sessions) All(ctx context.Context, query string, page int) (found Found, err error) {
 	names := make([]string, shards)
 	for n := range names {
 		names[n] = s.shardName(n)
 	}
 	sealed, err := s.Store.Get(ctx, names...)
 	if err != nil {
-		return nil, 0, err
+		return found, err
 	}
 	var people []Person
 	for n, value := range sealed {
 		people = append(people, s.openPeople(names[n], value)...)
 	}
+	query = strings.ToLower(query)
+	people = slices.DeleteFunc(people, func(p Person) bool {
+		return !strings.Contains(strings.ToLower(p.Email), query) && !strings.Contains(strings.ToLower(p.Subject), query)
+	})
 	slices.SortFunc(people, func(a, b Person) int {
 		return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Subject, b.Subject))
 	})
-	pages = max(1, (len(people)+peopleOfPage-1)/peopleOfPage)
-	from := (min(max(page, 1), pages) - 1) * peopleOfPage
+	found.People, found.Pages = len(people), max(1, (len(people)+peopleOfPage-1)/peopleOfPage)
+	from := (min(max(page, 1), found.Pages) - 1) * peopleOfPage
 	for _, p := range people[from:min(from+peopleOfPage, len(people))] {
 		entries, err := s.List(ctx, p.Subject)
 		if err != nil {
-			return nil, 0, err
+			return found, err
 		}
 		for _, e := range entries {
-			sessions = append(sessions, Listed{p, e})
+			found.Sessions = append(found.Sessions, Listed{p, e})
 		}
 	}
-	return sessions, pages, nil
+	return found, nil
 }

@@ -42,11 +42,11 @@ func TestAllSessionsInPages(t *testing.T) {
 	seen := map[string]bool{}
 	last := ""
 	for page := 1; page <= 3; page++ {
-		list, pages, err := s.All(t.Context(), page)
-		if err != nil || pages != 3 {
-			t.Fatal(pages, err)
+		found, err := s.All(t.Context(), "", page)
+		if err != nil || found.Pages != 3 || found.People != people {
+			t.Fatal(found.Pages, found.People, err)
 		}
-		for _, l := range list {
+		for _, l := range found.Sessions {
 			if seen[l.SID] || l.Email < last {
 				t.Errorf("%s of %s stands twice or out of order", l.SID, l.Email)
 			}
@@ -57,12 +57,17 @@ func TestAllSessionsInPages(t *testing.T) {
 		t.Errorf("%d sessions on all pages, want %d", len(seen), people*3/2)
 	}
 	for _, page := range []int{-1, 0, 99} {
-		if list, _, err := s.All(t.Context(), page); err != nil || len(list) == 0 {
-			t.Errorf("page %d: %d sessions, %v", page, len(list), err)
+		if found, err := s.All(t.Context(), "", page); err != nil || len(found.Sessions) == 0 {
+			t.Errorf("page %d: %d sessions, %v", page, len(found.Sessions), err)
+		}
+	}
+	for query, want := range map[string]int{"07@EXAMPLE": 1, "u7": 1, "@example.com": people, "nobody": 0} {
+		if found, err := s.All(t.Context(), query, 1); err != nil || found.People != want {
+			t.Errorf("%q finds %d people, want %d: %v", query, found.People, want, err)
 		}
 	}
 	clock = clock.Add(2 * time.Hour)
-	if list, pages, err := s.All(t.Context(), 1); err != nil || len(list) != 0 || pages != 1 {
-		t.Errorf("after their end: %d sessions on %d pages, %v", len(list), pages, err)
+	if found, err := s.All(t.Context(), "", 1); err != nil || len(found.Sessions) != 0 || found.Pages != 1 {
+		t.Errorf("after their end: %d sessions on %d pages, %v", len(found.Sessions), found.Pages, err)
 	}
 }

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"gatehouse/internal/contract"
 )
 
@@ -88,6 +90,21 @@ func (p *Policy) Decide(user *contract.Identity, server string, kind Kind, name 
 // may be arguments with which Decide allows it.
 func (p *Policy) Visible(user *contract.Identity, server string, kind Kind, name string) bool {
 	return p.decide(&query{user: user, server: server, kind: kind, name: name, list: true}).Outcome == Allowed
+}
+
+// Offers answers as Visible does, but for an item whose scope the caller can yet
+// ask for: a browser's sign-in has not the scopes of a client's.
+func (p *Policy) Offers(user *contract.Identity, server string, kind Kind, name string) bool {
+	outcome := p.decide(&query{user: user, server: server, kind: kind, name: name, list: true}).Outcome
+	return outcome == Allowed || outcome == MissingScope
+}
+
+// Reaches answers whether there may be anything of a server that the caller may
+// use: by the default, or by a rule that grants to one of their roles.
+func (p *Policy) Reaches(user *contract.Identity, server string) bool {
+	return p.allow || slices.ContainsFunc(p.rules, func(r *rule) bool {
+		return !r.deny && (r.servers == nil || r.servers.match(server)) && r.hasRole(user)
+	})
 }
 
 // holds reports whether the condition of a rule is met, and takes one that

@@ -7,6 +7,7 @@
 package telemetry
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -133,6 +134,21 @@ func (m *Metrics) Reloaded(ok bool) {
 		result = "ok"
 	}
 	m.reloads.WithLabelValues(result).Inc()
+}
+
+// Tools are the names that a server has listed, sorted: a copy.
+func (m *Metrics) Tools(server string) []string {
+	if m == nil { // nobody counts, nobody remembers
+		return []string{}
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	names := make([]string, 0, len(m.tools[server]))
+	for name := range m.tools[server] {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Listed remembers a tool that the server itself named, so that it may be a
