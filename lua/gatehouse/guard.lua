@@ -8,6 +8,7 @@
 
 local init = require("gatehouse.init")
 local limit = require("gatehouse.limit")
+local page = require("gatehouse.page")
 local verdict = require("gatehouse.verdict")
 local reject = require("gatehouse.reject")
 
@@ -148,6 +149,22 @@ function _M.route()
     end
 end
 
+-- A person who opens an endpoint of the bridge in a browser is shown the page
+-- that says how to connect; it costs no call. No client of MCP navigates.
+local function opened(var)
+    if var.http_sec_fetch_mode ~= "navigate" or not page.wanted() then
+        return false
+    end
+    local server, endpoint = match(var.uri, "^/servers/([^/]+)/(%a+)$")
+    endpoint = endpoint or match(var.uri, "^/(%a+)$")
+    if endpoint ~= "mcp" and endpoint ~= "sse" and endpoint ~= "message" then
+        return false
+    end
+    local query = server and "?server=" .. server or ""
+    ngx.redirect(var.gatehouse_prefix .. var.gatehouse_below .. "/" .. query, 303)
+    return true
+end
+
 function _M.admit()
     local var = ngx.var
     local user = var.gatehouse_user or ""
@@ -156,6 +173,9 @@ function _M.admit()
         return ngx.exit(503)
     end
     remember(var)
+    if opened(var) then
+        return
+    end
     take_turn(var, user)
     return _M.route()
 end

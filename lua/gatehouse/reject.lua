@@ -1,6 +1,8 @@
 -- Refusals with their true status. auth_request knows only 2xx, 401 and 403, so
 -- authsvc says the rest in X-Auth-Status; here it becomes the answer.
 
+local page = require("gatehouse.page")
+
 local ngx = ngx
 local find, match = string.find, string.match
 
@@ -8,6 +10,8 @@ local _M = {}
 
 local texts = {
     [401] = '{"error": "Unauthorized", "message": "Sign in, or send an access token."}',
+    [404] = '{"error": "Not Found", "message": "Nothing answers at this path."}',
+    [421] = '{"error": "Misdirected Request", "message": "This gate does not answer to that host name."}',
     [403] = '{"error": "Forbidden", "message": "This is not open to you."}',
     [429] = '{"error": "Too Many Requests", "message": "Rate limit exceeded. Please try again later."}',
     [503] = '{"error": "Service Unavailable", "message": "MCP Gateway is temporarily unavailable. Please try again later."}',
@@ -15,12 +19,25 @@ local texts = {
     two_sessions = '{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "more than one Mcp-Session-Id"}}',
 }
 
+-- Where this gate lies, as its people see it.
+local function public(var)
+    return (var.gatehouse_prefix or "") .. (var.gatehouse_below or "")
+end
+
+-- text is for programs: a person with a browser gets a page, unless it is an
+-- answer to a call.
 local function answer(status, refusal, text)
+    local var = ngx.var
     ngx.status = status
-    ngx.var.gatehouse_refusal = refusal
+    var.gatehouse_refusal = refusal
     ngx.header["Content-Type"] = "application/json"
     ngx.header["Cache-Control"] = "no-store"
-    ngx.say(text or texts[status])
+    local call = text and find(text, '"jsonrpc"', 1, true)
+    if not call and texts[status] and status ~= 401 and page.wanted() then
+        ngx.say(page.of(status, status ~= 421 and public(var) .. "/" or nil))
+    else
+        ngx.say(text or texts[status])
+    end
     return ngx.exit(ngx.OK)
 end
 
@@ -31,20 +48,6 @@ local function challenge()
     if value ~= "" then
         ngx.header["WWW-Authenticate"] = value
     end
-end
-
--- A browser that goes somewhere, and no API client: those must see the 401.
-local function navigates()
-    local var = ngx.var
-    local mode = var.http_sec_fetch_mode
-    return ngx.req.get_method() == "GET"
-        and find(var.http_accept or "", "text/html", 1, true)
-        and (mode == nil or mode == "navigate")
-end
-
--- What clients see in front of the gate's paths.
-local function public(var)
-    return var.gatehouse_prefix .. var.gatehouse_below
 end
 
 function _M.unauthorized()
@@ -59,7 +62,7 @@ function _M.unauthorized()
     if (var.gatehouse_auth_cookie or "") ~= "" then
         ngx.header["Set-Cookie"] = var.gatehouse_auth_cookie
     end
-    if navigates() then
+    if page.wanted() then
         ngx.header["WWW-Authenticate"] = nil
         var.gatehouse_refusal = "sign in"
         -- authsvc takes all that follows as the way back, so nothing is escaped.
@@ -74,7 +77,7 @@ end
 function _M.forbidden()
     local var = ngx.var
     local why = match(var.gatehouse_challenge or "", 'error_description="([^"]+)"')
-    if why and navigates() then
+    if why and page.wanted() then
         var.gatehouse_refusal = "forbidden"
         return ngx.redirect(public(var) .. "/account/denied", 302)
     end
@@ -84,6 +87,14 @@ end
 
 function _M.limited()
     return answer(429, "limited")
+end
+
+function _M.not_found()
+    return answer(404, "")
+end
+
+function _M.misdirected()
+    return answer(421, "")
 end
 
 -- Whether the name servers say that a host is gone. nginx answers 502 for that

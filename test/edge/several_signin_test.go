@@ -83,7 +83,7 @@ func TestEachGateSignsInForItself(t *testing.T) {
 	below, session := gates[2], gates[2].cookie+"="+gates[2].session
 	for path, want := range map[string]int{
 		"/servers/one/mcp": 200, "/mcp/": 200, "/sse": 200, "/message": 200, "/health": 200,
-		"": 302, "/": 302, "/account": 200,
+		"": 200, "/": 200, "/account": 200,
 		"/nothing": 404, "/account/nothing": 404, "-b/mcp": 404, "/team-a/mcp": 404, "/app/": 404,
 		"/_gatehouse/auth": 404, "/_gatehouse/bad_request": 404, "/auth": 404, "/x/../_gatehouse/auth": 404,
 	} {

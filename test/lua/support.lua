@@ -35,6 +35,7 @@ end
 function _M.load(name, fake)
     _G.ngx = fake
     package.loaded["gatehouse." .. name] = nil
+    package.loaded["gatehouse.page"] = nil -- it holds ngx, too
     return require("gatehouse." .. name)
 end
 
