@@ -69,12 +69,18 @@ func start(t *testing.T, args ...string) (base string) {
 // startBefore is start with another stdio server.
 func startBefore(t *testing.T, server string, args ...string) (base string) {
 	t.Helper()
+	return startArgs(t, append(args, "--", server)...)
+}
+
+// startArgs is start with nothing added but where to listen.
+func startArgs(t *testing.T, args ...string) (base string) {
+	t.Helper()
 	addr := freeport.Addr(t)
 	t.Setenv(childMode, "1")
 	ctx, stop := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	code := make(chan int, 1)
-	all := append(append([]string{"--listen", addr}, args...), "--", server)
+	all := append([]string{"--listen", addr}, args...)
 	go func() { code <- run(ctx, all, io.Discard, &log) }()
 	t.Cleanup(func() {
 		stop()

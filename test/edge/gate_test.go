@@ -241,6 +241,7 @@ func (g *gate) do(t *testing.T, method, target string, body string, header ...st
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
+	req.Host = req.Header.Get("Host") // "" is the target's
 	res, err := g.client.Do(req)
 	if err != nil {
 		t.Fatal(err)

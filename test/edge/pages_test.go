@@ -35,7 +35,7 @@ func TestRefusalsArePagesForPeople(t *testing.T) {
 	}
 	for _, c := range []struct {
 		gate         *gate
-		path         string
+		path, host   string
 		status       int
 		says, sagt   string
 		leadsNowhere bool
@@ -43,14 +43,13 @@ func TestRefusalsArePagesForPeople(t *testing.T) {
 		{gate: refusing, path: "/mcp", status: 403, says: "This is not open to you", sagt: "이용할 수 없습니다"},
 		{gate: open, path: "/nothing", status: 404, says: "nothing at this address", sagt: "아무것도 없습니다"},
 		{gate: open, path: "/.well-known/nothing", status: 404, says: "nothing at this address", sagt: "아무것도 없습니다"},
-		{gate: open, path: strings.Replace(open.plain, "localhost", "127.0.0.1", 1), status: 421, says: "does not answer to that host name",
-			sagt: "호스트 이름이 아닙니다", leadsNowhere: true},
+		{gate: open, path: "/", host: "other.example", status: 421, says: "does not answer to that host name", sagt: "호스트 이름이 아닙니다", leadsNowhere: true},
 		{gate: busy, path: "/nothing", status: 429, says: "Too many requests", sagt: "요청이 너무 많습니다"},
 		{gate: away, path: "/mcp", status: 503, says: "cannot answer right now", sagt: "응답할 수 없습니다"},
 		{gate: away, path: "/login", status: 503, says: "cannot answer right now", sagt: "응답할 수 없습니다"},
 	} {
 		for language, says := range map[string]string{"en": c.says, "ko": c.sagt} {
-			sent := append(slices.Clone(navigation), "Accept-Language", language, "Authorization", bearer)
+			sent := append(slices.Clone(navigation), "Accept-Language", language, "Authorization", bearer, "Host", c.host)
 			res, body := c.gate.do(t, "GET", c.path, "", sent...)
 			h := res.Header
 			style := styleText.FindStringSubmatch(body)
@@ -76,7 +75,7 @@ func TestRefusalsArePagesForPeople(t *testing.T) {
 			"a script":   {"Accept", "text/html", "Sec-Fetch-Mode", "cors"},
 			"all of MCP": {"Accept", "text/html, text/event-stream"},
 		} {
-			res, body := c.gate.do(t, "GET", c.path, "", append(sent, "Authorization", bearer)...)
+			res, body := c.gate.do(t, "GET", c.path, "", append(sent, "Authorization", bearer, "Host", c.host)...)
 			if res.StatusCode != c.status || !json.Valid([]byte(body)) || res.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s for %s: %s %.200s, want %d in JSON", c.path, name, res.Status, body, c.status)
 			}
