@@ -55,17 +55,17 @@ func (h *Handler) Mount(r chi.Router) {
 // view is what the page of one credential shows.
 type view struct {
 	Row
-	Wrong   string // with what was sent
+	Wrong   bool // what was sent cannot be a secret
 	LinkURL string
 }
 
 // Row is a credential on the page of a user. It holds no value.
 type Row struct {
-	Name, Label, Help, Kind  string
-	Connected, Stored        bool
-	Since, SinceISO, Expires string
-	Renews                   bool
-	Scopes                   []credential.Scope
+	Name, Label, Help, Kind string
+	Connected, Stored       bool
+	Since, Expires          time.Time
+	Renews                  bool
+	Scopes                  []credential.Scope
 }
 
 // Rows are the user's credentials.
@@ -84,15 +84,11 @@ func rowOf(s credential.State) Row {
 		Connected: s.Connected, Stored: s.Entry.Stored(), Renews: s.Renews, Scopes: s.Scopes,
 	}
 	if s.Connected {
-		r.Since, r.SinceISO = human(s.Since), s.Since.Format(time.RFC3339)
+		r.Since = s.Since
 	}
-	if !s.Expires.IsZero() {
-		r.Expires = human(s.Expires)
-	}
+	r.Expires = s.Expires
 	return r
 }
-
-func human(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
 
 // here is the user and the entry of a request. Where one is not there it has
 // answered the request already.
@@ -100,8 +96,7 @@ func (h *Handler) here(w http.ResponseWriter, r *http.Request) (who contract.Ide
 	w.Header().Set("Cache-Control", "no-store")
 	if e = h.Credentials.Find(chi.URLParam(r, "name")); e == nil {
 		return who, nil, h.Pages.Problem(w, r, http.StatusNotFound, page.Problem{
-			Title: "There is nothing to connect", Text: "This gate has no connection of this name.",
-			Action: "Your account", ActionPath: "/account",
+			Name: "no-connection", Action: "do.account", ActionPath: "/account",
 		}, credential.ErrUnknown)
 	}
 	text, _ := h.Cookie.Value(r.Header["Cookie"], maxCookies)
@@ -125,11 +120,11 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if e == nil {
 		return err
 	}
-	return h.page(w, r, http.StatusOK, who, e, "")
+	return h.page(w, r, http.StatusOK, who, e, false)
 }
 
 func (h *Handler) page(
-	w http.ResponseWriter, r *http.Request, code int, who contract.Identity, e *credential.Entry, wrong string,
+	w http.ResponseWriter, r *http.Request, code int, who contract.Identity, e *credential.Entry, wrong bool,
 ) error {
 	rows, err := h.Rows(r.Context(), who.Subject)
 	if err != nil {
@@ -141,7 +136,7 @@ func (h *Handler) page(
 			v.Row = row
 		}
 	}
-	return h.Pages.Write(w, code, "credential", v)
+	return h.Pages.Write(w, r, code, "credential", v)
 }
 
 // enter takes a secret that the user gives.
@@ -157,7 +152,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) error {
 	err = h.Credentials.Enter(r.Context(), who, e, r.PostForm.Get("secret"))
 	switch {
 	case errors.Is(err, credential.ErrSecret):
-		return h.page(w, r, http.StatusBadRequest, who, e, err.Error())
+		return h.page(w, r, http.StatusBadRequest, who, e, true)
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
@@ -175,10 +170,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, credential.ErrRevoke):
 		return h.Pages.Problem(w, r, http.StatusBadGateway, page.Problem{
-			Title: "Disconnected here, not at " + e.Label,
-			Text: "Nothing of it is kept here any more. " + e.Label +
-				" could not be told; take the right back there, in the settings of your account.",
-			Action: "Back", ActionPath: back,
+			Name: "half-disconnected", Args: []any{e.Label}, Action: "do.back", ActionPath: back,
 		}, err)
 	case err != nil:
 		return h.unavailable(w, r, err)
@@ -189,8 +181,6 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
 	return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
-		Title:  "Your connections cannot be changed right now",
-		Text:   "A part that this needs is out of reach. Nothing was changed.",
-		Action: "Try again", ActionPath: "/account",
+		Name: "connection-away", Action: "do.retry", ActionPath: "/account",
 	}, err)
 }

@@ -63,9 +63,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		return h.Pages.Problem(w, r, http.StatusBadRequest, page.Problem{
-			Title: "This connection has expired", Text: "It was begun too long ago, in another browser or by another user, " +
-				"or was used already. Nothing was changed.",
-			Action: "Connect again", ActionPath: credential.ConnectPath(e.Name),
+			Name: "stale-connection", Action: "do.connect.again", ActionPath: credential.ConnectPath(e.Name),
 		}, err)
 	}
 	http.SetCookie(w, h.cookie(q.Get("state"), "", -1))
@@ -77,8 +75,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, credential.ErrRefused):
 		return h.Pages.Problem(w, r, http.StatusForbidden, page.Problem{
-			Title: e.Label + " was not connected", Text: e.Label + " did not give its consent. Nothing was changed.",
-			Action: "Try again", ActionPath: credential.ConnectPath(e.Name),
+			Name: "not-connected", Args: []any{e.Label}, Action: "do.retry", ActionPath: credential.ConnectPath(e.Name),
 		}, err)
 	case err != nil:
 		return h.unavailable(w, r, err)
