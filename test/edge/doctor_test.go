@@ -158,7 +158,7 @@ func TestDoctorFindsTheOneThingThatIsBroken(t *testing.T) {
 		"a stream without a guard": {"challenge", edited(site,
 			"location = /sse     { include gatehouse/location/bridge.conf",
 			"location = /sse     { include gatehouse/location/bridge_open.conf")},
-		"browsers get a 401": {"browser is sent on", edited("lua/gatehouse/reject.lua",
+		"browsers get a 401": {"browser is sent on", edited("lua/gatehouse/page.lua",
 			`mode == "navigate"`, "false")},
 		"no metadata": {"metadata", edited(server+"wellknown.conf",
 			"location /.well-known/oauth-protected-resource/ ", "location /.well-known/elsewhere/ ")},

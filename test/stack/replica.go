@@ -68,6 +68,7 @@ func (s *Stack) authsvc(o Options, name string, p Ports) *Part {
 			"--client-secret-file=" + filepath.Join(o.Dir, "client-secret"),
 			"--store-key-file=" + filepath.Join(o.Dir, "store-key"),
 			"--redis-url=redis://" + local(s.Ports.Redis), "--logout-client=mcp-cli", "--require-role=mcp-user",
+			"--servers-url=http://" + local(p.Bridge) + "/servers", "--local-ca=" + s.ca,
 		},
 	}
 }
