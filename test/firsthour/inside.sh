@@ -58,6 +58,14 @@ printf %s "$TOKEN" >/root/token
 	for _ in $(seq 100); do ! grep -q '"id":2' /root/carol.log || break; sleep 0.1; done
 } | bin/bridge connect --ca .run/ca.pem --token-file /root/token https://localhost:8443/mcp >/root/carol.log 2>/root/connect.log
 grep -q 'carol@example.com' /root/carol.log || fail "carol cannot call: $(cat /root/carol.log)"
+# curl, by the page's own lines.
+page() { grep "^$1" docs/clients/curl.md; }
+eval "$(page TOKEN=)"
+SESSION=$(eval "$(page 'curl .*"initialize"')" 2>/dev/null | tr -d '\r' | sed -n 's/^mcp-session-id: //Ip')
+[ -n "$SESSION" ] || fail "docs/clients/curl.md opens no session"
+eval "$(page 'curl .*"tools/list"')" 2>/dev/null | grep -q '"whoami"' || fail "docs/clients/curl.md lists no tools"
+say "docs/clients/curl.md: a token, a session, its tools"
+
 say "carol, who was added while it ran, calls whoami on the server of mcp.json"
 stop
 say "$(($(date +%s) - began)) s in all"

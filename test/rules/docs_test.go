@@ -222,3 +222,33 @@ func TestTheGuideTypesWhatIsTried(t *testing.T) {
 		t.Errorf("%d lines found: looking in the wrong place", typed)
 	}
 }
+
+// What make field-test types at a program stands on the program's page.
+func TestClientPagesSayWhatIsTyped(t *testing.T) {
+	field := text(t, filepath.Join("..", "..", "test", "e2e", "field_test.go"))
+	body, _, _ := strings.Cut(field[strings.Index(field, "func programs("):], "\n}\n")
+	pages := ""
+	for _, page := range glob(t, "docs/clients/*.md") {
+		pages += text(t, page)
+	}
+	word := regexp.MustCompile(`"([^"]*)"|\b(url)\b`)
+	typed := 0
+	for _, m := range regexp.MustCompile(`(?:add|login): +\[\]string\{([^}]*)\}`).FindAllStringSubmatch(body, -1) {
+		var words []string
+		for _, w := range word.FindAllStringSubmatch(m[1], -1) {
+			words = append(words, w[1]+w[2])
+		}
+		line := strings.Join(words, " ")
+		line = strings.TrimSuffix(strings.TrimPrefix(line, "script -qec "), " /dev/null") // a terminal for it
+		line = regexp.MustCompile(`\bgate\b`).ReplaceAllString(line, "gatehouse")
+		line = regexp.MustCompile(`\burl\b$|\burl (--)`).ReplaceAllString(line, "https://mcp.example.com/mcp $1")
+		line = strings.TrimSpace(strings.Replace(line, "mcp-inspector", "@modelcontextprotocol/inspector", 1))
+		typed++
+		if !strings.Contains(pages, line) {
+			t.Errorf("no page of docs/clients says %q, which make field-test types", line)
+		}
+	}
+	if typed < 6 {
+		t.Errorf("%d lines found: looking in the wrong place", typed)
+	}
+}
