@@ -66,9 +66,11 @@ func (f *flags) cannot(s config.Server) error {
 			s.Key, f.Identity)
 	case s.Gate.Sandbox.Off && f.RequireSandbox:
 		return fmt.Errorf("mcpServers.%s: gatehouse: sandbox off and --require-sandbox contradict each other", s.Key)
-	case warm > 0 && (f.Identity != "none" || isolation != "session"):
-		return fmt.Errorf("mcpServers.%s: warm %d works only with isolation session and --identity none (here %s and %s)",
-			s.Key, warm, isolation, f.Identity)
+	case warm > 0 && isolation == "shared":
+		return fmt.Errorf("mcpServers.%s: warm %d is of no use with isolation shared, where one child serves all", s.Key, warm)
+	case warm > 0 && s.Gate.Identity != "none" && (f.Identity != "none" || isolation != "session"):
+		return fmt.Errorf(`mcpServers.%s: warm %d works only with "identity": "none" in "gatehouse", `+
+			"or with isolation session and --identity none (here %s and %s)", s.Key, warm, isolation, f.Identity)
 	}
 	return nil
 }

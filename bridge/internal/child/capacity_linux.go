@@ -52,6 +52,35 @@ func Capacity() int {
 	return int(max(least, minCapacity))
 }
 
+// memoryLeft reports whether an eighth of the memory is left, of the machine and
+// of each control group.
+func memoryLeft() bool {
+	for _, dir := range groupDirs() {
+		most, bounded := readNumber(filepath.Join(dir, "memory.max"))
+		used, known := readNumber(filepath.Join(dir, "memory.current"))
+		if bounded && known && used > most-most/8 {
+			return false
+		}
+	}
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return true
+	}
+	total, left := readKB(raw, "MemTotal:"), readKB(raw, "MemAvailable:")
+	return left >= total/8
+}
+
+// readKB is a line of /proc/meminfo; 0 where it is not there.
+func readKB(raw []byte, name string) uint64 {
+	for line := range bytes.Lines(raw) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(string(rest)), "kB")), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
 // groupDirs are the control groups (version 2) that this process is in, from
 // its own to the root.
 func groupDirs() (dirs []string) {

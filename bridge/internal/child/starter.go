@@ -76,6 +76,13 @@ func (s *Starter) take() error {
 // Full reports whether as many children run as may.
 func (s *Starter) Full() bool { return s.Max > 0 && s.running.Load() >= int64(s.Max) }
 
+// Roomy reports whether there is room for children that nobody asked for yet: a
+// quarter of what may run is left to those that somebody asks for, and an eighth
+// of the memory.
+func (s *Starter) Roomy() bool {
+	return (s.Max == 0 || s.running.Load() < int64(s.Max-s.Max/4)) && memoryLeft()
+}
+
 func (s *Starter) give() { s.running.Add(-1) }
 
 // Close ends it; on Linux, children that still run are killed by that.

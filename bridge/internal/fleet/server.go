@@ -47,7 +47,7 @@ type ServerConfig struct {
 	Boxes     *sandbox.Maker     // nil makes none
 	Guard     mux.Guard          // may be nil
 	Adapt     func() mux.Adapter // for the child of a session; nil means none
-	Warm      int                // children started ahead for sessions; not where a child learns its user
+	Warm      int                // children that are started ahead, at least; not where each is told another user
 	Log       zerolog.Logger
 }
 
@@ -68,11 +68,10 @@ type Server struct {
 	Recall  Recall
 
 	checking atomic.Bool
-	warming  atomic.Int32
+	spares   spares
 
 	mu     sync.Mutex
 	conns  map[*mux.Conn]struct{}
-	spare  chan *mux.Conn // started ahead
 	closed bool
 	alive  sync.WaitGroup
 }
@@ -95,7 +94,7 @@ func NewServer(cfg ServerConfig) *Server {
 	s := &Server{
 		Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits,
 		log:   cfg.Log.With().Str("server", cfg.Name).Logger(),
-		conns: map[*mux.Conn]struct{}{}, spare: make(chan *mux.Conn, cfg.Warm),
+		conns: map[*mux.Conn]struct{}{},
 	}
 	s.pool, s.wakes = newPool(s), newWakes(cfg.Limits)
 	return s
@@ -140,13 +139,27 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 
 // launch runs a child. label marks its lines in the log.
 func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
-	log := s.log.With().Str("session", label).Logger()
+	log, born := s.labelled(label), time.Now()
+	proc, err := s.run(owner, label, func(line string) { log.Info().Str("stderr", line).Msg("server says") })
+	if err != nil {
+		return nil, err
+	}
+	return s.speak(proc, owner, log, shared, func() { s.spares.took(time.Since(born)) }), nil
+}
+
+// labelled is the log with a session's label, or another word for who speaks.
+func (s *Server) labelled(label string) zerolog.Logger {
+	return s.log.With().Str("session", label).Logger()
+}
+
+// run starts a process.
+func (s *Server) run(owner *contract.Identity, label string, stderr func(string)) (*child.Process, error) {
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
-	opts.Stderr = func(line string) { log.Info().Str("stderr", line).Msg("server says") }
+	opts.Stderr = stderr
 	box, err := s.box(owner, label, &spec)
 	if err != nil {
-		log.Error().Err(err).Msg("no box can be made for the server")
+		s.log.Error().Err(err).Msg("no box can be made for the server")
 		s.Stats.Failed.Add(1)
 		return nil, &mux.Refusal{Reason: "no box can be made for the server: " + err.Error(), Retry: 10 * time.Second}
 	}
@@ -161,30 +174,42 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*m
 		box.Close()
 	}
 	if child.Exhausted(err) {
-		log.Error().Err(err).Msg("the machine carries no further server")
+		s.log.Error().Err(err).Msg("the machine carries no further server")
 		s.Stats.Refused.Add(1)
 		no := &mux.Refusal{Reason: "no further server can be started: " + err.Error(), Retry: 10 * time.Second}
 		return nil, &Crowded{no, s.cfg.Starter}
 	}
 	if err != nil {
-		log.Error().Err(err).Msg("cannot start the server")
+		s.log.Error().Err(err).Msg("cannot start the server")
 		s.Stats.Failed.Add(1)
 		s.breaker.Bad(time.Now(), err.Error()) // whoever asked: the command cannot be run
 		return nil, s.breaker.down(time.Now())
 	}
+	s.Stats.Started.Add(1)
+	s.alive.Add(1)
+	return proc, nil
+}
+
+// speak gives the process to the owner; spoke is called at its first word.
+func (s *Server) speak(
+	proc *child.Process, owner *contract.Identity, log zerolog.Logger, shared bool, spoke func(),
+) *mux.Conn {
 	o := mux.Options{
 		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: s.cfg.Guard,
 		Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
-		Spoke: func() { s.spoke(owner) }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
+		Spoke: func() { s.spoke(owner); spoke() }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
 		o.Adapter = s.cfg.Adapt()
 	}
+	s.mu.Lock() // before its end can be told
+	defer s.mu.Unlock()
 	c := mux.New(proc, o)
-	s.Stats.Started.Add(1)
 	s.conns[c] = struct{}{}
-	s.alive.Add(1)
-	return c, nil
+	if s.closed { // since it was started
+		c.Stop()
+	}
+	return c
 }
 
 // box makes the box of a child, and puts the child into it. It is of the owner
@@ -239,7 +264,7 @@ func (s *Server) Sweep(now time.Time) {
 	if s.breaker.due(now) {
 		s.Check()
 	}
-	s.refill()
+	s.refill(now)
 }
 
 func (s *Server) closing() bool {
@@ -276,6 +301,7 @@ func (s *Server) Close(ctx context.Context) error {
 		c.Stop()
 	}
 	s.mu.Unlock()
+	s.spares.end(s.retire)
 	done := make(chan struct{})
 	go func() {
 		s.alive.Wait()

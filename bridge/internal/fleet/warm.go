@@ -1,69 +1,128 @@
 package fleet
 
 import (
+	"time"
+
+	"github.com/rs/zerolog"
+
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/internal/contract"
 )
 
 // Children started ahead: the time to open a session is then that of its
-// initialize alone. Such a child was started for nobody, so a server whose
-// children learn their user (Contract 4) has none.
+// initialize alone. Such a child was started for nobody, so only a server has
+// them whose children are told nothing of their user, or all the same.
 
-const warmLabel = "warm" // of its lines in the log
+const warmLabel = "warm" // of its lines in the log, and for whom its box is
+
+// everybody is whom all callers are where they are not told apart.
+func everybody() *contract.Identity { return &contract.Identity{Subject: "local"} }
 
 // Warm finds out whether a child can be had, and starts what --warm asks for.
 // A child that does not start, or that ends while it waits, is followed by
 // another at a sweep.
 func (s *Server) Warm() {
 	s.Check()
-	s.refill()
+	s.refill(time.Now())
 }
 
-// refill takes out what has ended and starts what is missing.
-func (s *Server) refill() {
-	for range len(s.spare) {
-		select {
-		case c := <-s.spare:
-			s.keep(c)
-		default:
-		}
-	}
-	for missing := cap(s.spare) - len(s.spare) - int(s.warming.Load()); missing > 0; missing-- {
-		s.warming.Add(1)
-		go func() {
-			defer s.warming.Add(-1)
-			if c, err := s.start(&contract.Identity{Subject: "local"}, warmLabel, false); err == nil {
-				s.keep(c)
-			}
-		}()
-	}
-}
-
-// keep lets a child wait for a session while there is a place.
-func (s *Server) keep(c *mux.Conn) {
-	if c.Dead() != nil {
+// refill starts what is missing, and ends one of those that are too many.
+func (s *Server) refill(now time.Time) {
+	if s.cfg.Warm == 0 || s.breaker.Refusal(now) != nil {
 		return
 	}
-	select {
-	case s.spare <- c:
-	default:
-		c.Stop()
+	missing, surplus := s.spares.missing(now, s.cfg.Warm)
+	if surplus != nil {
+		s.retire(surplus)
 	}
+	for ; missing > 0; missing-- {
+		if !s.cfg.Starter.Roomy() {
+			s.spares.failed(missing)
+			return
+		}
+		go s.startAhead()
+	}
+}
+
+func (s *Server) startAhead() {
+	spare := newSpare(s.labelled(warmLabel))
+	proc, err := s.run(everybody(), warmLabel, spare.says)
+	if err != nil {
+		s.spares.failed(1)
+		return
+	}
+	spare.proc = proc
+	if !s.spares.begun(spare) {
+		s.retire(spare)
+		return
+	}
+	go func() {
+		select {
+		case <-spare.taken:
+		case <-proc.Done():
+			if s.spares.remove(spare) {
+				status, _ := proc.Exit()
+				s.Stats.Failed.Add(1)
+				s.gave(spare)
+				s.suspect(nil, status)
+			}
+		}
+	}()
+}
+
+// retire ends a child that nobody took.
+func (s *Server) retire(spare *spare) {
+	spare.proc.Stop()
+	go func() {
+		<-spare.proc.Done()
+		s.gave(spare)
+	}()
+}
+
+// gave counts the end of a child that nobody took.
+func (s *Server) gave(spare *spare) {
+	spare.proc.Close()
+	s.Stats.Ended.Add(1)
+	s.alive.Done()
 }
 
 // ForSession returns a child of the session's own: one started ahead where
 // there is one that lives, whose place is then filled again.
 func (s *Server) ForSession(owner *contract.Identity, label string) (*mux.Conn, error) {
-	for {
-		select {
-		case c := <-s.spare:
-			s.refill()
-			if c.Dead() == nil {
-				s.cfg.Log.Debug().Str("session", label).Msg("the session takes a warm child")
-				return c, nil
-			}
-		default:
-			return s.start(owner, label, false)
-		}
+	return s.take(owner, label, false)
+}
+
+// forPool is the same for a child that the bridge makes ready itself.
+func (s *Server) forPool(owner *contract.Identity, label string) (*mux.Conn, error) {
+	if s.cfg.Identity != TellsNone {
+		return s.start(owner, label, true)
 	}
+	return s.take(owner, label, true)
+}
+
+func (s *Server) take(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
+	if s.cfg.Warm == 0 {
+		return s.start(owner, label, shared)
+	}
+	if r := s.refusal(owner); r != nil {
+		return nil, r
+	}
+	spare := s.spares.take(time.Now())
+	defer s.refill(time.Now())
+	if spare == nil {
+		return s.launch(owner, label, shared)
+	}
+	log := s.labelled(label)
+	log.Debug().Msg("the session takes a warm child")
+	spare.log.Store(&log)
+	return s.speak(spare.proc, owner, log, shared, func() {}), nil
+}
+
+// says is the standard error of a child that is taken by somebody, or not yet.
+func (s *spare) says(line string) { s.log.Load().Info().Str("stderr", line).Msg("server says") }
+
+func newSpare(log zerolog.Logger) *spare {
+	s := &spare{taken: make(chan struct{})}
+	s.log.Store(&log)
+	return s
 }
