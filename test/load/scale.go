@@ -320,10 +320,11 @@ func (r *scaleRun) figures() scaleFigures {
 		Server: r.server, Sessions: r.sessions, Active: r.active, SleepSeconds: r.sleep.Seconds(),
 		OpenPerSecond: float64(r.sessions) / r.opening.Seconds(),
 		BridgeKB:      float64(r.own[1]-r.own[0]) / float64(r.sessions), AllMB: r.most.RSSKB >> 10,
-		WakesPerSecond: float64(len(r.wakes)) / r.calling.Seconds(), CallsPerSecond: float64(len(r.calls)) / r.calling.Seconds(),
-		Cores:       r.used.Seconds() / r.calling.Seconds(),
-		BurstLastMS: percentile(r.burst, 1),
-		WakeP50MS:   percentile(r.wakes, 0.50), WakeP99MS: percentile(r.wakes, 0.99),
+		WakesPerSecond: float64(len(r.burst)+len(r.wakes)) / r.calling.Seconds(),
+		CallsPerSecond: float64(len(r.calls)) / r.calling.Seconds(),
+		Cores:          r.used.Seconds() / r.calling.Seconds(),
+		BurstLastMS:    percentile(r.burst, 1),
+		WakeP50MS:      percentile(r.wakes, 0.50), WakeP99MS: percentile(r.wakes, 0.99),
 		CallP50MS: percentile(r.calls, 0.50), CallP99MS: percentile(r.calls, 0.99),
 	}
 	for v, n := range r.counts {
@@ -350,10 +351,12 @@ func (r *scaleRun) report() (string, error) {
 	}
 	round := func(x float64) float64 { return float64(int(x*10+0.5)) / 10 }
 	var b strings.Builder
-	fmt.Fprintf(&b, "## Many sessions that sleep: %s\n\n%s", r.server, report.Made(fmt.Sprintf(
-		"make bench PART=scale SCALE=%d ACTIVE=%d SERVER=%s SLEEP=%v HOLD=%v", r.sessions, r.active, r.server, r.sleep, r.bench.hold)))
-	fmt.Fprintf(&b, "%d users with %d sessions each at the most, each session with its standing stream open. An active one calls "+
-		"every %v for %v on average, then another in its place. RSS counts shared pages once for each process.\n\n",
+	command := fmt.Sprintf("make bench PART=scale SCALE=%d ACTIVE=%d SERVER=%s SLEEP=%v HOLD=%v",
+		r.sessions, r.active, r.server, r.sleep, r.bench.hold)
+	fmt.Fprintf(&b, "## Many sessions that sleep: %s\n\n%s", r.server, report.Made(command))
+	fmt.Fprintf(&b, "%d users with %d sessions each at the most, each session with its standing stream open. "+
+		"An active one calls every %v for %v on average, then another in its place. "+
+		"RSS counts shared pages once for each process.\n\n",
 		(r.sessions+scaleEach-1)/scaleEach, scaleEach, scalePause, scaleStay)
 	b.WriteString("| | |\n|---|---:|\n")
 	for _, row := range [][2]any{

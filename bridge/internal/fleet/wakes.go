@@ -36,7 +36,9 @@ type waiter struct {
 // waits for disks and networks.
 func newWakes(l Limits) *Wakes {
 	places := max(4, 2*runtime.GOMAXPROCS(0))
-	w := &Wakes{places: places, each: places / 2, most: l.CallTime, held: map[string]int{}, waiting: map[string][]*waiter{}}
+	w := &Wakes{
+		places: places, each: places / 2, most: l.CallTime, held: map[string]int{}, waiting: map[string][]*waiter{},
+	}
 	if l.SessionsPerUser == 0 {
 		w.each = places // everybody is one user
 	}

@@ -57,7 +57,8 @@ func (c *Conn) noteDue(m *rpc.Message) {
 		return
 	}
 	life := forGood
-	if ms, err := strconv.ParseFloat(string(rpc.Member(task, "ttl")), 64); err == nil && ms < float64(forGood.Milliseconds()) {
+	ms, err := strconv.ParseFloat(string(rpc.Member(task, "ttl")), 64)
+	if err == nil && ms < float64(forGood.Milliseconds()) {
 		life = time.Duration(max(0, ms)) * time.Millisecond
 	}
 	if until := time.Now().Add(life); until.After(c.due) {

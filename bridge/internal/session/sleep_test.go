@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -370,7 +371,8 @@ func (s *strict) initialized(user, version string) string {
 		s.t.Fatal(err)
 	}
 	one := &strict{mine, s.t, s.dir}
-	return one.ask("initialize", `{"protocolVersion":`+version+`,"capabilities":{},"clientInfo":{"name":"s","version":"1"}}`)
+	return one.ask("initialize",
+		`{"protocolVersion":`+version+`,"capabilities":{},"clientInfo":{"name":"s","version":"1"}}`)
 }
 
 // TestACrowdedMachineLetsTheIdlestSleep where one wants a child.
@@ -383,5 +385,31 @@ func TestACrowdedMachineLetsTheIdlestSleep(t *testing.T) {
 	}
 	if !s.asleep() {
 		t.Error("the other does not sleep")
+	}
+}
+
+// TestASleepingSessionIsSmall: what it keeps is what its next child needs.
+func TestASleepingSessionIsSmall(t *testing.T) {
+	s := sleepy(t)
+	s.table.limits.SessionsPerUser = 0
+	const sessions, most = 1000, 3 << 10
+	held := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before := held()
+	for range sessions {
+		one := &strict{openOn(t, s.table, s.server), t, s.dir}
+		one.initialize()
+		if !one.asleep() {
+			t.Fatal("it does not sleep")
+		}
+	}
+	each := (held() - before) / sessions
+	t.Logf("%d bytes", each)
+	if each > most {
+		t.Errorf("a session that sleeps holds %d bytes, want at most %d", each, most)
 	}
 }

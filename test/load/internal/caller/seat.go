@@ -44,7 +44,8 @@ func (s *Seat) Listen(c *wire.Conn) error {
 // echoBody asks the echo of server-everything, which calls its text a message,
 // and that of the fast child.
 func echoBody(b []byte, number int64, seq int) []byte {
-	b = fmt.Appendf(b, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"message":"`, seq)
+	b = fmt.Appendf(b, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":`, seq)
+	b = append(b, `{"name":"echo","arguments":{"message":"`...)
 	b = append(text(b, number, seq), `","text":"`...)
 	return append(text(b, number, seq), `"}}}`...)
 }
