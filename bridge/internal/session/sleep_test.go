@@ -413,3 +413,24 @@ func TestASleepingSessionIsSmall(t *testing.T) {
 		t.Errorf("a session that sleeps holds %d bytes, want at most %d", each, most)
 	}
 }
+
+// meanwhile is a guard that does something while a call is on its way.
+type meanwhile struct{ do func() }
+
+func (g *meanwhile) Again(context.Context, *mux.CallInfo) error { return nil }
+
+func (g *meanwhile) Begin(context.Context, *mux.CallInfo) (mux.Watch, error) {
+	g.do()
+	return nil, nil
+}
+
+// TestACallOnItsWayKeepsTheChild that it is for, before that has heard of it.
+func TestACallOnItsWayKeepsTheChild(t *testing.T) {
+	guard := &meanwhile{do: func() {}}
+	s := sleepy(t, func(c *fleet.ServerConfig) { c.Guard = guard })
+	slept := false
+	guard.do = func() { slept = s.dozes() }
+	if got := s.told(); slept || !strings.Contains(got, `"result"`) {
+		t.Errorf("it sleeps: %v; the call is answered %s", slept, got)
+	}
+}
