@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -36,14 +37,17 @@ const (
 	recallNothing = 10 * time.Minute // after two answers that differ
 )
 
-// Asks names an initialize with these params.
+// Asks names an initialize with these params, its _meta left aside: that is of
+// the one message (a trace, a progress token) and changes no answer.
 func (s *Server) Asks(owner *contract.Identity, params []byte) (name Asked) {
 	h := sha256.New()
 	for _, v := range s.identityEnv(owner) {
 		_, _ = h.Write([]byte(v)) // never fails
 		_, _ = h.Write([]byte{0}) // which no variable holds
 	}
-	_, _ = h.Write(params)
+	meta := rpc.MemberOf(params, "_meta")
+	_, _ = h.Write(params[:meta.Start])
+	_, _ = h.Write(params[meta.End:])
 	h.Sum(name[:0])
 	return name
 }

@@ -153,6 +153,9 @@ func (s *Session) answerInitialize(c *mux.Conn, m *rpc.Message, sink event.Sink)
 	if c.Ready().Modern {
 		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
 	}
+	if s.server.Limits().Sleep > 0 {
+		s.learn(s.asks(m.Params()), c.Ready().Result)
+	}
 	line := rpc.ResultBody(m.ID(), withVersion(m.Params(), c.Ready().Result))
 	sink.Push(event.Event{Kind: rpc.Response, Final: true, Line: line})
 	return nil

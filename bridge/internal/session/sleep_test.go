@@ -334,6 +334,13 @@ func TestAUsersChildSleepsWithTheLastOfHisSessions(t *testing.T) {
 	later := time.Now().Add(2 * time.Hour)
 	s.server.Sweep(later)
 	<-conn.Done()
+	third := &strict{openOn(t, s.table, s.server), t, s.dir}
+	if got := third.ask("initialize", `{"protocolVersion":"2025-03-26"}`); !strings.Contains(got, `"2025-03-26"`) {
+		t.Errorf("the next session's initialize is answered %s", got)
+	}
+	if s.started() != 1 {
+		t.Error("it needs a child")
+	}
 	if got := s.told() + other.told(); strings.Count(got, `"result"`) != 2 || s.started() != 2 {
 		t.Errorf("%d children were started; the calls are answered %s", s.started(), got)
 	}
