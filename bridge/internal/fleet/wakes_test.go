@@ -123,7 +123,7 @@ func TestWhatIsRecalledOfInitialize(t *testing.T) {
 		t.Error("it is not remembered")
 	}
 	one, two := `{"a":1,"_meta":{"trace":"1"},"b":2}`, `{"a":1,"_meta":{"trace":"2"},"b":2}`
-	if s.Asks(nil, []byte(one)) != s.Asks(nil, []byte(two)) {
+	if new(Server).Asks(nil, []byte(one)) != new(Server).Asks(nil, []byte(two)) {
 		t.Error("a trace makes it another")
 	}
 	if r.Answer(new(Server).Asks(nil, []byte("other")), now) != nil || r.Answer(name, now.Add(2*recallFor)) != nil {

@@ -227,9 +227,11 @@ func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if call.withdraw = withdraw; c.calls[call.key] != call {
+	if c.calls[call.key] != call { // it is over, and nobody looks at it under the lock any more
 		withdraw()
+		return nil
 	}
+	call.withdraw = withdraw
 	return nil
 }
 
