@@ -69,7 +69,7 @@ func delegated(dir string) (*groups, error) {
 	moved := moveOurs(dir, leaf)
 	handed := 0
 	for _, c := range controllers() {
-		if os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0) == nil {
+		if write(dir, "cgroup.subtree_control", "+"+c) == nil {
 			handed++
 		}
 	}
@@ -110,8 +110,15 @@ func parent(pid string) string {
 	return ""
 }
 
+// write fails with os.ErrNotExist for a file that is not there: the kernel
+// allows none to be made.
 func write(dir, file, value string) error {
-	return os.WriteFile(filepath.Join(dir, file), []byte(value), 0)
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
 }
 
 // group is that of one child; nil is none.
@@ -129,6 +136,17 @@ func (g *groups) open(l Limits) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
+	for file, value := range l.files() {
+		if err := write(dir, file, value); err != nil && !errors.Is(err, os.ErrNotExist) {
+			_ = os.Remove(dir)
+			return nil, err
+		}
+	}
+	return &group{dir: dir}, nil
+}
+
+// files are those of a group, and what stands in them.
+func (l Limits) files() map[string]string {
 	values := map[string]string{"memory.oom.group": "1"}
 	if l.Memory > 0 {
 		values["memory.max"], values["memory.swap.max"] = strconv.FormatInt(l.Memory, 10), "0"
@@ -139,13 +157,7 @@ func (g *groups) open(l Limits) (*group, error) {
 	if l.CPU > 0 {
 		values["cpu.max"] = fmt.Sprintf("%d %d", int64(l.CPU*cpuPeriod), cpuPeriod)
 	}
-	for file, value := range values {
-		if err := write(dir, file, value); err != nil && !errors.Is(err, os.ErrNotExist) {
-			_ = os.Remove(dir)
-			return nil, err
-		}
-	}
-	return &group{dir: dir}, nil
+	return values
 }
 
 // close gives back what delegated took; the bridge stays in its leaf.

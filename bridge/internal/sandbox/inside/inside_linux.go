@@ -60,7 +60,12 @@ func (d *Description) join() error {
 	if d.Group == "" {
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(d.Group, "cgroup.procs"), []byte("0"), 0); err != nil {
+	group, err := os.OpenFile(filepath.Join(d.Group, "cgroup.procs"), os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	defer group.Close() //nolint:errcheck // the write tells
+	if _, err := group.WriteString("0"); err != nil {
 		return fmt.Errorf("control group: %w", err)
 	}
 	return nil
