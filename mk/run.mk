@@ -4,7 +4,7 @@ GATEHOUSE_CACHE ?= $(HOME)/.cache/gatehouse
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK := $(GATEHOUSE_CACHE)/keycloak-$(KEYCLOAK_VERSION)
 RUN_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core lua-resty-lrucache redis-server default-jre-headless jq curl unzip maven
-TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev faketime iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
+TEST_PACKAGES := certbot chromium debootstrap docker.io dpkg-dev iproute2 iptables logrotate lua-busted lua-check openssl pebble prometheus python3-venv systemd
 
 .PHONY: run user deps deps-run deps-test e2e programs runner seeded
 

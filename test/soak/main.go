@@ -34,6 +34,7 @@ type options struct {
 	each     int // sessions of one user
 	seed     uint64
 	short    bool
+	clock    bool
 	bin      string
 	keycloak string
 	state    string
@@ -62,6 +63,7 @@ func parse(args []string) (o options, err error) {
 	fs.IntVar(&o.each, "each", 10, "callers of one user")
 	fs.Uint64Var(&o.seed, "seed", 0, "order of faults and questions; 0 takes one by chance and prints it")
 	fs.BoolVar(&o.short, "short", false, "short faults, and none that takes long to come back")
+	fs.BoolVar(&o.clock, "clock", false, "let Keycloak's clock jump too, by libfaketime (Debian: faketime); it then starts slowly")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge, authsvc and demo")
 	fs.StringVar(&o.keycloak, "keycloak", os.Getenv("GATEHOUSE_KEYCLOAK"), "the unpacked distribution")
 	fs.StringVar(&o.state, "state", "", "file in which the run is kept; by default .cache/soak/SEED.json")

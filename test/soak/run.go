@@ -84,24 +84,26 @@ func run(ctx context.Context, o options) (failed error) {
 
 // open starts the gate.
 func (s *soak) open(ctx context.Context, dir string) (*stack.Stack, error) {
-	env, clocks, err := fault.Clocks(dir)
-	if err != nil {
-		return nil, err
-	}
-	if clocks == nil {
-		fmt.Println("libfaketime is not installed: no clock jumps (Debian's package: faketime)")
+	var env []string
+	clock := ""
+	if s.clock {
+		var err error
+		if env, clock, err = fault.Clock(dir); err != nil {
+			return nil, err
+		}
 	}
 	starting, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	gate, err := stack.Start(starting, stack.Options{
-		Dir: dir, Bin: s.bin, Keycloak: s.keycloak, Replicas: replicas, Env: env,
-		Up: func(p *stack.Part) { fmt.Printf("%-22s up in %.1f s\n", p.Name, p.Took().Seconds()) },
+		Dir: dir, Bin: s.bin, Keycloak: s.keycloak, Replicas: replicas,
+		Env: map[string][]string{stack.Keycloak: env},
+		Up:  func(p *stack.Part) { fmt.Printf("%-22s up in %.1f s\n", p.Name, p.Took().Seconds()) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.faults = &fault.Faults{Gate: gate, Child: filepath.Join(s.bin, "demo"), Clocks: clocks}
-	s.plan = plan.Plan{Seed: s.seed, Short: s.short, Clocks: clocks != nil, Replicas: replicas}
+	s.faults = &fault.Faults{Gate: gate, Child: filepath.Join(s.bin, "demo"), Clock: clock}
+	s.plan = plan.Plan{Seed: s.seed, Short: s.short, Clocks: clock != "", Replicas: replicas}
 	return gate, nil
 }
 

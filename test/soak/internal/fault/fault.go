@@ -20,9 +20,9 @@ import (
 
 // Faults breaks one gate.
 type Faults struct {
-	Gate   *stack.Stack
-	Child  string            // the program that the bridge starts
-	Clocks map[string]string // file of libfaketime for each part whose clock can be moved
+	Gate  *stack.Stack
+	Child string // the program that the bridge starts
+	Clock string // the file of Keycloak's clock, "" where it cannot be moved
 }
 
 // Do breaks what the step says, holds it so, and returns when it is mended.
@@ -42,14 +42,12 @@ func (f *Faults) Do(ctx context.Context, s plan.Step) error {
 		return f.restart(ctx, stack.Redis, syscall.SIGKILL, s.Hold)
 	case plan.RedisHang:
 		return f.hang(ctx, stack.Redis, s.Hold)
-	case plan.RedisClock:
-		return f.clock(ctx, stack.Redis, s)
 	case plan.KeycloakStop:
 		return f.restart(ctx, stack.Keycloak, syscall.SIGTERM, s.Hold)
 	case plan.KeycloakHang:
 		return f.hang(ctx, stack.Keycloak, s.Hold)
 	case plan.KeycloakClock:
-		return f.clock(ctx, stack.Keycloak, s)
+		return f.clock(ctx, s)
 	case plan.NginxReload:
 		return f.signal(stack.Nginx, syscall.SIGHUP, false)
 	case plan.BridgeRestart:
@@ -168,18 +166,17 @@ func (f *Faults) Children(part *stack.Part) (children []memory.Process) {
 	return children
 }
 
-// clock moves the clock of a part, and puts it right again.
-func (f *Faults) clock(ctx context.Context, part string, s plan.Step) error {
-	file := f.Clocks[part]
-	if err := SetClock(file, s.Jump); err != nil {
+// clock moves Keycloak's clock, and puts it right again.
+func (f *Faults) clock(ctx context.Context, s plan.Step) error {
+	if err := setClock(f.Clock, s.Jump); err != nil {
 		return err
 	}
 	wait(ctx, s.Hold)
-	return SetClock(file, 0)
+	return setClock(f.Clock, 0)
 }
 
-// SetClock writes what libfaketime reads.
-func SetClock(file string, jump time.Duration) error {
+// setClock writes what libfaketime reads.
+func setClock(file string, jump time.Duration) error {
 	next := file + ".next"
 	if err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", jump.Seconds()), 0o600); err != nil {
 		return err
@@ -190,25 +187,21 @@ func SetClock(file string, jump time.Duration) error {
 // libraries is where Debian and its kin keep libfaketime.
 const libraries = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 
-// Clocks lets the clocks of parts written in C and Java be moved: the environment
-// of each, and the file of each. Both are empty where libfaketime is missing. A
-// program in Go reads its clock past the C library: authsvc's, the bridge's and
-// the callers' are those of the machine.
-func Clocks(dir string) (env map[string][]string, files map[string]string, err error) {
+// Clock lets Keycloak's clock be moved: its environment, and the file that says
+// by how much. The clocks of the
+// others are the machine's: a program in Go reads it past the C library, and
+// Redis' allocator deadlocks under libfaketime.
+func Clock(dir string) (env []string, file string, err error) {
 	found, err := filepath.Glob(libraries)
-	if err != nil || len(found) == 0 {
-		return nil, nil, err
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no %s: install Debian's package faketime", libraries)
 	}
-	env, files = map[string][]string{}, map[string]string{}
-	for _, part := range []string{stack.Redis, stack.Keycloak} {
-		files[part] = filepath.Join(dir, part+".clock")
-		if err := SetClock(files[part], 0); err != nil {
-			return nil, nil, err
-		}
-		env[part] = []string{
-			"LD_PRELOAD=" + found[0], "FAKETIME_TIMESTAMP_FILE=" + files[part], "FAKETIME_CACHE_DURATION=1",
-			"FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
-		}
+	if err != nil {
+		return nil, "", err
 	}
-	return env, files, nil
+	file = filepath.Join(dir, "keycloak.clock")
+	return []string{
+		"LD_PRELOAD=" + found[0], "FAKETIME_TIMESTAMP_FILE=" + file, "FAKETIME_CACHE_DURATION=1",
+		"FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
+	}, file, setClock(file, 0)
 }

@@ -18,7 +18,6 @@ const (
 	RedisStop      Kind = "Redis stopped"
 	RedisKill      Kind = "Redis killed"
 	RedisHang      Kind = "Redis hangs"
-	RedisClock     Kind = "Redis' clock jumps"
 	KeycloakStop   Kind = "Keycloak stopped"
 	KeycloakHang   Kind = "Keycloak hangs"
 	KeycloakClock  Kind = "Keycloak's clock jumps"
@@ -37,7 +36,7 @@ const (
 type Plan struct {
 	Seed     uint64
 	Short    bool // nothing that takes long to come back
-	Clocks   bool // clocks of Redis and Keycloak can be moved
+	Clocks   bool // Keycloak's clock can be moved
 	Replicas int  // of authsvc and the bridge, beyond the first
 }
 
@@ -59,7 +58,7 @@ func (p Plan) Kinds() []Kind {
 		ChildKill, RedisHang, BridgeKill, Logout, NginxReload, AuthsvcKill, KeycloakHang, RedisStop, BridgeRestart, ChildHang,
 	}
 	if p.Clocks {
-		kinds = append(kinds, RedisClock, KeycloakClock)
+		kinds = append(kinds, KeycloakClock)
 	}
 	if !p.Short {
 		kinds = append(kinds, RedisKill, KeycloakStop, AuthsvcRestart, AuthsvcHang)
