@@ -53,15 +53,17 @@ func primes(s *session.Session) bool {
 	return v != nil && *v >= rpc.Version20251125 && rpc.HasSessions(*v)
 }
 
-// tell writes the stream; gone says that its client went away.
+// tell writes the stream; gone says that its client went away. What came already
+// is kept before the client has a place to come back to: it may be back at once.
 func (p *posted) tell(out *answer.Stream, prime bool, taken <-chan struct{}) (gone bool) {
-	if out.Begin() != nil || prime && out.Raw("id: "+p.stream.Place()+"\ndata: \n\n") != nil {
-		gone = true // but what came already is kept
+	place := p.stream.Place()
+	told := make([]event.Told, len(p.before))
+	for i, e := range p.before {
+		told[i] = p.stream.Told(e)
 	}
-	for _, e := range p.before {
-		if told := p.stream.Told(e); !gone {
-			gone = tell(out, told) != nil
-		}
+	gone = out.Begin() != nil || prime && out.Raw("id: "+place+"\ndata: \n\n") != nil
+	for _, e := range told {
+		gone = gone || tell(out, e) != nil
 	}
 	return gone || !p.stream.Over() && relay(p.over, p.stream, out, taken)
 }
