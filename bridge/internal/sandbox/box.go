@@ -13,6 +13,7 @@ type Box struct {
 	maker *Maker
 	dir   string // its private folder
 	cache string // what its server has downloaded for the same user
+	seed  string // and for nobody
 	group *group // nil where there is none
 	once  sync.Once
 }
@@ -48,7 +49,7 @@ func (m *Maker) Open(whose string) (*Box, error) {
 	if !m.Boxed() {
 		return b, nil
 	}
-	if b.cache, err = m.cacheOf(whose); err != nil {
+	if err = b.downloads(whose); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("folder of downloads: %w", err)
 	}
@@ -59,11 +60,21 @@ func (m *Maker) Open(whose string) (*Box, error) {
 	return b, nil
 }
 
-func (m *Maker) cacheOf(whose string) (string, error) {
-	if whose == Stranger {
-		return "", nil
+// downloads are kept where they can be. What the bridge's own child has
+// downloaded is read by all, for a copy of it may point there.
+func (b *Box) downloads(whose string) error {
+	c := &b.maker.host.caches
+	if c.dir == "" || whose == Stranger {
+		return nil
 	}
-	return m.host.caches.take(append([]string{m.name, whose}, m.cmd.Argv...)...)
+	of := append([]string{b.maker.name}, b.maker.cmd.Argv...)
+	path := c.path(append(of, whose)...)
+	b.seed = c.path(append(of, "")...)
+	if err := c.take(path, b.seed); err != nil {
+		return err
+	}
+	b.cache = path
+	return nil
 }
 
 // Credentials is the folder for what is this child's user's own: the child

@@ -36,25 +36,64 @@ type caches struct {
 // keptCaches are so many folders of downloads of users that nobody uses now.
 const keptCaches = 64
 
-// take makes the folder of one server and user, or finds it, and holds it.
-func (c *caches) take(of ...string) (string, error) {
-	if c.dir == "" {
-		return "", nil
-	}
+func (c *caches) path(of ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
-	path := filepath.Join(c.dir, hex.EncodeToString(sum[:16]))
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:16]))
+}
+
+// take makes the folder, or finds it, and holds it. A new one begins as a copy
+// of what the bridge's own child has downloaded, so that the first session of
+// each user does not wait for that again.
+func (c *caches) take(path, seed string) error {
+	if _, err := os.Stat(path); err != nil && path != seed && c.hold(seed, true) {
+		err := c.copy(path, seed)
+		c.give(seed)
+		if err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	c.hold(path, false)
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // for tidy
+	return nil
+}
+
+// hold keeps a folder from going; where it is to be alone, only one that nobody
+// uses now.
+func (c *caches) hold(path string, alone bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", err
+	if alone && c.used[path] > 0 {
+		return false
 	}
 	if c.used == nil {
 		c.used = map[string]int{}
 	}
 	c.used[path]++
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // for tidy
-	return path, nil
+	return true
+}
+
+// copy puts the copy in its place when it is whole. Where another was there
+// before, that one does.
+func (c *caches) copy(path, seed string) error {
+	if _, err := os.Stat(seed); err != nil {
+		return nil //nolint:nilerr // nothing was downloaded yet
+	}
+	made, err := os.MkdirTemp(c.dir, "new-")
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(made, os.DirFS(seed)); err != nil {
+		removeAll(made)
+		return err
+	}
+	if os.Rename(made, path) != nil {
+		removeAll(made)
+	}
+	return nil
 }
 
 func (c *caches) give(path string) {

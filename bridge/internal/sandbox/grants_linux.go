@@ -54,7 +54,7 @@ func (b *Box) grants(program, dir string) inside.Description {
 		g.Write = append(g.Write, filepath.Join(b.dir, homeDir), filepath.Join(b.dir, tmpDir))
 	}
 	if b.cache != "" {
-		g.Write = append(g.Write, b.cache)
+		g.Write, g.Read = append(g.Write, b.cache), append(g.Read, b.seed)
 	}
 	slices.Sort(g.Read)
 	g.Read = slices.Compact(g.Read)

@@ -65,7 +65,7 @@ func TestFoldersOfABox(t *testing.T) {
 	h := open(t, sandbox.Options{})
 	script := `echo home >$HOME/f && cat $HOME/f; echo tmp >$TMPDIR/f && cat $TMPDIR/f
 		cat "$CRED/token"; echo x >"$CRED/token" || echo kept; echo x >/var/tmp/gatehouse-box-test || echo refused
-		ls "$HOME/../.." || echo hidden; echo "${GATEHOUSE_BOX-no description}"; ulimit -c`
+		ls "$HOME/../.." || echo hidden; echo "${GATEHOUSE_SANDBOX-no description}"; ulimit -c`
 	m := boxed(t, h, sandbox.Spec{}, script)
 	b, err := m.Open("u")
 	if err != nil {
@@ -91,19 +91,31 @@ func TestFoldersOfABox(t *testing.T) {
 }
 
 // TestDownloadsAreOfOneUser: what one child's server has downloaded is there for
-// the next of the same user, and for nobody else.
+// the next of the same user, and for nobody else; what the bridge's own child has
+// downloaded is what each begins with, and no user can write it.
 func TestDownloadsAreOfOneUser(t *testing.T) {
 	h := open(t, sandbox.Options{})
-	script := `cat $XDG_CACHE_HOME/f || echo nothing; echo $W >$XDG_CACHE_HOME/f`
+	script := `cat $XDG_CACHE_HOME/f || echo nothing; echo $W >$XDG_CACHE_HOME/f; ln -sf $XDG_CACHE_HOME/f $XDG_CACHE_HOME/l
+		echo $W >$SEED/f`
 	m := boxed(t, h, sandbox.Spec{}, script)
+	var seed string
 	for i, c := range []struct{ whose, want string }{
-		{"u", "nothing"}, {"u", "1"}, {"v", "nothing"}, {"", "nothing"}, {"u", "2"},
+		{"u", "nothing"}, {"u", "1"}, {"", "nothing"}, {"v", "3"}, {"u", "2"}, {"v", "4"}, {"", "3"},
 		{sandbox.Stranger, "nothing"}, {sandbox.Stranger, "nothing"},
 	} {
-		out, _ := run(t, m, c.whose, script, fmt.Sprintf("W=%d", i+1))
+		out, b := run(t, m, c.whose, script, fmt.Sprintf("W=%d", i+1), "SEED="+seed)
 		if !strings.Contains(out, c.want+"\n") {
 			t.Errorf("%d, %q: %q, want %s", i, c.whose, out, c.want)
 		}
+		if c.whose == "" {
+			for _, pair := range b.Environ(nil) {
+				if dir, ok := strings.CutPrefix(pair, "XDG_CACHE_HOME="); ok {
+					seed = dir
+				}
+			}
+		}
+		b.Close()
+		h.Settle()
 	}
 }
 
@@ -201,7 +213,7 @@ func TestNotTheBoxesOfOthers(t *testing.T) {
 // TestNotStartedOutside: a box that cannot be made starts nothing.
 func TestNotStartedOutside(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), program, "box", "/bin/echo", "echo", "started")
-	cmd.Env = []string{`GATEHOUSE_BOX={"g":"/nowhere"}`}
+	cmd.Env = []string{`GATEHOUSE_SANDBOX={"g":"/nowhere"}`}
 	out, err := cmd.CombinedOutput()
 	if err == nil || strings.Contains(string(out), "started\n") || !strings.Contains(string(out), "is not started") {
 		t.Errorf("%s, %v", out, err)

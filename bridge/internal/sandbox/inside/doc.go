@@ -15,7 +15,7 @@ package inside
 const Command = "box"
 
 // Variable is what tells it which. The child does not get it.
-const Variable = "GATEHOUSE_BOX"
+const Variable = "GATEHOUSE_SANDBOX"
 
 // Description is a box in words.
 type Description struct {
