@@ -37,7 +37,12 @@ func (g *gate) callers() (httpkit.Middleware, error) {
 	g.checks["identity keys"], g.checks["ended sessions"] = keys.Check, ended.Check
 	g.workers.start(keys.Run)
 	g.workers.start(ended.Run)
-	return identity.NewVerifier(keys).Wrap, nil
+	verifier := identity.NewVerifier(keys)
+	if err := g.openCredentials(client); err != nil {
+		return nil, err
+	}
+	verifier.Believed = g.credentials.Believed
+	return verifier.Wrap, nil
 }
 
 func (g *gate) tokens() (httpkit.Middleware, error) {
@@ -81,6 +86,9 @@ func (g *gate) sids() []string {
 }
 
 func (g *gate) endSIDs(sids []string) {
+	if g.credentials != nil {
+		g.credentials.End(sids)
+	}
 	g.table.EndSIDs(sids)
 	for _, s := range g.roster.every() {
 		for _, sid := range sids {

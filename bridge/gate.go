@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/credential"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/bridge/internal/session"
@@ -45,6 +46,8 @@ type gate struct {
 	workers *workers
 	room    *answer.Room
 	streams sync.WaitGroup // that outlive their handlers
+
+	credentials *credential.Keeper // nil but with --identity signed
 
 	childEnv []string                    // of every child
 	refusal  atomic.Pointer[mux.Refusal] // nil while callers are let in

@@ -214,9 +214,10 @@ func (g *gate) newServed(e config.Server) *served {
 	s.server = fleet.NewServer(fleet.ServerConfig{
 		Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate), Starter: g.starter,
 		Spec: spec, Boxes: boxes,
-		Child: child.Options{StdinGrace: f.StopTime, TermGrace: f.KillTime},
+		Child: f.childOptions(e),
 		Guard: g.watch.sessionGuard(), Log: g.log, Identity: childIdentity(e.Gate),
 		Adapt: func() mux.Adapter { return translate.NewElder() }, Warm: f.warm(e.Gate),
+		Lend: g.lender(e), Unlent: e.Gate.Credentials != nil && e.Gate.Credentials.Missing == config.MissingStarts,
 	})
 	s.front = stateless.New(s.server.Pool(), f.stateless())
 	s.paths, s.alone = g.pathsOf(s, serversPath+e.Name), g.pathsOf(s, "")

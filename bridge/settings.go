@@ -30,6 +30,9 @@ func (f *flags) servers() (config.File, error) {
 		return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
 	}
 	for i, s := range file.Servers {
+		if err := f.mayLend(s); err != nil {
+			return config.File{}, fmt.Errorf("%w: --config: %w", errUsage, err)
+		}
 		if s.Err == nil && s.URL != "" {
 			s = remote(s)
 		}
@@ -66,6 +69,9 @@ func (f *flags) cannot(s config.Server) error {
 			s.Key, f.Identity)
 	case s.Gate.Sandbox.Off && f.RequireSandbox:
 		return fmt.Errorf("mcpServers.%s: gatehouse: sandbox off and --require-sandbox contradict each other", s.Key)
+	case warm > 0 && s.Gate.Credentials != nil:
+		return fmt.Errorf("mcpServers.%s: warm %d and credentials do not go together: "+
+			"a child that is started ahead is nobody's, and has nobody's credential", s.Key, warm)
 	case warm > 0 && isolation == "shared":
 		return fmt.Errorf("mcpServers.%s: warm %d is of no use with isolation shared, where one child serves all", s.Key, warm)
 	case warm > 0 && s.Gate.Identity != "none" && (f.Identity != "none" || isolation != "session"):
@@ -95,7 +101,7 @@ func (f *flags) warm(g config.Gate) int {
 	switch {
 	case g.Warm != nil:
 		return *g.Warm
-	case f.isolation(g) != "session":
+	case f.isolation(g) != "session" || g.Credentials != nil:
 		return 0 // --warm is for the others
 	}
 	return f.Warm

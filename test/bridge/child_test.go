@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -142,6 +143,14 @@ func (s *childServer) call(r *childRequest) {
 		s.text(r.ID, fmt.Sprint(os.Getpid()))
 	case "user":
 		s.text(r.ID, os.Getenv("MCP_USER_ID"))
+	case "credential": // a file of the folder for it, and its mode
+		path := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), a.Text)
+		secret, err := os.ReadFile(path)
+		if info, statErr := os.Stat(path); err == nil && statErr == nil {
+			s.text(r.ID, fmt.Sprintf("%s %o %s", secret, info.Mode().Perm(), path))
+			return
+		}
+		s.text(r.ID, fmt.Sprint(err))
 	case "environ":
 		s.text(r.ID, strings.Join(os.Environ(), "\n"))
 	case "told":

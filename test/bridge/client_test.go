@@ -34,7 +34,11 @@ type answer struct {
 	Params json.RawMessage `json:"params"`
 	Result struct {
 		ProtocolVersion string `json:"protocolVersion"`
-		Content         []struct {
+		ResultType      string `json:"resultType"`
+		InputRequests   map[string]struct {
+			Params map[string]string `json:"params"`
+		} `json:"inputRequests"`
+		Content []struct {
 			Text string `json:"text"`
 		} `json:"content"`
 	} `json:"result"`
@@ -42,7 +46,8 @@ type answer struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 		Data    struct {
-			Stderr string `json:"stderr"`
+			Stderr       string              `json:"stderr"`
+			Elicitations []map[string]string `json:"elicitations"`
 		} `json:"data"`
 	} `json:"error"`
 }

@@ -24,6 +24,11 @@ type authority struct {
 	key    jose.JSONWebKey
 	signer *contract.Signer
 	over   []string // logins that have ended
+
+	// credential answers for a caller and a name; nil for no such endpoint. asked
+	// counts the questions.
+	credential func(id contract.Identity, name string) (contract.CredentialAnswer, int)
+	asked      int
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -49,6 +54,7 @@ func newAuthority(t *testing.T) *authority {
 		}
 		_ = json.NewEncoder(w).Encode(contract.EndedAnswer{Ended: ended})
 	})
+	mux.HandleFunc("POST "+contract.PathCredentials, a.lend)
 	a.Server = httptest.NewServer(mux)
 	t.Cleanup(a.Close)
 	return a

@@ -52,6 +52,8 @@ func (h *Handler) noCredential(w http.ResponseWriter, err error) error {
 			Connect: h.Credentials.PublicURL + credential.ConnectPath(missing.Entry.Name),
 		}})
 		return nil
+	case errors.Is(err, credential.ErrStale):
+		return &httpkit.Error{Code: http.StatusConflict, Msg: err.Error()}
 	case errors.Is(err, credential.ErrUnknown):
 		return &httpkit.Error{Code: http.StatusNotFound, Msg: err.Error()}
 	case errors.Is(err, credential.ErrEnded), errors.Is(err, credential.ErrNoLogin):

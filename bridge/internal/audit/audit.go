@@ -30,24 +30,25 @@ const (
 // Record is one line. The names are those of the bridge's log and of nginx's
 // audit log; request_id joins the three.
 type Record struct {
-	Time      time.Time       `json:"time"`                 // when the call came, in UTC
-	Program   string          `json:"program"`              // always bridge
-	RequestID string          `json:"request_id,omitempty"` // of nginx's line and of the bridge's log
-	Session   string          `json:"session,omitempty"`    // the public part of the session's id
-	User      string          `json:"user,omitempty"`       // the caller's id at the provider (sub)
-	UserEmail string          `json:"user_email,omitempty"` // the address, where it is verified
-	Server    string          `json:"server"`               // the entry of the configuration
-	Method    string          `json:"method"`               // of MCP, such as tools/call
-	Kind      string          `json:"kind,omitempty"`       // tool, prompt or resource
-	Tool      string          `json:"tool,omitempty"`       // its name; of a resource, the URI
-	Era       string          `json:"era,omitempty"`        // the version of MCP that the client speaks
-	Outcome   string          `json:"outcome"`              // see the table below
-	Rule      string          `json:"rule,omitempty"`       // of the policy, that let it in or refused it
-	Millis    float64         `json:"ms"`                   // from the request to its result
-	BytesIn   int             `json:"bytes_in"`             // of the request
-	BytesOut  int             `json:"bytes_out"`            // of the result
-	ArgsHash  string          `json:"args_hash,omitempty"`  // a keyed hash of the arguments
-	Args      json.RawMessage `json:"args,omitempty"`       // the arguments, where a rule says log_arguments
+	Time       time.Time       `json:"time"`                 // when the call came, in UTC
+	Program    string          `json:"program"`              // always bridge
+	RequestID  string          `json:"request_id,omitempty"` // of nginx's line and of the bridge's log
+	Session    string          `json:"session,omitempty"`    // the public part of the session's id
+	User       string          `json:"user,omitempty"`       // the caller's id at the provider (sub)
+	UserEmail  string          `json:"user_email,omitempty"` // the address, where it is verified
+	Server     string          `json:"server"`               // the entry of the configuration
+	Method     string          `json:"method"`               // of MCP, such as tools/call
+	Kind       string          `json:"kind,omitempty"`       // tool, prompt or resource
+	Tool       string          `json:"tool,omitempty"`       // its name; of a resource, the URI
+	Era        string          `json:"era,omitempty"`        // the version of MCP that the client speaks
+	Credential string          `json:"credential,omitempty"` // the name of the caller's own credential that the server has
+	Outcome    string          `json:"outcome"`              // see the table below
+	Rule       string          `json:"rule,omitempty"`       // of the policy, that let it in or refused it
+	Millis     float64         `json:"ms"`                   // from the request to its result
+	BytesIn    int             `json:"bytes_in"`             // of the request
+	BytesOut   int             `json:"bytes_out"`            // of the result
+	ArgsHash   string          `json:"args_hash,omitempty"`  // a keyed hash of the arguments
+	Args       json.RawMessage `json:"args,omitempty"`       // the arguments, where a rule says log_arguments
 
 	Hidden []byte `json:"-"` // arguments of which ArgsHash is made when the line is
 }

@@ -20,6 +20,7 @@ func (r *Record) append(b []byte) []byte {
 	b = optional(b, `,"kind":`, r.Kind)
 	b = optional(b, `,"tool":`, r.Tool)
 	b = optional(b, `,"era":`, r.Era)
+	b = optional(b, `,"credential":`, r.Credential)
 	b = appendText(append(b, `,"outcome":`...), r.Outcome)
 	b = optional(b, `,"rule":`, r.Rule)
 	b = optional(b, `,"args_hash":`, r.ArgsHash)

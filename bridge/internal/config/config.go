@@ -41,6 +41,19 @@ type Gate struct {
 	CallTime  time.Duration  // 0 is --call-time
 	Sleep     *time.Duration // nil is --sleep, 0 is never
 	Sandbox   Sandbox
+
+	Credentials *Credentials // nil for none
+}
+
+// Credentials are each caller's own, and how a child of his gets them.
+type Credentials struct {
+	From string `json:"from"` // its name at authsvc
+	File string `json:"file"` // the name of a file in the child's own folder, or
+	Env  string `json:"env"`  // a variable
+
+	// Missing is what becomes of a child whose user has not connected it: "refuse"
+	// (the default) or "start", where calls are refused until he has.
+	Missing string `json:"missing"`
 }
 
 // Equal reports whether the two are started and served alike.

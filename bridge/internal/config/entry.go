@@ -119,6 +119,8 @@ func (e *entry) checkRemote(s Server) error {
 		return errors.New(`type "stdio" needs a command; a url is of type http or sse`)
 	case len(e.Args) > 0 || len(e.Env) > 0 || e.Dir != "" || len(e.Inherit) > 0:
 		return errors.New("args, env, cwd and inherit are for a command; a url gets headers")
+	case s.Gate.Credentials != nil:
+		return errors.New("gatehouse: credentials are for a command; a url gets headers, which all callers share")
 	}
 	return nil
 }
@@ -137,6 +139,8 @@ func readGate(raw json.RawMessage) (Gate, error) {
 		CallTime  string   `json:"callTime"`
 		Sleep     *string  `json:"sleep"`
 		Sandbox   Sandbox  `json:"sandbox"`
+
+		Credentials json.RawMessage `json:"credentials"`
 	}
 	if err := strictly(raw, &block, gateKeys()...); err != nil {
 		return Gate{}, fmt.Errorf("gatehouse: %w", err)
@@ -167,6 +171,13 @@ func readGate(raw json.RawMessage) (Gate, error) {
 			faults = append(faults, fmt.Errorf("sleep %q must be a time, such as 5m, or 0s for never", *block.Sleep))
 		}
 		g.Sleep = &d
+	}
+	if len(block.Credentials) > 0 {
+		c, err := readCredentials(block.Credentials)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("credentials: %w", err))
+		}
+		g.Credentials = c
 	}
 	for _, scope := range g.Scopes {
 		if scope == "" || strings.ContainsAny(scope, " \"\\") {

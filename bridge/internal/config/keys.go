@@ -37,7 +37,7 @@ func ourKeys() []string {
 }
 
 func gateKeys() []string {
-	return []string{"scopes", "roles", "isolation", "identity", "warm", "callTime", "sleep", "sandbox"}
+	return []string{"scopes", "roles", "isolation", "identity", "warm", "callTime", "sleep", "sandbox", "credentials"}
 }
 
 // aliases are what other programs call a key of ours: ignored, a server would

@@ -112,6 +112,9 @@ func (s *Server) command() error {
 // Check asks a child of the bridge's own, unless one is being asked, or starts
 // only for a user. It returns at once; Health tells what came of it.
 func (s *Server) Check() {
+	if s.cfg.Lend != nil && !s.cfg.Unlent {
+		return // without a user's credential it would tell nothing
+	}
 	if s.cfg.Identity != NeedsUser && s.checking.CompareAndSwap(false, true) {
 		go func() {
 			defer s.checking.Store(false)
@@ -122,7 +125,7 @@ func (s *Server) Check() {
 
 // check starts a child for nobody, so it learns no user (Contract 4).
 func (s *Server) check() {
-	c, err := s.launch(nil, "check", true)
+	c, err := s.launch(nil, "check", true, nil)
 	if err != nil {
 		return // it was counted, or says nothing of the server
 	}

@@ -47,6 +47,8 @@ type ServerConfig struct {
 	Boxes     *sandbox.Maker     // nil makes none
 	Guard     mux.Guard          // may be nil
 	Adapt     func() mux.Adapter // for the child of a session; nil means none
+	Lend      Lend               // nil: a child has no credential of its user's
+	Unlent    bool               // a child can be made ready without its credential
 	Warm      int                // children that are started ahead, at least; not where each is told another user
 	Log       zerolog.Logger
 }
@@ -134,17 +136,30 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 	if r := s.refusal(owner); r != nil {
 		return nil, r
 	}
-	return s.launch(owner, label, shared)
+	loan, err := s.lend(owner)
+	if err != nil {
+		s.Stats.Refused.Add(1)
+		return nil, err
+	}
+	c, err := s.launch(owner, label, shared, loan)
+	if err != nil && loan != nil {
+		loan.Return()
+	}
+	return c, err
 }
 
 // launch runs a child. label marks its lines in the log.
-func (s *Server) launch(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
-	log, born := s.labelled(label), time.Now()
-	proc, err := s.run(owner, label, func(line string) { log.Info().Str("stderr", line).Msg("server says") })
+func (s *Server) launch(owner *contract.Identity, label string, shared bool, loan Loan) (*mux.Conn, error) {
+	log, born, hide := s.labelled(label), time.Now(), func(line string) string { return line }
+	if loan != nil {
+		hide = loan.Hide
+	}
+	says := func(line string) { log.Info().Str("stderr", hide(line)).Msg("server says") }
+	proc, err := s.run(owner, label, says, loan)
 	if err != nil {
 		return nil, err
 	}
-	return s.speak(proc, owner, log, shared, func() { s.spares.took(time.Since(born)) }), nil
+	return s.speak(proc, owner, log, shared, loan, func() { s.spares.took(time.Since(born)) }), nil
 }
 
 // labelled is the log with a session's label, or another word for who speaks.
@@ -152,8 +167,10 @@ func (s *Server) labelled(label string) zerolog.Logger {
 	return s.log.With().Str("session", label).Logger()
 }
 
-// run starts a process.
-func (s *Server) run(owner *contract.Identity, label string, stderr func(string)) (*child.Process, error) {
+// run starts a process, with what is lent to it; loan may be nil.
+func (s *Server) run(
+	owner *contract.Identity, label string, stderr func(string), loan Loan,
+) (*child.Process, error) {
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = stderr
@@ -162,6 +179,12 @@ func (s *Server) run(owner *contract.Identity, label string, stderr func(string)
 		s.log.Error().Err(err).Msg("no box can be made for the server")
 		s.Stats.Failed.Add(1)
 		return nil, &mux.Refusal{Reason: "no box can be made for the server: " + err.Error(), Retry: 10 * time.Second}
+	}
+	if loan != nil {
+		if err := place(loan, box, &spec); err != nil {
+			box.Close()
+			return nil, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,12 +215,16 @@ func (s *Server) run(owner *contract.Identity, label string, stderr func(string)
 
 // speak gives the process to the owner; spoke is called at its first word.
 func (s *Server) speak(
-	proc *child.Process, owner *contract.Identity, log zerolog.Logger, shared bool, spoke func(),
+	proc *child.Process, owner *contract.Identity, log zerolog.Logger, shared bool, loan Loan, spoke func(),
 ) *mux.Conn {
+	guard, gone := s.cfg.Guard, s.gone
+	if loan != nil {
+		guard, gone = loan.Guard(guard), func(c *mux.Conn) { loan.Return(); s.gone(c) }
+	}
 	o := mux.Options{
-		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: s.cfg.Guard,
+		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: guard,
 		Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
-		Spoke: func() { s.spoke(owner); spoke() }, Failed: func(why string) { s.ended(owner, why) }, Gone: s.gone,
+		Spoke: func() { s.spoke(owner); spoke() }, Failed: func(why string) { s.ended(owner, why) }, Gone: gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
 		o.Adapter = s.cfg.Adapt()
@@ -205,6 +232,9 @@ func (s *Server) speak(
 	s.mu.Lock() // before its end can be told
 	defer s.mu.Unlock()
 	c := mux.New(proc, o)
+	if loan != nil {
+		loan.Started(c)
+	}
 	s.conns[c] = struct{}{}
 	if s.closed { // since it was started
 		c.Stop()

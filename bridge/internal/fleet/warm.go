@@ -46,7 +46,7 @@ func (s *Server) refill(now time.Time) {
 
 func (s *Server) startAhead() {
 	spare := newSpare(s.labelled(warmLabel))
-	proc, err := s.run(everybody(), warmLabel, spare.says)
+	proc, err := s.run(everybody(), warmLabel, spare.says, nil)
 	if err != nil {
 		s.spares.failed(1)
 		return
@@ -101,7 +101,7 @@ func (s *Server) forPool(owner *contract.Identity, label string) (*mux.Conn, err
 }
 
 func (s *Server) take(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
-	if s.cfg.Warm == 0 {
+	if s.cfg.Warm == 0 || s.cfg.Lend != nil { // what was started ahead has nobody's credential
 		return s.start(owner, label, shared)
 	}
 	if r := s.refusal(owner); r != nil {
@@ -110,12 +110,12 @@ func (s *Server) take(owner *contract.Identity, label string, shared bool) (*mux
 	spare := s.spares.take(time.Now())
 	defer s.refill(time.Now())
 	if spare == nil {
-		return s.launch(owner, label, shared)
+		return s.launch(owner, label, shared, nil)
 	}
 	log := s.labelled(label)
 	log.Debug().Msg("the session takes a warm child")
 	spare.log.Store(&log)
-	return s.speak(spare.proc, owner, log, shared, func() {}), nil
+	return s.speak(spare.proc, owner, log, shared, nil, func() {}), nil
 }
 
 // says is the standard error of a child that is taken by somebody, or not yet.

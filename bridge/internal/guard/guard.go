@@ -71,6 +71,7 @@ func (g *Guard) see(ctx context.Context, call *mux.CallInfo) *watch {
 		Time: time.Now(), Program: "bridge", Session: call.Caller.Session,
 		User: call.Caller.Identity.Subject, UserEmail: call.Caller.Identity.Email,
 		Server: call.Caller.Server, Method: call.Method, Era: call.Caller.Era, BytesIn: len(call.Message.Line),
+		Credential: call.Credential,
 	}
 	if g.Audit != nil || g.Tracer != nil {
 		w.record.RequestID = httpkit.RequestID(ctx)

@@ -40,6 +40,10 @@ const (
 // Verifier checks assertions and remembers those that it believed until they
 // expire, so that a signature is paid for once.
 type Verifier struct {
+	// Believed is told of each assertion that was verified; nil tells nobody. Set
+	// it before the first request.
+	Believed func(id *contract.Identity, assertion string)
+
 	keys *Keys
 	mu   sync.RWMutex
 	seen map[string]entry
@@ -88,6 +92,9 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*co
 	}
 	if err != nil {
 		return nil, err
+	}
+	if v.Believed != nil {
+		v.Believed(&id, token)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -24,6 +24,8 @@ type CallInfo struct {
 	Message *rpc.Message
 	Ahead   bool // Again is asked before the call begins: the limits must have room for it
 
+	Credential string // of its caller's own that the child has; "" for none
+
 	Edit rpc.Edit // Begin may set it: what the child is told beside the message
 }
 

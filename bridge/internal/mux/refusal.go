@@ -32,6 +32,10 @@ func AsRPC(err error) *rpc.Error {
 	if errors.As(err, &e) {
 		return e
 	}
+	var missing *MissingError
+	if errors.As(err, &missing) {
+		return missing.RPC()
+	}
 	var r *Refusal
 	if errors.As(err, &r) {
 		return r.RPC()

@@ -18,6 +18,8 @@ const (
 	CodeBusy           = -32000 // a bound is reached, or the server cannot take the call now
 	CodeSession        = -32001 // the session is not known (what the SDKs use)
 	CodeNoResource     = -32002 // 2025-11-25 and earlier
+	CodeCredential     = -32004 // the caller has not connected a credential that the server needs
+	CodeURLRequired    = -32042 // the same for a client of 2025-11-25 that opens addresses (client/elicitation)
 
 	CodeHeaderMismatch     = -32020 // 2026-07-28, basic/index, "Error Codes"
 	CodeMissingCapability  = -32021

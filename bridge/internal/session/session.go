@@ -106,7 +106,7 @@ func (s *Session) Call(
 	link, turn, err := s.live(ctx, m.Method == "initialize")
 	if err != nil {
 		s.server.Stats.Refused.Add(1)
-		return nil, err
+		return nil, s.asked(err)
 	}
 	defer turn.over()
 	if m.Method == "initialize" {
@@ -115,7 +115,8 @@ func (s *Session) Call(
 			return nil, s.answerInitialize(link.Conn(), m, sink)
 		}
 	}
-	return link.CallAs(ctx, s.as(who), m, s.learns(m, s.settles(m, sink)))
+	call, err := link.CallAs(ctx, s.as(who), m, s.learns(m, s.settles(m, sink)))
+	return call, s.asked(err)
 }
 
 // as is the session's caller with the identity of one request. The fronts give

@@ -56,8 +56,8 @@ func (x *exchange) serve(ctx context.Context, h http.Header) {
 			return
 		}
 	}
-	if err := x.begin(ctx, conn, x.req.ForChild(!x.child.modern)); err != nil {
-		writeFailure(x.w, x.req.ID, err)
+	if err := x.begin(ctx, conn, x.forChild()); err != nil {
+		x.fail(err)
 		return
 	}
 	x.handed()

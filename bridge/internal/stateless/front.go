@@ -160,7 +160,7 @@ func (f *Front) serve(
 	case err != nil && ctx.Err() != nil:
 		x.ended()
 	case err != nil:
-		writeFailure(w, req.ID, err)
+		x.fail(err)
 	default:
 		x.lease = lease
 		if x.serve(ctx, r.Header); !x.waits {

@@ -128,9 +128,13 @@ func knownMethod(method string) bool {
 // InputRequired is the result that asks the client to answer the child's own
 // requests, by key, and to call again with the state.
 func InputRequired(requests []Edit, state string, serverInfo json.RawMessage) json.RawMessage {
+	var kept json.RawMessage // none where nothing is
+	if state != "" {
+		kept = quote(state)
+	}
 	result := empty().With(
 		Edit{"resultType", json.RawMessage(`"input_required"`)},
-		Edit{"inputRequests", empty().With(requests...)}, Edit{"requestState", quote(state)})
+		Edit{"inputRequests", empty().With(requests...)}, Edit{"requestState", kept})
 	return ModernResult("", result, serverInfo)
 }
 
