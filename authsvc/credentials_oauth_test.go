@@ -56,6 +56,7 @@ func startChat(t *testing.T) *chat {
 func (c *chat) token(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
 	refuse := func(word string) {
 		w.WriteHeader(http.StatusBadRequest)
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": word})
@@ -80,7 +81,6 @@ func (c *chat) token(w http.ResponseWriter, r *http.Request) {
 		c.refreshes++
 	}
 	c.access, c.refresh = "access-"+rand.Text(), "refresh-"+rand.Text()
-	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"access_token": c.access, "refresh_token": c.refresh, "expires_in": c.life, "token_type": "Bearer",
 		"scope": "chat:write,channels:read",
