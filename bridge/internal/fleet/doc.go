@@ -3,6 +3,8 @@
 //
 //	Server  one configured command: starts children, backs off, knows its health
 //	Pool    warm children that the bridge initialised itself, by identity or for all
+//	Wakes   lets so many sessions that slept have a child again at once
+//	Recall  remembers what initialize is answered, for sessions that begin asleep
 //	Breaker remembers what failed, so that the next try comes later
 //
 // It promises that a server that cannot start is not tried without end, that

@@ -7,5 +7,6 @@
 //
 // It promises that only its owner finds a session, that a session ends with
 // its login, its age or its idle time, and that a child which takes the place
-// of one that ended is told what the last one was. It must never know HTTP.
+// of one that ended is told what the last one was, be it that it crashed or that
+// the session slept. It must never know HTTP.
 package session

@@ -17,6 +17,7 @@ const (
 	nap       = 2 * time.Second // of a child that sleeps early: its client may be between two calls
 	placeTick = 20 * time.Millisecond
 	placeTime = 5 * time.Second // for a child to end
+	placeLook = time.Second / 4 // between two looks at who may sleep
 )
 
 // child is a child for the session.
@@ -30,10 +31,13 @@ func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 	defer cancel()
 	tick := time.NewTicker(placeTick)
 	defer tick.Stop()
-	asked := time.Time{}
+	next := time.Time{}
 	for {
-		if now := time.Now(); now.Sub(asked) > placeTime && s.table.yield(s.Owner.Subject, now) {
-			asked = now
+		if now := time.Now(); now.After(next) {
+			next = now.Add(placeLook)
+			if s.table.yield(s.Owner.Subject, now) {
+				next = now.Add(placeTime)
+			}
 		}
 		select {
 		case <-tick.C:

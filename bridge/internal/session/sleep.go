@@ -102,14 +102,20 @@ func (s *Session) answer(
 // those who wake.
 func (s *Session) wake(ctx context.Context) (*mux.Link, error) {
 	began := time.Now()
+	link, err := s.inTurn(ctx)
+	if ctx.Err() == nil && s.Err() == nil { // else nobody wants it any more
+		s.table.woken(s, time.Since(began), err)
+	}
+	return link, err
+}
+
+func (s *Session) inTurn(ctx context.Context) (*mux.Link, error) {
 	leave, err := s.server.Wakes().Enter(ctx, s.done, s.Owner.Subject)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	link, err := s.join(ctx, true)
-	s.table.woken(s, time.Since(began), err)
-	return link, err
+	return s.join(ctx, true)
 }
 
 // Asleep counts the sessions that sleep, by the name of their server.
