@@ -16,6 +16,7 @@ import (
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/credential"
+	"gatehouse/bridge/internal/door"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/bridge/internal/session"
@@ -30,6 +31,7 @@ import (
 //	admit.go     what an entry asks of its callers
 //	  internal/{sse,streamable,stateless}, a front for each era
 //	watch.go     policy, audit log, metrics and traces around each call
+//	door.go      /mcp and /sse as one server made of several
 //	roster.go    the servers of the configuration, and that it is read again
 //	  internal/{session,fleet,mux,event,child}, down to the processes
 type gate struct {
@@ -38,6 +40,7 @@ type gate struct {
 	starter *child.Starter
 	boxes   *sandbox.Host
 	roster  roster
+	door    *door.Door // nil without a file of servers
 	table   *session.Table
 	watch   *watch
 	who     httpkit.Middleware

@@ -10,7 +10,6 @@ import (
 func (g *gate) greet(w io.Writer, addr net.Addr) {
 	bases := []string{""}
 	if g.flags.Config != "" {
-		bases = nil
 		for _, s := range g.roster.all() {
 			bases = append(bases, serversPath+s.entry.Name)
 		}

@@ -41,6 +41,7 @@ func (s *served) fault() error {
 // order.
 type roster struct {
 	mu      sync.RWMutex
+	door    *served // all of them in one; nil without a file
 	now     []*served
 	leaving []*served // their calls are still in flight
 }
@@ -55,7 +56,29 @@ func (r *roster) all() []*served {
 func (r *roster) every() []*served {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.DeleteFunc(slices.Concat(r.now, r.leaving), func(s *served) bool { return s.server == nil })
+	all := slices.Concat(r.now, r.leaving)
+	if r.door != nil {
+		all = append(all, r.door)
+	}
+	return slices.DeleteFunc(all, func(s *served) bool { return s.server == nil })
+}
+
+// open puts up what stands before all servers.
+func (r *roster) open(door *served) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.door = door
+}
+
+// root is what answers at the root: the one server of the configuration as it
+// is, or what stands before all of them.
+func (r *roster) root() *served {
+	if s := r.only(); s != nil {
+		return s
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.door
 }
 
 func (r *roster) find(name string) *served {
@@ -153,6 +176,7 @@ func (g *gate) openRoster() error {
 		return err
 	}
 	file := reread.Open(g.flags.Config)
+	g.openDoor()
 	if _, err := g.readRoster(); err != nil {
 		return err
 	}
@@ -191,6 +215,7 @@ func (g *gate) readAgain() {
 	for _, s := range came {
 		s.server.Warm()
 	}
+	g.door.Changed()
 	g.log.Info().Int("servers", len(g.roster.all())).Int("new", len(came)).Msg("configuration read again")
 }
 

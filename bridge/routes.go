@@ -27,7 +27,7 @@ func (g *gate) handler() http.Handler {
 		mux.HandleFunc("/", g.nothing)
 		g.mount(mux, g.roster.only(), "")
 	} else {
-		mux.HandleFunc("/", g.toOnly)
+		mux.HandleFunc("/", g.toRoot)
 		mux.HandleFunc(serversPath+"{name}/", g.toServer)
 	}
 	mux.Handle("GET "+contract.PathServers, g.who(http.HandlerFunc(g.offer)))
@@ -48,9 +48,9 @@ func (g *gate) toServer(w http.ResponseWriter, r *http.Request) {
 	g.nothing(w, r)
 }
 
-// toOnly is the root's: where the file has one server, that is at /mcp too.
-func (g *gate) toOnly(w http.ResponseWriter, r *http.Request) {
-	if s := g.roster.only(); s != nil {
+// toRoot is for the paths that name no server.
+func (g *gate) toRoot(w http.ResponseWriter, r *http.Request) {
+	if s := g.roster.root(); s != nil {
 		s.alone.ServeHTTP(w, r)
 		return
 	}
@@ -100,10 +100,7 @@ func (g *gate) paths() string {
 	if g.flags.Config == "" {
 		return strings.Join(all, ", ")
 	}
-	if g.roster.only() != nil {
-		return strings.Join(all, ", ") + ", also below " + serversPath + "NAME"
-	}
-	return serversPath + "NAME and then one of " + strings.Join(all, ", ")
+	return strings.Join(all, ", ") + ", also below " + serversPath + "NAME"
 }
 
 // health is 200 while at least one server can be started; with several it

@@ -96,6 +96,9 @@ func (m *Message) Subscription() []byte { return m.at(m.fields.subscription) }
 // Name is params.name, decoded; "" where it is missing or not a string.
 func (m *Message) Name() string { return Text(m.at(m.fields.name)) }
 
+// NameSpan is where params.name stands.
+func (m *Message) NameSpan() Span { return m.fields.name }
+
 // URI is params.uri, decoded; "" where it is missing or not a string.
 func (m *Message) URI() string { return Text(m.at(m.fields.uri)) }
 

@@ -25,6 +25,7 @@ type Session struct {
 	table   *Table
 	caller  *mux.Caller
 	now     atomic.Pointer[shown] // of the last call
+	within  bool                  // see OpenWithin
 	created time.Time
 	readers atomic.Int32 // of Standing; a child's Conn asks under its own lock, so never under mu
 	done    chan struct{}
@@ -359,7 +360,7 @@ func (s *Session) over(now time.Time) error {
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
+	case !s.within && s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
 		return ErrIdle
 	}
 	return nil

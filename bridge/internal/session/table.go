@@ -72,7 +72,13 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 		}
 		idlest.End(ErrPushedOut)
 	}
-	return t.open(server, owner, era)
+	return t.open(server, owner, era, false)
+}
+
+// OpenWithin makes a session for one that is open already, and has as long a
+// life: it counts for no user, and is never too idle. Whoever opened it ends it.
+func (t *Table) OpenWithin(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
+	return t.open(server, owner, era, true)
 }
 
 func (t *Table) full(user string) bool {
@@ -86,7 +92,7 @@ func (t *Table) full(user string) bool {
 func (t *Table) idlest(user string) (idlest *Session) {
 	var since time.Time
 	for _, s := range t.all() {
-		if s.Owner.Subject != user {
+		if s.within || s.Owner.Subject != user {
 			continue
 		}
 		if used, idle := s.idle(); idle && (idlest == nil || used.Before(since)) {
@@ -96,10 +102,12 @@ func (t *Table) idlest(user string) (idlest *Session) {
 	return idlest
 }
 
-func (t *Table) open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
+func (t *Table) open(
+	server *fleet.Server, owner contract.Identity, era string, within bool,
+) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.refusal(owner.Subject)
+	r := t.refusal(owner.Subject, within)
 	if r == nil && !slices.Contains(t.servers, server) {
 		r = &mux.Refusal{Reason: ErrRetired.Error(), Retry: time.Second}
 	}
@@ -110,12 +118,15 @@ func (t *Table) open(server *fleet.Server, owner contract.Identity, era string) 
 	now := time.Now()
 	s := &Session{
 		ID: t.freeID(), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
+		within:   within,
 		Standing: event.NewQueue(t.limits.Queue), Streams: event.NewStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing, nil)
 	s.caller = &mux.Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
 	t.sessions[s.ID.Public] = s
-	t.users[owner.Subject]++
+	if !within {
+		t.users[owner.Subject]++
+	}
 	return s, nil
 }
 
@@ -132,7 +143,7 @@ func (t *Table) freeID() ID {
 
 // refusal is nil where one more session of the user may be opened. The lock is
 // held.
-func (t *Table) refusal(user string) *mux.Refusal {
+func (t *Table) refusal(user string, within bool) *mux.Refusal {
 	switch {
 	case t.draining.Load():
 		return &mux.Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
@@ -141,7 +152,7 @@ func (t *Table) refusal(user string) *mux.Refusal {
 	case len(t.sessions) >= t.limits.Sessions:
 		return &mux.Refusal{Retry: 10 * time.Second,
 			Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
-	case t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
+	case !within && t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
 		return &mux.Refusal{Full: true, Retry: 10 * time.Second,
 			Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
 	}
@@ -186,6 +197,9 @@ func (t *Table) remove(s *Session) {
 		return
 	}
 	delete(t.sessions, s.ID.Public)
+	if s.within {
+		return
+	}
 	if t.users[s.Owner.Subject]--; t.users[s.Owner.Subject] == 0 {
 		delete(t.users, s.Owner.Subject)
 	}

@@ -1,0 +1,164 @@
+package door
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/internal/contract"
+)
+
+// Part is one of the servers behind the door.
+type Part struct {
+	Name   string
+	Server *fleet.Server
+	// May tells why the caller may use nothing of it, or nil.
+	May func(who *contract.Identity) error
+}
+
+// Options say what the door stands before.
+type Options struct {
+	Parts     func() []Part // as they are now, in the order of the file
+	Table     *session.Table
+	Separator string        // between a server's name and its tool's
+	ListTime  time.Duration // that a list waits for one server
+	Log       zerolog.Logger
+}
+
+// Door is safe for concurrent use.
+type Door struct {
+	o       Options
+	aliases aliases
+	memory  memory
+
+	mu    sync.Mutex
+	desks map[*desk]struct{}
+	known map[*fleet.Server][]byte // what each said of itself
+}
+
+// New opens nothing yet.
+func New(o Options) *Door {
+	return &Door{o: o, desks: map[*desk]struct{}{}, known: map[*fleet.Server][]byte{}}
+}
+
+// Start is a fleet.ServerConfig's.
+func (d *Door) Start(owner *contract.Identity, label string) (mux.Process, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	k := &desk{
+		door: d, ctx: ctx, stop: stop, log: d.o.Log.With().Str("session", label).Logger(),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		inners: map[string]*inner{}, calls: map[string]*routed{}, asked: map[string]question{},
+		tokens: map[string]*inner{}, owners: map[string]string{}, tasks: map[string]string{},
+	}
+	if owner != nil {
+		k.owner = *owner
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.desks[k] = struct{}{}
+	return k, nil
+}
+
+// Changed tells every client that the servers, or what they may do there, are
+// others now.
+func (d *Door) Changed() {
+	now := map[*fleet.Server]bool{}
+	for _, p := range d.o.Parts() {
+		now[p.Server] = true
+	}
+	d.mu.Lock()
+	desks := make([]*desk, 0, len(d.desks))
+	for k := range d.desks {
+		desks = append(desks, k)
+	}
+	for server := range d.known {
+		if !now[server] {
+			delete(d.known, server)
+		}
+	}
+	d.mu.Unlock()
+	d.memory.clear()
+	d.aliases.clear()
+	for _, k := range desks {
+		for _, kind := range []string{"tools", "prompts", "resources"} {
+			k.tell([]byte(`{"jsonrpc":"2.0","method":"notifications/` + kind + `/list_changed"}`))
+		}
+	}
+}
+
+func (d *Door) gone(k *desk) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.desks, k)
+}
+
+// parts are those that the caller may use.
+func (d *Door) parts(who *contract.Identity) []Part {
+	all := d.o.Parts()
+	mine := make([]Part, 0, len(all))
+	for _, p := range all {
+		if p.May(who) == nil {
+			mine = append(mine, p)
+		}
+	}
+	return mine
+}
+
+// Begin implements mux.Guard: a call is refused before the door, in the words of
+// its server, so that a front can answer with a status and a challenge. What
+// counts the call is the server's own guard.
+func (d *Door) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error) {
+	m := call.Message
+	if m.Method != rpc.CallTool && m.Method != rpc.GetPrompt {
+		return nil, nil
+	}
+	p, name, ok := d.resolve(d.o.Parts(), call.Name)
+	if !ok {
+		return nil, nil // the desk looks again, and says so
+	}
+	if err := p.May(call.Caller.Identity); err != nil {
+		return nil, err
+	}
+	own, err := renamed(m, name)
+	if err != nil {
+		return nil, err
+	}
+	caller := *call.Caller
+	caller.Server = p.Name
+	return nil, p.Server.Allows(ctx, &caller, own, false)
+}
+
+// Again implements mux.Guard. The server's own is asked.
+func (d *Door) Again(context.Context, *mux.CallInfo) error { return nil }
+
+// renamed is a call by the name that its server knows.
+func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
+	line := rpc.AppendEdited(make([]byte, 0, len(m.Line)), m.Line, rpc.Edit{At: m.NameSpan(), With: rpc.Quote(name)})
+	own, err := rpc.Reparse(line)
+	return &own, err
+}
+
+// learn remembers what a server said of itself.
+func (d *Door) learn(server *fleet.Server, result []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[server] = result
+}
+
+// described is what is known of a server: the result of initialize or of
+// server/discover, nil where it has said nothing yet.
+func (d *Door) described(server *fleet.Server) []byte {
+	d.mu.Lock()
+	own := d.known[server]
+	d.mu.Unlock()
+	if own != nil {
+		return own
+	}
+	return server.Described().Result
+}
