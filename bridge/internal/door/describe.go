@@ -24,9 +24,7 @@ func (k *desk) initialize(ctx context.Context, by caller, m *rpc.Message) {
 			continue
 		}
 		wait.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, k.door.o.ListTime)
-			defer cancel()
-			if _, err := k.enter(ctx, by, p); err != nil {
+			if _, err := k.soon(ctx, by, p); err != nil {
 				k.log.Warn().Err(err).Str("server", p.Name).Msg("what it can do is not known yet")
 			}
 		})

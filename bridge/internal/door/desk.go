@@ -97,6 +97,13 @@ func (k *desk) tell(line []byte) {
 	}
 }
 
+// changed tells the client that every list may be another.
+func (k *desk) changed() {
+	for _, kind := range []string{"tools", "prompts", "resources"} {
+		k.tell([]byte(`{"jsonrpc":"2.0","method":"notifications/` + kind + `/list_changed"}`))
+	}
+}
+
 func (k *desk) reply(id, result []byte) { k.tell(rpc.ResultBody(id, result)) }
 
 func (k *desk) fail(id []byte, err error) { k.tell(mux.AsRPC(err).Body(id)) }

@@ -39,12 +39,13 @@ type Door struct {
 
 	mu    sync.Mutex
 	desks map[*desk]struct{}
-	known map[*fleet.Server][]byte // what each said of itself
+	known map[*fleet.Server][]byte    // what each said of itself
+	late  map[*fleet.Server]time.Time // until when nobody waits for one that did not come in time
 }
 
 // New opens nothing yet.
 func New(o Options) *Door {
-	return &Door{o: o, desks: map[*desk]struct{}{}, known: map[*fleet.Server][]byte{}}
+	return &Door{o: o, desks: map[*desk]struct{}{}, known: map[*fleet.Server][]byte{}, late: map[*fleet.Server]time.Time{}}
 }
 
 // Start is a fleet.ServerConfig's.
@@ -82,13 +83,12 @@ func (d *Door) Changed() {
 			delete(d.known, server)
 		}
 	}
+	clear(d.late)
 	d.mu.Unlock()
 	d.memory.clear()
 	d.aliases.clear()
 	for _, k := range desks {
-		for _, kind := range []string{"tools", "prompts", "resources"} {
-			k.tell([]byte(`{"jsonrpc":"2.0","method":"notifications/` + kind + `/list_changed"}`))
-		}
+		k.changed()
 	}
 }
 
@@ -144,11 +144,32 @@ func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
 	return &own, err
 }
 
+// lateFor is how long a server that did not come in time is not waited for: its
+// entries come with a word that the lists have changed.
+const lateFor = time.Minute
+
+// patience is how long a list waits for a server.
+func (d *Door) patience(server *fleet.Server) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Now().Before(d.late[server]) {
+		return 0
+	}
+	return d.o.ListTime
+}
+
+func (d *Door) missed(server *fleet.Server) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.late[server] = time.Now().Add(lateFor)
+}
+
 // learn remembers what a server said of itself.
 func (d *Door) learn(server *fleet.Server, result []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.known[server] = result
+	delete(d.late, server)
 }
 
 // described is what is known of a server: the result of initialize or of

@@ -26,6 +26,7 @@ type inner struct {
 	leave   func() // of the readers of its standing queue
 
 	recalled map[string][]byte // under desk.mu: lists that the client was told from memory
+	missed   bool              // under desk.mu: it was told lists without this server's part
 	lastID   uint64            // under desk.mu
 }
 
@@ -64,7 +65,7 @@ func (k *desk) enter(ctx context.Context, by caller, p Part) (*inner, error) {
 	if in == nil || in.failed() || in.part.Server != p.Server {
 		in = &inner{desk: k, part: p, ready: make(chan struct{}), recalled: map[string][]byte{}}
 		if old := k.inners[p.Name]; old != nil {
-			in.recalled = old.recalled
+			in.recalled, in.missed = old.recalled, old.missed
 		}
 		k.inners[p.Name] = in
 		init, level := k.init, k.level
@@ -76,8 +77,43 @@ func (k *desk) enter(ctx context.Context, by caller, p Part) (*inner, error) {
 	select {
 	case <-in.ready:
 		return in, in.err
+	default:
+	}
+	select {
+	case <-in.ready:
+		return in, in.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// soon is enter for a list, which does not wait for a server that is known to
+// be late: the client is told when it has come.
+func (k *desk) soon(ctx context.Context, by caller, p Part) (*inner, error) {
+	if err := p.Server.Health(); err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, k.door.patience(p.Server))
+	defer cancel()
+	in, err := k.enter(within, by, p)
+	if within.Err() != nil && ctx.Err() == nil {
+		k.door.missed(p.Server)
+		k.miss(p)
+	}
+	return in, err
+}
+
+// miss notes that the client was told a list without the server's part.
+func (k *desk) miss(p Part) {
+	k.mu.Lock()
+	in := k.inners[p.Name]
+	come := in != nil && in.live()
+	if in != nil && !come {
+		in.missed = true
+	}
+	k.mu.Unlock()
+	if come {
+		k.changed()
 	}
 }
 
@@ -143,7 +179,8 @@ func (in *inner) ask(ctx context.Context, by caller, method string, params []byt
 	in.lastID++
 	id := `"gh-door-` + strconv.FormatUint(in.lastID, 10) + `"`
 	in.desk.mu.Unlock()
-	m, err := rpc.Reparse([]byte(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":` + string(params) + `}`))
+	line := `{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":` + string(params) + `}`
+	m, err := rpc.Reparse([]byte(line))
 	if err != nil {
 		return nil, err
 	}
@@ -235,9 +272,12 @@ func (in *inner) end(why error) {
 // says where they are others.
 func (in *inner) compare(by caller) {
 	in.desk.mu.Lock()
-	told := in.recalled
-	in.recalled = map[string][]byte{}
+	told, missed := in.recalled, in.missed
+	in.recalled, in.missed = map[string][]byte{}, false
 	in.desk.mu.Unlock()
+	if missed {
+		in.desk.changed()
+	}
 	for method, old := range told {
 		ctx, cancel := context.WithTimeout(in.desk.ctx, in.desk.door.o.ListTime)
 		now, err := in.ask(ctx, by, method, []byte("{}"))

@@ -21,11 +21,13 @@ type kind struct {
 // lists are the methods whose answers are put together; nil from item leaves
 // one out.
 var lists = map[string]kind{
-	rpc.ListTools:              {"tools", "tools", "notifications/tools/list_changed", (*desk).prefixed},
-	"prompts/list":             {"prompts", "prompts", "notifications/prompts/list_changed", (*desk).prefixed},
-	"resources/list":           {"resources", "resources", "notifications/resources/list_changed", (*desk).owned},
-	"resources/templates/list": {"resourceTemplates", "resources", "notifications/resources/list_changed", (*desk).modelled},
-	"tasks/list":               {"tasks", "tasks", "", (*desk).tasked},
+	rpc.ListTools:    {"tools", "tools", "notifications/tools/list_changed", (*desk).prefixed},
+	"prompts/list":   {"prompts", "prompts", "notifications/prompts/list_changed", (*desk).prefixed},
+	"resources/list": {"resources", "resources", "notifications/resources/list_changed", (*desk).owned},
+	"resources/templates/list": {
+		"resourceTemplates", "resources", "notifications/resources/list_changed", (*desk).modelled,
+	},
+	"tasks/list": {"tasks", "tasks", "", (*desk).tasked},
 }
 
 // changes are the lists that a notification says have changed.
@@ -121,7 +123,7 @@ func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]b
 			return known, nil
 		}
 	}
-	in, err := k.enter(ctx, by, p.part)
+	in, err := k.soon(ctx, by, p.part)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +157,8 @@ func (k *desk) join(parts []Part, pages []page, method string) []byte {
 	first := all.Len()
 	for _, p := range pages {
 		if p.err != nil {
-			k.log.Warn().Err(p.err).Str("server", p.part.Name).Str("method", method).Msg("a list goes without this server's part")
+			k.log.Warn().Err(p.err).Str("server", p.part.Name).Str("method", method).
+				Msg("a list goes without this server's part")
 			continue
 		}
 		items := rpc.Member(p.result, kind.member)
