@@ -32,7 +32,6 @@ type watch struct {
 	metrics *telemetry.Metrics
 	tracer  *tracing.Tracer
 	log     zerolog.Logger
-	changed func() // called when the policy is another; may be nil
 }
 
 const closeTime = 5 * time.Second // for the last spans
@@ -148,9 +147,6 @@ func (w *watch) watchPolicy(ctx context.Context, hup <-chan os.Signal) {
 		if err != nil {
 			w.log.Error().Err(err).Msg("the policy that was in force stays so")
 			return
-		}
-		if w.changed != nil {
-			w.changed()
 		}
 		w.log.Info().Msg("policy read again")
 	})

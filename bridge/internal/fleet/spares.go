@@ -10,12 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"gatehouse/bridge/internal/mux"
+	"gatehouse/bridge/internal/child"
 )
 
 // spare is a child that was started ahead. Nobody has spoken with it.
 type spare struct {
-	proc  mux.Process
+	proc  *child.Process
 	born  time.Time
 	log   atomic.Pointer[zerolog.Logger]
 	taken chan struct{}
