@@ -13,10 +13,11 @@ SCALE    ?= 10000
 ACTIVE   ?= 50
 SERVER   ?= everything
 SLEEP    ?= 15s
+TOLD     ?= user
 
 .PHONY: bench bench-tools
-bench: bench-tools $(if $(findstring scale,$(PART)),.cache/servers/npm/.installed) ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or gate-idle: 500 streams for HOLD=10m, or scale: SCALE=10000 sessions of SERVER=everything|child that sleep after SLEEP=15s, ACTIVE=50 of them call at once for HOLD=5m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed BESIDE=an-earlier-build-of-the-bridge)
-	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -beside "$(BESIDE)" -hold $(HOLD) -scale $(SCALE) -active $(ACTIVE) -server $(SERVER) -sleep $(SLEEP) -tools $(LOAD)
+bench: bench-tools $(if $(findstring scale,$(PART)),.cache/servers/npm/.installed) ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or gate-idle: 500 streams for HOLD=10m, or scale: SCALE=10000 sessions of SERVER=everything|child that sleep after SLEEP=15s (TOLD=none: any child does for any user), ACTIVE=50 of them call at once for HOLD=5m; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed BESIDE=an-earlier-build-of-the-bridge)
+	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -beside "$(BESIDE)" -hold $(HOLD) -scale $(SCALE) -active $(ACTIVE) -server $(SERVER) -sleep $(SLEEP) -told $(TOLD) -tools $(LOAD)
 
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
 	go build -o bin/ ./bridge ./authsvc

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,7 +27,8 @@ type scale struct {
 	active   int    // at once
 	server   string // everything, or child for the fast one
 	sleep    time.Duration
-	children int // at once, at most
+	children int    // at once, at most
+	told     string // what a child is told of its user: user, or none, and any child does for anybody
 }
 
 func (s *scale) flags(fs *flag.FlagSet) {
@@ -34,6 +36,7 @@ func (s *scale) flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.active, "active", 50, "sessions of part scale that call at once")
 	fs.StringVar(&s.server, "server", "everything", "server of part scale: everything (npm), or child (the fast one)")
 	fs.DurationVar(&s.sleep, "sleep", 15*time.Second, "--sleep of the bridge of part scale")
+	fs.StringVar(&s.told, "told", "user", "\"identity\" of the server of part scale: user or none")
 	fs.IntVar(&s.children, "children", 150, "--max-children of the bridge of part scale")
 }
 
@@ -58,8 +61,11 @@ func partScale(ctx context.Context, b *bench) error {
 	if run.admin, err = proc.FreeAddr(); err != nil {
 		return err
 	}
-	run.bridge, err = b.start(ctx, "bridge", run.argv(auth.url+contract.PathKeys))
+	argv, err := run.argv(auth.url + contract.PathKeys)
 	if err != nil {
+		return err
+	}
+	if run.bridge, err = b.start(ctx, "bridge", argv); err != nil {
 		return err
 	}
 	if err := run.open(ctx, auth); err != nil {
@@ -99,18 +105,26 @@ type scaleRun struct {
 	left                int           // sessions that are open at the end
 }
 
-func (r *scaleRun) argv(keys string) []string {
-	argv := []string{
+func (r *scaleRun) argv(keys string) ([]string, error) {
+	command := []string{r.bench.child()}
+	if r.server == "everything" {
+		command = []string{"node", filepath.Join(filepath.Dir(r.bench.tools),
+			"servers/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js")}
+	}
+	entry := map[string]any{
+		"command": command[0], "args": command[1:],
+		"gatehouse": map[string]any{"sleep": r.sleep.String(), "identity": r.told},
+	}
+	file, err := json.Marshal(map[string]any{"mcpServers": map[string]any{r.server: entry}})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(r.bench.dir, "mcp.json")
+	return []string{
 		r.bench.bridge(), "--listen", "%ADDR%", "--admin-listen", r.admin, "--log-level", "warn",
 		"--identity", "signed", "--identity-keys", keys, "--session-idle", "4h",
-		"--max-sessions", strconv.Itoa(r.sessions + 10), "--max-children", strconv.Itoa(r.children),
-		"--sleep", r.sleep.String(), "--",
-	}
-	if r.server == "everything" {
-		return append(argv, "node", filepath.Join(filepath.Dir(r.bench.tools),
-			"servers/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js"))
-	}
-	return append(argv, r.bench.child())
+		"--max-sessions", strconv.Itoa(r.sessions + 10), "--max-children", strconv.Itoa(r.children), "--config", path,
+	}, os.WriteFile(path, file, 0o600)
 }
 
 // open opens all sessions, and waits until they sleep.
@@ -351,8 +365,8 @@ func (r *scaleRun) report() (string, error) {
 	}
 	round := func(x float64) float64 { return float64(int(x*10+0.5)) / 10 }
 	var b strings.Builder
-	command := fmt.Sprintf("make bench PART=scale SCALE=%d ACTIVE=%d SERVER=%s SLEEP=%v HOLD=%v",
-		r.sessions, r.active, r.server, r.sleep, r.bench.hold)
+	command := fmt.Sprintf("make bench PART=scale SCALE=%d ACTIVE=%d SERVER=%s TOLD=%s SLEEP=%v HOLD=%v",
+		r.sessions, r.active, r.server, r.told, r.sleep, r.bench.hold)
 	fmt.Fprintf(&b, "## Many sessions that sleep: %s\n\n%s", r.server, report.Made(command))
 	fmt.Fprintf(&b, "%d users with %d sessions each at the most, each session with its standing stream open. "+
 		"An active one calls every %v for %v on average, then another in its place. "+
