@@ -42,8 +42,9 @@ func (b *Box) grants(program, dir string) inside.Description {
 			g.Read = append(g.Read, filepath.Dir(real)) // replaced as a whole when it changes
 		}
 	}
-	g.Read = append(g.Read, m.installs(program)...)
-	g.Read = append(g.Read, m.code(program, dir)...)
+	programs := m.programs(program, dir)
+	g.Read = append(g.Read, m.installs(programs)...)
+	g.Read = append(g.Read, m.code(programs)...)
 	g.Read = append(g.Read, m.named(dir)...)
 	if m.open(dir) {
 		g.Read = append(g.Read, dir)
@@ -81,9 +82,11 @@ func (m *Maker) open(dir string) bool {
 
 // installs are where programs are that the child can name: what is on its PATH,
 // with the libraries beside it.
-func (m *Maker) installs(program string) (found []string) {
+func (m *Maker) installs(programs []string) (found []string) {
 	dirs := filepath.SplitList(m.variable("PATH"))
-	dirs = append(dirs, filepath.Dir(program))
+	for _, program := range programs {
+		dirs = append(dirs, filepath.Dir(program))
+	}
 	for _, dir := range dirs {
 		real, err := filepath.EvalSymlinks(dir)
 		if err != nil || !filepath.IsAbs(dir) || within(real, "/usr") || !m.open(real) {
@@ -103,16 +106,23 @@ func (m *Maker) installs(program string) (found []string) {
 	return found
 }
 
-// code is the project of the program, and that of each script that the command
-// names: its folder, and those above it that say they belong to it.
-func (m *Maker) code(program, dir string) (found []string) {
-	scripts := []string{program}
+// programs are the command, and those that its arguments name: a shell's script,
+// what a wrapper is to run.
+func (m *Maker) programs(program, dir string) []string {
+	found := []string{program}
 	for _, arg := range m.cmd.Argv[1:] {
-		if isScript(arg) {
-			scripts = append(scripts, at(dir, arg))
+		info, err := os.Stat(at(dir, arg))
+		if err == nil && info.Mode().IsRegular() && (isScript(arg) || info.Mode()&0o111 != 0) {
+			found = append(found, at(dir, arg))
 		}
 	}
-	for _, script := range scripts {
+	return found
+}
+
+// code is the project of each program: its folder, and those above it that say
+// they belong to it.
+func (m *Maker) code(programs []string) (found []string) {
+	for _, script := range programs {
 		found = append(found, script)
 		real, err := filepath.EvalSymlinks(script)
 		if err != nil || within(real, "/usr") {
