@@ -82,6 +82,8 @@ func servers(t *testing.T, dir, page string) []server {
 	late := append([]string{"sh", "-c", `sleep 3; exec "$@"`, "sh"}, fetch...)
 	return append(all,
 		server{"time", python("time"), "get_current_time", map[string]any{"timezone": "Asia/Seoul"}, "Asia/Seoul"},
+		server{"uvx time", []string{filepath.Join(root, "venv/bin/uvx"), "mcp-server-time@2026.10.19"}, "get_current_time",
+			map[string]any{"timezone": "Asia/Seoul"}, "Asia/Seoul"},
 		server{"git", python("git", "--repository", dir), "git_status", map[string]any{"repo_path": dir}, "file.txt"},
 		server{"fetch", fetch, "fetch", arguments, "a page of the test"},
 		server{"fetch that needs 3 s to start", late, "fetch", arguments, "a page of the test"},
