@@ -165,10 +165,13 @@ func (s *strict) ask(method, params string) string {
 		return err.Error()
 	}
 	for {
-		if e, ok, _ := q.Pop(); ok {
+		e, ok, _ := q.Pop()
+		switch {
+		case ok && e.Final:
 			return string(e.Bytes())
+		case !ok:
+			<-q.Wake()
 		}
-		<-q.Wake()
 	}
 }
 
