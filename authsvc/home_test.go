@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,4 +135,17 @@ func TestAdministratorSearches(t *testing.T) {
 		t.Errorf("ending all of a person leads to %q", to)
 	}
 	g.wantVerdict("401", "Cookie", admin)
+}
+
+// The provider speaks the language that was chosen here; else it asks the
+// browser itself.
+func TestTheProviderSpeaksTheChosenLanguage(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory").ready()
+	for cookie, want := range map[string]string{"gatehouse_lang=ko": "ko", "gatehouse_lang=xx": "", "a=b": ""} {
+		to, err := url.Parse(g.do(g.public, http.MethodGet, "/login", "", "Cookie", cookie).Header.Get("Location"))
+		if err != nil || to.Query().Get("ui_locales") != want || to.Query().Get("state") == "" {
+			t.Errorf("with %s the provider is asked %s, %v", cookie, to, err)
+		}
+	}
 }

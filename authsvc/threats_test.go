@@ -23,6 +23,7 @@ func TestThreatsNameTheirTests(t *testing.T) {
 	}
 	have := testsBelow(t, ".")
 	maps.Copy(have, testsBelow(t, "../test"))
+	maps.Copy(have, testsBelow(t, "../bridge"))
 	rows := 0
 	for line := range strings.Lines(string(doc)) {
 		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| threat ") {

@@ -34,9 +34,6 @@ func (f *flags) check() error {
 	if f.Port < 0 || f.Port > 65535 {
 		l.add("--port %d must be from 1 to 65535", f.Port)
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9_.-]{1,8}$`).MatchString(f.NameSeparator) {
-		l.add("--name-separator %q: letters, digits, dots, dashes and underscores, from 1 to 8", f.NameSeparator)
-	}
 	if f.Warm < 0 {
 		l.add("--warm %d must be 0 or more", f.Warm)
 	}
@@ -174,7 +171,7 @@ func (f *flags) checkBounds(l *faults) {
 		{"--body-time", int64(f.BodyTime)}, {"--body-rate", int64(f.BodyRate)}, {"--gone-time", int64(f.GoneTime)},
 		{"--max-queue", int64(f.MaxQueue)}, {"--call-time", int64(f.CallTime)}, {"--start-time", int64(f.StartTime)},
 		{"--session-idle", int64(f.SessionIdle)}, {"--session-age", int64(f.SessionAge)},
-		{"--drain-time", int64(f.DrainTime)}, {"--list-time", int64(f.ListTime)},
+		{"--drain-time", int64(f.DrainTime)},
 	} {
 		if n.value <= 0 {
 			l.add("%s must be more than 0", n.flag)

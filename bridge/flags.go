@@ -46,16 +46,13 @@ type flags struct {
 	AuditKeyFile     string `help:"File with the key of the hash of arguments in the audit file." placeholder:"FILE"`
 	ResourceMetadata string `help:"URL of the protected resource metadata, for challenges of the policy." placeholder:"URL"`
 
-	Isolation string `default:"session" enum:"session,user,shared" help:"Who shares a child: session, user or shared."`
-	Warm      int    `default:"0" help:"Children started ahead for sessions; only with --isolation session and --identity none."`
-	Config    string `help:"File with {\"mcpServers\": {...}}: each server at /servers/NAME/, and all as one at /mcp." placeholder:"FILE"`
-
-	NameSeparator string        `default:"__" help:"Between a server's name and that of its tool where /mcp is several servers."`
-	ListTime      time.Duration `default:"10s" help:"Time that each of several servers has for its part of a list; without it the list is given."`
-
-	Cwd     string   `help:"Folder in which the command runs." placeholder:"DIR"`
-	Env     []string `env:"-" sep:"none" help:"Variable for the command; repeat for more." placeholder:"NAME=VALUE"`
-	Command []string `arg:"" optional:"" help:"The stdio server, after --."`
+	Isolation     string   `default:"session" enum:"session,user,shared" help:"Who shares a child: session, user or shared."`
+	Warm          int      `default:"0" help:"Children started ahead for sessions; only with --isolation session and --identity none."`
+	Config        string   `help:"File with {\"mcpServers\": {...}}: each server at /servers/NAME/, and all of them at the paths of one." placeholder:"FILE"`
+	NameSeparator string   `default:"__" help:"Between a server's name and the tool's, where all servers are one."`
+	Cwd           string   `help:"Folder in which the command runs." placeholder:"DIR"`
+	Env           []string `env:"-" sep:"none" help:"Variable for the command; repeat for more." placeholder:"NAME=VALUE"`
+	Command       []string `arg:"" optional:"" help:"The stdio server, after --."`
 
 	Sandbox        string   `default:"on" enum:"on,off" help:"A box for each child: what it may read, write and reach. off: none has one."`
 	RequireSandbox bool     `help:"Refuse to start where the kernel cannot give the whole box, and entries that switch it off."`
@@ -84,6 +81,7 @@ type flags struct {
 	CallTime        time.Duration `default:"5m" help:"Time of a call; progress starts it anew."`
 	GoneTime        time.Duration `default:"30s" help:"Time that a call of a session goes on whose client went away before it had an event id to come back with."`
 	Sleep           time.Duration `default:"0s" help:"Time that a child does nothing until it ends and its session sleeps; the session's next call wakes one. 0 is never: what a child keeps in its memory is lost. Not with --isolation shared."`
+	ListTime        time.Duration `default:"10s" help:"Time that a list of all servers waits for one of them."`
 	StartTime       time.Duration `default:"30s" help:"Time until a child has answered initialize."`
 	SessionIdle     time.Duration `default:"30m" help:"Time of a session without a request or a stream."`
 	SessionAge      time.Duration `default:"24h" help:"Time of a session."`

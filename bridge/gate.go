@@ -16,6 +16,7 @@ import (
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/credential"
+	"gatehouse/bridge/internal/door"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/bridge/internal/session"
@@ -28,9 +29,9 @@ import (
 //	routes.go    paths to handlers, health, the admin pages
 //	callers.go   who calls, and which pages may
 //	admit.go     what an entry asks of its callers
-//	several.go   /mcp, where the configuration has several servers
 //	  internal/{sse,streamable,stateless}, a front for each era
 //	watch.go     policy, audit log, metrics and traces around each call
+//	door.go      /mcp and /sse as one server made of several
 //	roster.go    the servers of the configuration, and that it is read again
 //	  internal/{session,fleet,mux,event,child}, down to the processes
 type gate struct {
@@ -39,8 +40,8 @@ type gate struct {
 	starter *child.Starter
 	boxes   *sandbox.Host
 	roster  roster
+	door    *door.Door // nil without a file of servers
 	table   *session.Table
-	several several // what /mcp is where the configuration has more than one
 	watch   *watch
 	who     httpkit.Middleware
 	checks  map[string]httpkit.Check
@@ -93,7 +94,6 @@ func (g *gate) open() (err error) {
 	if g.who, err = g.callers(); err != nil {
 		return err
 	}
-	g.openSeveral()
 	return g.openRoster()
 }
 

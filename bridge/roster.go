@@ -12,14 +12,12 @@ import (
 	"gatehouse/bridge/internal/answer"
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/config"
-	"gatehouse/bridge/internal/door"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/reread"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/bridge/internal/translate"
-	"gatehouse/internal/contract"
 )
 
 // served is a server of the configuration.
@@ -27,7 +25,6 @@ type served struct {
 	entry  config.Server
 	server *fleet.Server    // nil where the entry cannot be served
 	front  *stateless.Front // nil with it
-	part   *door.Server     // of all of them; nil with it
 	paths  http.Handler     // of /servers/NAME
 	alone  http.Handler     // of the root, where it is the only one
 }
@@ -44,9 +41,9 @@ func (s *served) fault() error {
 // order.
 type roster struct {
 	mu      sync.RWMutex
+	door    *served // all of them in one; nil without a file
 	now     []*served
-	parts   []*door.Server // of now
-	leaving []*served      // their calls are still in flight
+	leaving []*served // their calls are still in flight
 }
 
 func (r *roster) all() []*served {
@@ -59,24 +56,29 @@ func (r *roster) all() []*served {
 func (r *roster) every() []*served {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.DeleteFunc(slices.Concat(r.now, r.leaving), func(s *served) bool { return s.server == nil })
+	all := slices.Concat(r.now, r.leaving)
+	if r.door != nil {
+		all = append(all, r.door)
+	}
+	return slices.DeleteFunc(all, func(s *served) bool { return s.server == nil })
 }
 
-// servers are those that can be served.
-func (r *roster) servers() []*door.Server {
+// open puts up what stands before all servers.
+func (r *roster) open(door *served) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.door = door
+}
+
+// root is what answers at the root: the one server of the configuration as it
+// is, or what stands before all of them.
+func (r *roster) root() *served {
+	if s := r.only(); s != nil {
+		return s
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.parts
-}
-
-// front is that of a server for 2026-07-28, or nil where it has left.
-func (r *roster) front(server *fleet.Server) *stateless.Front {
-	for _, s := range r.all() {
-		if s.server == server {
-			return s.front
-		}
-	}
-	return nil
+	return r.door
 }
 
 func (r *roster) find(name string) *served {
@@ -157,12 +159,7 @@ func (r *roster) replace(entries []config.Server, open func(config.Server) *serv
 			left = append(left, s)
 		}
 	}
-	r.now, r.leaving, r.parts = next, append(r.leaving, left...), nil
-	for _, s := range next {
-		if s.part != nil {
-			r.parts = append(r.parts, s.part)
-		}
-	}
+	r.now, r.leaving = next, append(r.leaving, left...)
 	return came, left
 }
 
@@ -179,6 +176,7 @@ func (g *gate) openRoster() error {
 		return err
 	}
 	file := reread.Open(g.flags.Config)
+	g.openDoor()
 	if _, err := g.readRoster(); err != nil {
 		return err
 	}
@@ -217,6 +215,7 @@ func (g *gate) readAgain() {
 	for _, s := range came {
 		s.server.Warm()
 	}
+	g.door.Changed()
 	g.log.Info().Int("servers", len(g.roster.all())).Int("new", len(came)).Msg("configuration read again")
 }
 
@@ -246,10 +245,7 @@ func (g *gate) newServed(e config.Server) *served {
 		Lend: g.lender(e), Unlent: e.Gate.Credentials != nil && e.Gate.Credentials.Missing == config.MissingStarts,
 	})
 	s.front = stateless.New(s.server.Pool(), f.stateless())
-	s.part = &door.Server{Name: e.Name, Fleet: s.server, Refuse: func(id *contract.Identity) error {
-		return refused(e, id, f.ResourceMetadata)
-	}}
-	s.paths, s.alone = g.pathsOf(s.place(), serversPath+e.Name), g.pathsOf(s.place(), "")
+	s.paths, s.alone = g.pathsOf(s, serversPath+e.Name), g.pathsOf(s, "")
 	g.table.Add(s.server)
 	return s
 }

@@ -8,8 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/bridge/internal/answer"
-	"gatehouse/bridge/internal/config"
-	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/sse"
@@ -27,9 +25,9 @@ func (g *gate) handler() http.Handler {
 	}
 	if g.flags.Config == "" {
 		mux.HandleFunc("/", g.nothing)
-		g.mount(mux, g.roster.only().place(), "")
+		g.mount(mux, g.roster.only(), "")
 	} else {
-		mux.HandleFunc("/", g.toAll)
+		mux.HandleFunc("/", g.toRoot)
 		mux.HandleFunc(serversPath+"{name}/", g.toServer)
 	}
 	mux.Handle("GET "+contract.PathServers, g.who(http.HandlerFunc(g.offer)))
@@ -50,45 +48,28 @@ func (g *gate) toServer(w http.ResponseWriter, r *http.Request) {
 	g.nothing(w, r)
 }
 
-// toAll is the root's: where the file has one server that is at /mcp too, and
-// where it has several they are there as one.
-func (g *gate) toAll(w http.ResponseWriter, r *http.Request) {
-	switch s := g.roster.only(); {
-	case s != nil:
+// toRoot is for the paths that name no server.
+func (g *gate) toRoot(w http.ResponseWriter, r *http.Request) {
+	if s := g.roster.root(); s != nil {
 		s.alone.ServeHTTP(w, r)
-	case len(g.roster.all()) > 0:
-		g.several.paths.ServeHTTP(w, r)
-	default:
-		g.nothing(w, r)
+		return
 	}
+	g.nothing(w, r)
 }
 
 func (g *gate) nothing(w http.ResponseWriter, _ *http.Request) {
 	answer.Refuse(w, http.StatusNotFound, rpc.CodeInvalidRequest, "nothing is here: the paths are "+g.paths())
 }
 
-// place is what is served below one path.
-type place struct {
-	server *fleet.Server
-	modern func(answer.Body) streamable.Modern
-	entry  config.Server // what it asks of its callers
-}
-
-func (s *served) place() place {
-	return place{s.server, func(b answer.Body) streamable.Modern {
-		return &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: b, Who: identity.From}
-	}, s.entry}
-}
-
-// pathsOf are those of one server of the file, or of all, below base.
-func (g *gate) pathsOf(s place, base string) http.Handler {
+// pathsOf are those of one server of the file, below base.
+func (g *gate) pathsOf(s *served, base string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", g.nothing)
 	g.mount(mux, s, base)
 	return mux
 }
 
-func (g *gate) mount(mux *http.ServeMux, s place, base string) {
+func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who, admit(s.entry, g.flags.ResourceMetadata))
 	}
@@ -100,7 +81,7 @@ func (g *gate) mount(mux *http.ServeMux, s place, base string) {
 	}
 	mcp := &streamable.Front{
 		Table: g.table, Server: s.server, Open: &g.streams, Body: body, Grace: g.flags.GoneTime,
-		Modern: s.modern(body),
+		Modern: &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: body, Who: identity.From},
 	}
 	for _, at := range []struct {
 		paths []string

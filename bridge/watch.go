@@ -32,6 +32,7 @@ type watch struct {
 	metrics *telemetry.Metrics
 	tracer  *tracing.Tracer
 	log     zerolog.Logger
+	changed func() // called when the policy is another; may be nil
 }
 
 const closeTime = 5 * time.Second // for the last spans
@@ -147,6 +148,9 @@ func (w *watch) watchPolicy(ctx context.Context, hup <-chan os.Signal) {
 		if err != nil {
 			w.log.Error().Err(err).Msg("the policy that was in force stays so")
 			return
+		}
+		if w.changed != nil {
+			w.changed()
 		}
 		w.log.Info().Msg("policy read again")
 	})

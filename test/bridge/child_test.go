@@ -119,7 +119,7 @@ func (s *childServer) take(r *childRequest) {
 		s.note("subscribe " + r.Params.URI)
 		s.result(r.ID, `{}`)
 	case r.Method == "tools/list":
-		s.result(r.ID, `{"tools":[]}`)
+		s.result(r.ID, `{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}`)
 	case r.Method == "tools/call":
 		go s.call(r)
 	default:

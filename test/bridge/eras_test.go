@@ -95,45 +95,52 @@ func TestEveryFront(t *testing.T) {
 		b := start(t, "--isolation", isolation)
 		for _, f := range fronts(t, b) {
 			t.Run(isolation+"/"+f.name, func(t *testing.T) {
-				t.Run("ids come back byte for byte", func(t *testing.T) { idsComeBack(t, f) })
-				t.Run("an unknown method is the child's to refuse", func(t *testing.T) {
-					if got := f.say(`"u"`, "vendor/unknown", ""); !strings.Contains(got, "-32601") ||
-						!strings.Contains(got, `"id":"u"`) {
-						t.Errorf("answer %s", got)
-					}
-				})
-				t.Run("ping", func(t *testing.T) {
-					if f.name == "stateless" { // 2026-07-28 has none: 404 with -32601
-						if got := f.say("1", "ping", ""); !strings.Contains(got, "-32601") {
-							t.Errorf("answer %s", got)
-						}
-					}
-				})
-				t.Run("1 MB there and back", func(t *testing.T) {
-					long := strings.Repeat("m", 1<<20)
-					if got := f.say("2", "tools/call", `"name":"echo","arguments":{"text":"`+long+`"}`); !strings.Contains(got, long) {
-						t.Errorf("%d bytes came back", len(got))
-					}
-				})
-				t.Run("a child that dies answers", func(t *testing.T) {
-					got := f.say("3", "tools/call", `"name":"die","arguments":{"text":"a secret of many users"}`)
-					if !strings.Contains(got, "-32603") || !strings.Contains(got, "exit status 3") {
-						t.Errorf("answer %s", got)
-					}
-					if isolation == "shared" && strings.Contains(got, "secret") {
-						t.Errorf("the standard error of a child of many users: %s", got)
-					}
-					if again := f.say("4", "tools/call", `"name":"echo","arguments":{"text":"alive"}`); !strings.Contains(
-						again,
-						`"alive"`,
-					) {
-						t.Errorf("the next child answers %s", again)
-					}
-				})
+				suite(t, f, isolation == "shared")
 			})
 		}
 		b.stop(t)
 	}
+}
+
+// suite is what a client of any era may expect. The child of a shared server is
+// of many users.
+func suite(t *testing.T, f front, shared bool) {
+	t.Helper()
+	t.Run("ids come back byte for byte", func(t *testing.T) { idsComeBack(t, f) })
+	t.Run("an unknown method is the child's to refuse", func(t *testing.T) {
+		if got := f.say(`"u"`, "vendor/unknown", ""); !strings.Contains(got, "-32601") ||
+			!strings.Contains(got, `"id":"u"`) {
+			t.Errorf("answer %s", got)
+		}
+	})
+	t.Run("ping", func(t *testing.T) {
+		if f.name == "stateless" { // 2026-07-28 has none: 404 with -32601
+			if got := f.say("1", "ping", ""); !strings.Contains(got, "-32601") {
+				t.Errorf("answer %s", got)
+			}
+		}
+	})
+	t.Run("1 MB there and back", func(t *testing.T) {
+		long := strings.Repeat("m", 1<<20)
+		if got := f.say("2", "tools/call", `"name":"echo","arguments":{"text":"`+long+`"}`); !strings.Contains(got, long) {
+			t.Errorf("%d bytes came back", len(got))
+		}
+	})
+	t.Run("a child that dies answers", func(t *testing.T) {
+		got := f.say("3", "tools/call", `"name":"die","arguments":{"text":"a secret of many users"}`)
+		if !strings.Contains(got, "-32603") || !strings.Contains(got, "exit status 3") {
+			t.Errorf("answer %s", got)
+		}
+		if shared && strings.Contains(got, "secret") {
+			t.Errorf("the standard error of a child of many users: %s", got)
+		}
+		if again := f.say("4", "tools/call", `"name":"echo","arguments":{"text":"alive"}`); !strings.Contains(
+			again,
+			`"alive"`,
+		) {
+			t.Errorf("the next child answers %s", again)
+		}
+	})
 }
 
 func idsComeBack(t *testing.T, f front) {

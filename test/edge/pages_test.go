@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"gatehouse/test/look"
 )
 
 // navigation is what a browser sends when a person goes somewhere.
@@ -113,5 +117,30 @@ func TestAnEndpointInABrowserIsThePage(t *testing.T) {
 	res, _ := g.do(t, "GET", "/mcp", "", navigation...)
 	if to := res.Header.Get("Location"); res.StatusCode != http.StatusFound || to != "/login?return_to=/mcp" {
 		t.Errorf("who is not signed in: %s to %q", res.Status, to)
+	}
+}
+
+// TestRefusalPagesInChromium: nothing of them is kept from anybody, wide and
+// narrow, light and dark, and the policy lets their style in.
+func TestRefusalPagesInChromium(t *testing.T) {
+	g := start(t, options{auth: refuse(401)})
+	b := look.New(t, strings.TrimPrefix(g.url, "https://"))
+	for _, c := range []struct {
+		language, says, scheme string
+		width                  int64
+	}{
+		{"en", "There is nothing at this address", "dark", 360}, {"ko", "이 주소에는 아무것도 없습니다", "light", 1280},
+		{"en", "There is nothing at this address", "light", 360}, {"ko", "이 주소에는 아무것도 없습니다", "dark", 1280},
+	} {
+		b.Language(c.language)
+		b.Look(c.width, c.scheme)
+		b.Do("a page that is not there", chromedp.Navigate(g.url+"/nothing"))
+		if text := look.Eval[string](b, "document.body.innerText"); !strings.Contains(text, c.says) {
+			t.Fatalf("it shows:\n%s", text)
+		}
+		b.Shoot("refused-"+c.language+"-"+c.scheme, "refused-ko-light")
+		for _, fault := range b.Faults() {
+			t.Errorf("%+v: %s", c, fault)
+		}
 	}
 }

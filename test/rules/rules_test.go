@@ -89,7 +89,6 @@ func TestWhatAPackageNeverImports(t *testing.T) {
 		"bridge/internal/mux":       {"net/http", "os", "os/exec"},
 		"bridge/internal/fleet":     {"net/http"},
 		"bridge/internal/session":   {"net/http"},
-		"bridge/internal/door":      {"net/http", "os"},
 		"bridge/internal/connect":   {"os/exec", "golang.org/x/oauth2", module + "bridge/internal/connect/signin"},
 		"authsvc/internal/session":  {"github.com/redis/go-redis/v9", "net/http"},
 		"authsvc/internal/resource": {"net/http", "os", module + "authsvc/internal/check"},

@@ -29,7 +29,7 @@ const maxCookies = 16 << 10
 
 // Provider is what signing in needs of the identity provider.
 type Provider interface {
-	AuthURL(state, nonce, verifier, acr string) (string, error)
+	AuthURL(state, nonce, verifier, acr, language string) (string, error)
 	CheckIssuer(iss string) error
 	Exchange(ctx context.Context, code, nonce, verifier string) (provider.Grant, error)
 }
@@ -81,7 +81,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, back, acr string
 		return h.unavailable(w, r, err)
 	}
 	state, f := session.NewSecret().Encode(), newFlow(back, h.Now())
-	target, err := h.Provider.AuthURL(state, f.Nonce, f.Verifier, acr)
+	target, err := h.Provider.AuthURL(state, f.Nonce, f.Verifier, acr, h.Pages.Chosen(r))
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}

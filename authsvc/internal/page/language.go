@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -72,15 +73,15 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) string {
 		})
 		return asked
 	}
-	return p.Language(r)
+	return cmp.Or(p.Chosen(r), p.texts.best(r.Header.Get("Accept-Language")))
 }
 
-// Language is the language that a browser asks for.
-func (p *Pages) Language(r *http.Request) string {
+// Chosen is the language that the person has chosen by the switch, or "".
+func (p *Pages) Chosen(r *http.Request) string {
 	if c, err := r.Cookie(languageCookie); err == nil && p.texts[c.Value] != nil {
 		return c.Value
 	}
-	return p.texts.best(r.Header.Get("Accept-Language"))
+	return ""
 }
 
 // best reads Accept-Language (RFC 9110, 12.5.4) as far as it must: the language

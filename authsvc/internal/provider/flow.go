@@ -28,7 +28,7 @@ type Grant struct {
 
 // AuthURL is where a browser signs in: code flow with PKCE (RFC 7636, S256). acr
 // is how it must sign in (OpenID Connect Core, 3.1.2.1), "" for any way.
-func (p *Provider) AuthURL(state, nonce, verifier, acr string) (string, error) {
+func (p *Provider) AuthURL(state, nonce, verifier, acr, language string) (string, error) {
 	d := p.found.Load()
 	if d == nil {
 		return "", ErrNotReady
@@ -36,6 +36,9 @@ func (p *Provider) AuthURL(state, nonce, verifier, acr string) (string, error) {
 	options := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)}
 	if acr != "" {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", acr))
+	}
+	if language != "" {
+		options = append(options, oauth2.SetAuthURLParam("ui_locales", language))
 	}
 	return p.flow(d).AuthCodeURL(state, options...), nil
 }

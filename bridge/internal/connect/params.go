@@ -3,6 +3,7 @@ package connect
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -35,11 +36,23 @@ func modernHeader(m *rpc.Message) http.Header {
 	h.Set(translate.HeaderMethod, m.Method)
 	switch m.Method {
 	case rpc.CallTool, rpc.GetPrompt:
-		h.Set(translate.HeaderName, translate.HeaderValue(m.Name()))
+		h.Set(translate.HeaderName, headerValue(m.Name()))
 	case rpc.ReadResource:
-		h.Set(translate.HeaderName, translate.HeaderValue(m.URI()))
+		h.Set(translate.HeaderName, headerValue(m.URI()))
 	}
 	return h
+}
+
+// headerValue writes text as a header's value ("Value Encoding").
+func headerValue(text string) string {
+	plain := strings.TrimSpace(text) == text && !(strings.HasPrefix(text, "=?base64?") && strings.HasSuffix(text, "?="))
+	for i := range len(text) {
+		plain = plain && text[i] >= ' ' && text[i] <= '~'
+	}
+	if plain {
+		return text
+	}
+	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(text)) + "?="
 }
 
 // mirror sets the headers of a tool call.
@@ -72,7 +85,7 @@ func argument(m *rpc.Message, path []string) (string, bool) {
 	case len(at) == 0 || at[0] == 'n' || at[0] == '{' || at[0] == '[':
 		return "", false
 	case at[0] == '"':
-		return translate.HeaderValue(rpc.Text(at)), true
+		return headerValue(rpc.Text(at)), true
 	}
 	return string(at), true
 }

@@ -1,10 +1,13 @@
-// Package door is one server made of all those of a configuration: what its
-// tools and prompts are called, its merged lists, and which server a message is
-// for. A client of an older version has a Hub, with an inner session for each
-// server; a call of 2026-07-28 stands alone, and its front asks the Door alone.
+// Package door makes one MCP server of all those of a configuration that a
+// caller may use: their tools and prompts under NAME__tool, their resources
+// under their own URIs, their lists in one.
 //
-// What it promises: only what a server itself lists, or said that it owns, is
-// asked of it; a server that its caller may not use is not there; a server that
-// hangs or does not start costs its own entries and a line of the log. It must
-// never know HTTP, an era's way to a child, or what a tool takes.
+// To a client's session it looks like a child that speaks up to 2025-11-25, so
+// every front and every era serves it as it serves any server. To each server it
+// is one client more: for each session in front it opens a session of the same
+// owner behind, when it is first needed. So nothing of one session can reach
+// another, and the policy, the limits and the audit see each call under its
+// server's own name.
+//
+// The package must never know HTTP, nor how a child is started.
 package door

@@ -2,9 +2,7 @@ package door
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,128 +10,176 @@ import (
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
 	"gatehouse/internal/contract"
 )
 
-// Server is one of those that the door is made of.
-type Server struct {
+// Part is one of the servers behind the door.
+type Part struct {
 	Name   string
-	Fleet  *fleet.Server
-	Refuse func(*contract.Identity) error // why the caller may not use it, or nil
+	Server *fleet.Server
+	// May tells why the caller may use nothing of it, or nil.
+	May func(who *contract.Identity) error
 }
 
-// Door is one server made of others. It is safe for concurrent use.
-type Door struct {
-	Servers   func() []*Server // as they are now, in the order of the file
-	Separator string           // between a server's name and that of its tool
-	ListTime  time.Duration    // for what each server gives to a list
+// Options say what the door stands before.
+type Options struct {
+	Parts     func() []Part // as they are now, in the order of the file
+	Table     *session.Table
+	Separator string        // between a server's name and its tool's
+	ListTime  time.Duration // that a list waits for one server
 	Log       zerolog.Logger
-
-	memory memory
-	tasks  tasks
-	asked  atomic.Uint64 // of the door's own
-
-	mu   sync.Mutex
-	said map[string]struct{} // once
 }
 
-// Asker asks a server in a caller's name, each era in its own way.
-type Asker interface {
-	// Running reports whether the caller has a child of the server.
-	Running(s *Server) bool
-	// Ask makes a call and returns its result.
-	Ask(ctx context.Context, s *Server, m *rpc.Message) (result []byte, err error)
-	// Caller is who asks.
-	Caller(s *Server) *mux.Caller
-	// Meta is what every request of the caller's era has in its params, or "".
-	Meta() string
+// Door is safe for concurrent use.
+type Door struct {
+	o       Options
+	aliases aliases
+	memory  memory
+
+	mu    sync.Mutex
+	desks map[*desk]struct{}
+	known map[*fleet.Server][]byte    // what each said of itself
+	late  map[*fleet.Server]time.Time // until when nobody waits for one that did not come in time
 }
 
-// usable are the servers that the caller may use.
-func (d *Door) usable(who *contract.Identity) []*Server {
-	var out []*Server
-	for _, s := range d.Servers() {
-		if s.Refuse(who) == nil {
-			out = append(out, s)
-		}
-	}
-	return out
+// New opens nothing yet.
+func New(o Options) *Door {
+	return &Door{o: o, desks: map[*desk]struct{}{}, known: map[*fleet.Server][]byte{}, late: map[*fleet.Server]time.Time{}}
 }
 
-// Info is what the door says of itself.
-func Info() json.RawMessage { return json.RawMessage(`{"name":"gatehouse","version":"1"}`) }
-
-// About is what the servers that the caller may use say of themselves, as one:
-// capabilities are the union, and instructions stand under each name. What a
-// server can that nobody knows yet is taken to be the usual.
-func (d *Door) About(ctx context.Context, who *contract.Identity) (capabilities, instructions json.RawMessage) {
-	ctx, cancel := context.WithTimeout(ctx, d.ListTime)
-	defer cancel()
-	servers := d.usable(who)
-	about := make([]mux.Ready, len(servers))
-	var all sync.WaitGroup
-	for i, s := range servers {
-		all.Go(func() {
-			r, err := s.Fleet.Describe(ctx)
-			if err != nil {
-				d.Log.Warn().Str("server", s.Name).Err(err).Msg("a server does not say what it can")
-				r.Result = []byte(`{"capabilities":{"tools":{},"prompts":{},"resources":{}}}`)
-			}
-			about[i] = r
-		})
+// Start is a fleet.ServerConfig's.
+func (d *Door) Start(owner *contract.Identity, label string) (mux.Process, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	k := &desk{
+		door: d, ctx: ctx, stop: stop, log: d.o.Log.With().Str("session", label).Logger(),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		inners: map[string]*inner{}, calls: map[string]*routed{}, asked: map[string]question{},
+		tokens: map[string]*inner{}, owners: map[string]string{}, tasks: map[string]string{},
 	}
-	all.Wait()
-	union, text := map[string]any{}, ""
-	for i, r := range about {
-		var said struct {
-			Capabilities map[string]any `json:"capabilities"`
-			Instructions string         `json:"instructions"`
-		}
-		if err := json.Unmarshal(r.Result, &said); err != nil {
-			d.Log.Warn().Str("server", servers[i].Name).Err(err).Msg("a server describes itself in a way that cannot be read")
-			continue
-		}
-		join(union, said.Capabilities)
-		if said.Instructions != "" {
-			text += "# " + servers[i].Name + "\n\n" + said.Instructions + "\n\n"
-		}
+	if owner != nil {
+		k.owner = *owner
 	}
-	capabilities, _ = json.Marshal(union) // it was JSON
-	if text != "" {
-		instructions = rpc.Quote(text[:len(text)-2])
-	}
-	return capabilities, instructions
-}
-
-// join adds what b says to a: each member, and what is true in either.
-func join(a, b map[string]any) {
-	for key, value := range b {
-		into, _ := a[key].(map[string]any)
-		more, is := value.(map[string]any)
-		switch {
-		case is && into != nil:
-			join(into, more)
-		case is:
-			fresh := map[string]any{}
-			join(fresh, more)
-			a[key] = fresh
-		case a[key] == nil || value == true:
-			a[key] = value
-		}
-	}
-}
-
-// once logs a thing the first time that it is met.
-func (d *Door) once(what string) bool {
-	const most = 1024 // after that it is said again
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, ok := d.said[what]; ok {
-		return false
+	d.desks[k] = struct{}{}
+	return k, nil
+}
+
+// Changed tells every client that the servers, or what they may do there, are
+// others now.
+func (d *Door) Changed() {
+	now := map[*fleet.Server]bool{}
+	for _, p := range d.o.Parts() {
+		now[p.Server] = true
 	}
-	if len(d.said) >= most || d.said == nil {
-		d.said = map[string]struct{}{}
+	d.mu.Lock()
+	desks := make([]*desk, 0, len(d.desks))
+	for k := range d.desks {
+		desks = append(desks, k)
 	}
-	d.said[what] = struct{}{}
-	return true
+	for server := range d.known {
+		if !now[server] {
+			delete(d.known, server)
+		}
+	}
+	clear(d.late)
+	d.mu.Unlock()
+	d.memory.clear()
+	d.aliases.clear()
+	for _, k := range desks {
+		k.changed()
+	}
+}
+
+func (d *Door) gone(k *desk) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.desks, k)
+}
+
+// parts are those that the caller may use.
+func (d *Door) parts(who *contract.Identity) []Part {
+	all := d.o.Parts()
+	mine := make([]Part, 0, len(all))
+	for _, p := range all {
+		if p.May(who) == nil {
+			mine = append(mine, p)
+		}
+	}
+	return mine
+}
+
+// Begin implements mux.Guard: a call is refused before the door, in the words of
+// its server, so that a front can answer with a status and a challenge. What
+// counts the call is the server's own guard.
+func (d *Door) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error) {
+	m := call.Message
+	if m.Method != rpc.CallTool && m.Method != rpc.GetPrompt {
+		return nil, nil
+	}
+	p, name, ok := d.resolve(d.o.Parts(), call.Name)
+	if !ok {
+		return nil, nil // the desk looks again, and says so
+	}
+	if err := p.May(call.Caller.Identity); err != nil {
+		return nil, err
+	}
+	own, err := renamed(m, name)
+	if err != nil {
+		return nil, err
+	}
+	caller := *call.Caller
+	caller.Server = p.Name
+	return nil, p.Server.Allows(ctx, &caller, own, false)
+}
+
+// Again implements mux.Guard. The server's own is asked.
+func (d *Door) Again(context.Context, *mux.CallInfo) error { return nil }
+
+// renamed is a call by the name that its server knows.
+func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
+	line := rpc.AppendEdited(make([]byte, 0, len(m.Line)), m.Line, rpc.Edit{At: m.NameSpan(), With: rpc.Quote(name)})
+	own, err := rpc.Reparse(line)
+	return &own, err
+}
+
+// lateFor is how long a server that did not come in time is not waited for: its
+// entries come with a word that the lists have changed.
+const lateFor = time.Minute
+
+// patience is how long a list waits for a server.
+func (d *Door) patience(server *fleet.Server) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Now().Before(d.late[server]) {
+		return 0
+	}
+	return d.o.ListTime
+}
+
+func (d *Door) missed(server *fleet.Server) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.late[server] = time.Now().Add(lateFor)
+}
+
+// learn remembers what a server said of itself.
+func (d *Door) learn(server *fleet.Server, result []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[server] = result
+	delete(d.late, server)
+}
+
+// described is what is known of a server: the result of initialize or of
+// server/discover, nil where it has said nothing yet.
+func (d *Door) described(server *fleet.Server) []byte {
+	d.mu.Lock()
+	own := d.known[server]
+	d.mu.Unlock()
+	if own != nil {
+		return own
+	}
+	return server.Described().Result
 }

@@ -5,269 +5,191 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"sync"
-	"time"
 
 	"gatehouse/bridge/internal/rpc"
-	"gatehouse/internal/contract"
 )
 
-// The methods whose answers are merged.
-const (
-	listPrompts   = "prompts/list"
-	listResources = "resources/list"
-	listTemplates = "resources/templates/list"
-	listTasks     = "tasks/list"
-)
-
-// kind is what a list holds.
+// kind is what one method lists.
 type kind struct {
-	items, name string // members: the array, and what its entries are called by
-	of          string // the capability
-	renamed     bool   // its names are the door's outside
+	member     string // of the result
+	capability string
+	changed    string // the notification that says so
+	item       func(k *desk, parts []Part, p Part, item []byte) []byte
 }
 
-func kindOf(method string) (kind, bool) {
-	k, ok := map[string]kind{
-		rpc.ListTools: {"tools", "name", "tools", true},
-		listPrompts:   {"prompts", "name", "prompts", true},
-		listResources: {"resources", "uri", "resources", false},
-		listTemplates: {"resourceTemplates", "uriTemplate", "resources", false},
-		listTasks:     {"tasks", "taskId", "tasks", false},
-	}[method]
-	return k, ok
+// lists are the methods whose answers are put together; nil from item leaves
+// one out.
+var lists = map[string]kind{
+	rpc.ListTools:    {"tools", "tools", "notifications/tools/list_changed", (*desk).prefixed},
+	"prompts/list":   {"prompts", "prompts", "notifications/prompts/list_changed", (*desk).prefixed},
+	"resources/list": {"resources", "resources", "notifications/resources/list_changed", (*desk).owned},
+	"resources/templates/list": {
+		"resourceTemplates", "resources", "notifications/resources/list_changed", (*desk).modelled,
+	},
+	"tasks/list": {"tasks", "tasks", "", (*desk).tasked},
 }
 
-// Lists reports whether List answers the method.
-func Lists(method string) bool {
-	_, ok := kindOf(method)
-	return ok
+// changes are the lists that a notification says have changed.
+var changes = map[string][]string{
+	"notifications/tools/list_changed":     {rpc.ListTools},
+	"notifications/prompts/list_changed":   {"prompts/list"},
+	"notifications/resources/list_changed": {"resources/list", "resources/templates/list"},
 }
 
-// part is what one server gives to a list.
-type part struct {
-	server   *Server
-	result   []byte
-	recalled bool
-	err      error
+// page is a server's part of a list.
+type page struct {
+	part   Part
+	cursor json.RawMessage // to ask with; nil for the first
+	result []byte
+	err    error
 }
 
-// List is the lists of all servers as one, in the order of the file. recalled
-// says that some of it comes out of memory.
-func (d *Door) List(
-	ctx context.Context, who *contract.Identity, m *rpc.Message, a Asker,
-) (result []byte, recalled bool, err error) {
-	from, err := readCursor(m)
+// list asks each server for its page, all at once, and joins what comes in
+// time. What does not costs its own entries.
+func (k *desk) list(ctx context.Context, by caller, m *rpc.Message) {
+	parts := k.door.parts(by.id)
+	pages, err := k.pages(parts, m)
 	if err != nil {
-		return nil, false, err
+		k.fail(m.ID(), err)
+		return
 	}
-	var servers []*Server
-	for _, s := range d.usable(who) {
-		if _, more := from[s.Name]; (more || from == nil) && d.mayList(s, m.Method, a) {
-			servers = append(servers, s)
-		}
+	k.fetch(ctx, by, pages, m.Method)
+	if ctx.Err() != nil {
+		return
 	}
-	parts := d.ask(ctx, who, m, servers, from, a)
-	for _, p := range parts {
-		recalled = recalled || p.recalled
-	}
-	return d.merge(who, m.Method, parts), recalled, nil
+	k.reply(m.ID(), k.join(parts, pages, m.Method))
 }
 
-// mayList leaves out who has said that it has none of these, and whom tasks
-// would have to be started for.
-func (d *Door) mayList(s *Server, method string, a Asker) bool {
-	if method == listTasks && !a.Running(s) {
-		return false
-	}
-	return method == listTasks || s.has(method)
-}
-
-// has reports whether the server has what the method lists, as far as is known.
-func (s *Server) has(method string) bool {
-	k, _ := kindOf(method)
-	return s.can(k.of)
-}
-
-// can reports whether the server announces a capability, as far as is known.
-func (s *Server) can(what string) bool {
-	about, known := s.Fleet.Described()
-	return !known || rpc.Member(rpc.Member(about.Result, "capabilities"), what) != nil
-}
-
-// ask asks all at once.
-func (d *Door) ask(
-	ctx context.Context, who *contract.Identity, m *rpc.Message, servers []*Server, from map[string]string, a Asker,
-) []part {
-	parts := make([]part, len(servers))
-	line := bytes.Clone(m.Line) // the front gives its own back when it has the answer
-	var all sync.WaitGroup
-	for i, s := range servers {
-		all.Go(func() {
-			parts[i] = d.page(ctx, who, line, s, from[s.Name], a)
-			parts[i].server = s
-			if err := parts[i].err; err != nil && !noSuchMethod(err) && ctx.Err() == nil {
-				d.Log.Warn().Str("server", s.Name).Str("method", m.Method).Err(err).
-					Msg("a list is without the entries of this server")
-			}
+// fetch asks for all pages at once.
+func (k *desk) fetch(ctx context.Context, by caller, pages []page, method string) {
+	var wait sync.WaitGroup
+	for i := range pages {
+		p := &pages[i]
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, k.door.o.ListTime)
+			defer cancel()
+			p.result, p.err = k.page(ctx, by, p, method)
 		})
 	}
-	all.Wait()
-	return parts
+	wait.Wait()
 }
 
-func noSuchMethod(err error) bool {
-	var e *rpc.Error
-	return errors.As(err, &e) && e.Code == rpc.CodeMethodNotFound
-}
-
-var errLate = errors.New("it did not answer in the time of a list")
-
-// page is one page of a server's list: out of memory where the caller has no
-// child of it. A server that answers too late is remembered all the same.
-func (d *Door) page(
-	ctx context.Context, who *contract.Identity, line []byte, s *Server, cursor string, a Asker,
-) part {
-	m, err := withCursor(line, cursor)
-	if err != nil {
-		return part{err: err}
-	}
-	of := key(s, who)
-	if raw, ok := d.memory.page(of, m.Method); ok && cursor == "" && !a.Running(s) {
-		raw, err = s.Fleet.Filtered(ctx, a.Caller(s), &m, raw)
-		return part{result: raw, recalled: true, err: err}
-	}
-	limits, done := s.Fleet.Limits(), make(chan part, 1)
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Start+d.ListTime)
-	go func() {
-		defer cancel()
-		result, err := a.Ask(late, s, &m)
-		if err == nil && m.Method != listTasks {
-			d.memory.note(of, m.Method, cursor == "", result, d.entries(s, m.Method, result))
+// pages are whom to ask: all who have such a list, or those whose cursors the
+// client's holds.
+func (k *desk) pages(parts []Part, m *rpc.Message) (pages []page, err error) {
+	cursor := rpc.Member(m.Params(), "cursor")
+	var at map[string]json.RawMessage
+	if cursor != nil && string(cursor) != "null" {
+		if at, err = cursors(rpc.Text(cursor)); err != nil {
+			return nil, err
 		}
-		done <- part{result: result, err: err}
-	}()
-	timer := time.NewTimer(d.ListTime)
-	defer timer.Stop()
-	select {
-	case p := <-done:
-		return p
-	case <-timer.C:
-		return part{err: errLate}
-	case <-ctx.Done():
-		return part{err: ctx.Err()}
 	}
-}
-
-// withCursor is the client's own request, with the server's cursor in it.
-func withCursor(line []byte, cursor string) (rpc.Message, error) {
-	m, err := rpc.Reparse(line)
-	if err != nil || cursor == "" {
-		return m, err
-	}
-	params, at := m.ParamsSpan(), rpc.MemberOf(m.Params(), "cursor") // readCursor found it
-	place := rpc.Span{Start: params.Start + at.Start, End: params.Start + at.End}
-	return rpc.Reparse(rpc.AppendEdited(nil, line, rpc.Edit{At: place, With: rpc.Quote(cursor)}))
-}
-
-// entries are the things that a page lists.
-func (d *Door) entries(s *Server, method string, result []byte) (all []entry) {
-	k, _ := kindOf(method)
-	items := rpc.Member(result, k.items)
-	_ = rpc.EachItem(items, func(at rpc.Span) error { // what is no list has none
-		e := entry{own: rpc.Text(rpc.Member(items[at.Start:at.End], k.name))}
-		if k.renamed {
-			if outer, asIs := d.outer(s, e.own); !asIs {
-				e.outer = outer
-				if d.once(s.Name + "\x00" + e.own) {
-					d.Log.Info().Str("server", s.Name).Str("name", rpc.Clip(e.own, 2*maxName)).Str("outside", outer).
-						Msg("a name is too long, or is no good name, behind the name of its server")
-				}
+	for _, p := range parts {
+		if at != nil {
+			if at[p.Name] != nil {
+				pages = append(pages, page{part: p, cursor: at[p.Name]})
 			}
-		}
-		all = append(all, e)
-		return nil
-	})
-	return all
-}
-
-// merge makes one list. What two servers list under one URI is the first one's.
-func (d *Door) merge(who *contract.Identity, method string, parts []part) []byte {
-	k, _ := kindOf(method)
-	out, more := []byte(`{"`+k.items+`":[`), map[string]string{}
-	empty := len(out)
-	for i, p := range parts {
-		if p.err != nil {
 			continue
 		}
-		items := rpc.Member(p.result, k.items)
-		_ = rpc.EachItem(items, func(at rpc.Span) error { // what is no list has none
-			item := items[at.Start:at.End]
-			name := rpc.MemberOf(item, k.name)
-			own := rpc.Text(item[name.Start:name.End])
-			switch {
-			case name.None():
-				return nil
-			case k.renamed:
-				outer, _ := d.outer(p.server, own)
-				item = rpc.AppendEdited(nil, item, rpc.Edit{At: name, With: rpc.Quote(outer)})
-			case method != listTasks && d.anothers(who, method, own, p.server, parts[:i]):
-				return nil
+		if k.door.has(p.Server, lists[m.Method].capability) {
+			pages = append(pages, page{part: p})
+		}
+	}
+	return pages, nil
+}
+
+// cursors reads a cursor of the door: the servers' own, by their names.
+func cursors(text string) (at map[string]json.RawMessage, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(raw, &at)
+	}
+	if err != nil || at == nil {
+		return nil, rpc.Errorf(rpc.CodeInvalidParams, "cursor is none that this list gave: begin without one")
+	}
+	return at, nil
+}
+
+// page is one server's, from memory where its session is not open yet.
+func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]byte, error) {
+	key := keyOf(p.part.Server, method, by.id)
+	params := []byte("{}")
+	if p.cursor != nil {
+		params = append(append([]byte(`{"cursor":`), p.cursor...), '}')
+	} else if k.open(p.part) == nil {
+		if known := k.door.memory.get(key); known != nil {
+			k.recall(p.part, method, known)
+			return known, nil
+		}
+	}
+	in, err := k.soon(ctx, by, p.part)
+	if err != nil {
+		return nil, err
+	}
+	result, err := in.ask(ctx, by, method, params)
+	if err == nil && p.cursor == nil && method != "tasks/list" {
+		k.door.memory.put(key, result)
+	}
+	return result, err
+}
+
+// recall notes that the client was told a list that may be another by now.
+func (k *desk) recall(p Part, method string, result []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	in := k.inners[p.Name]
+	if in == nil {
+		in = &inner{desk: k, part: p, ready: make(chan struct{}), err: errNotOpen, recalled: map[string][]byte{}}
+		close(in.ready)
+		k.inners[p.Name] = in
+	}
+	in.recalled[method] = result
+}
+
+var errNotOpen = rpc.Errorf(rpc.CodeSession, "the session is not open")
+
+// join makes one result of the pages.
+func (k *desk) join(parts []Part, pages []page, method string) []byte {
+	kind, next := lists[method], map[string]json.RawMessage{}
+	var all bytes.Buffer
+	all.WriteString(`{"` + kind.member + `":[`)
+	first := all.Len()
+	for _, p := range pages {
+		if p.err != nil {
+			k.log.Warn().Err(p.err).Str("server", p.part.Name).Str("method", method).
+				Msg("a list goes without this server's part")
+			continue
+		}
+		items := rpc.Member(p.result, kind.member)
+		_ = rpc.EachItem(items, func(at rpc.Span) error { // what is no list has no items
+			if item := kind.item(k, parts, p.part, items[at.Start:at.End]); item != nil {
+				if all.Len() > first {
+					all.WriteByte(',')
+				}
+				all.Write(item)
 			}
-			if len(out) > empty {
-				out = append(out, ',')
-			}
-			out = append(out, item...)
 			return nil
 		})
-		if next := rpc.Text(rpc.Member(p.result, "nextCursor")); next != "" {
-			more[p.server.Name] = next
+		if cursor := rpc.Member(p.result, "nextCursor"); len(cursor) > 0 && cursor[0] == '"' {
+			next[p.part.Name] = cursor
 		}
 	}
-	out = append(out, ']')
-	if len(more) > 0 {
-		out = append(append(out, `,"nextCursor":`...), rpc.Quote(writeCursor(more))...)
+	all.WriteByte(']')
+	if len(next) > 0 {
+		text, _ := json.Marshal(next) // raw strings of JSON
+		all.WriteString(`,"nextCursor":"` + base64.RawURLEncoding.EncodeToString(text) + `"`)
 	}
-	return append(out, '}')
+	all.WriteByte('}')
+	return all.Bytes()
 }
 
-// anothers reports whether a server before this one lists the same.
-func (d *Door) anothers(who *contract.Identity, method, own string, s *Server, before []part) bool {
-	for _, p := range before {
-		if has, _ := d.memory.has(key(p.server, who), method, own); has {
-			if d.once(method + "\x00" + s.Name + "\x00" + own) {
-				d.Log.Warn().Str("uri", rpc.Clip(own, 256)).Str("of", p.server.Name).Str("not_of", s.Name).
-					Msg("two servers list the same; it is the first one's")
-			}
-			return true
-		}
+// prefixed is a tool or a prompt under its public name.
+func (k *desk) prefixed(parts []Part, p Part, item []byte) []byte {
+	at := rpc.MemberOf(item, "name")
+	name := rpc.Text(item[at.Start:at.End])
+	if name == "" {
+		return nil
 	}
-	return false
-}
-
-// A cursor holds those of the servers that have more, by name: nothing has to
-// be kept for it, and one that is forged asks a server for no more than its
-// caller may.
-
-func writeCursor(more map[string]string) string {
-	raw, _ := json.Marshal(more) // strings only
-	return base64.RawURLEncoding.EncodeToString(raw)
-}
-
-func readCursor(m *rpc.Message) (map[string]string, error) {
-	raw, err := m.Param("cursor")
-	if err != nil {
-		return nil, rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: %v", err)
-	}
-	if raw == nil || string(raw) == "null" {
-		return nil, nil //nolint:nilnil // the first page
-	}
-	var from map[string]string
-	text, err := base64.RawURLEncoding.DecodeString(rpc.Text(raw))
-	if err != nil || json.Unmarshal(text, &from) != nil || from == nil {
-		return nil, rpc.Errorf(rpc.CodeInvalidParams, "Invalid params: cursor %q is not one of this server",
-			rpc.Clip(string(raw), 64))
-	}
-	return from, nil
+	return rpc.AppendEdited(nil, item, rpc.Edit{At: at, With: rpc.Quote(k.door.public(parts, p.Name, name))})
 }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +42,13 @@ type Stream struct {
 	expires *time.Timer
 }
 
-const resumeGrace = 30 * time.Second // a stream that nobody reads is given up after so long
+const (
+	resumeGrace = 30 * time.Second // a stream that nobody reads is given up after so long
+	// settledFor is for how long a stream is kept whose reader stayed to the last
+	// answer. What a connection took may still be lost on its way, and a client
+	// that misses the answer comes back soon.
+	settledFor = 5 * time.Minute
+)
 
 // NewStreams keeps at most max bytes for those who come back.
 func NewStreams(max int) *Streams { return &Streams{byID: map[string]*Stream{}, max: max} }
@@ -100,6 +107,36 @@ func (st *Stream) Leave(taken <-chan struct{}) {
 	default:
 		st.forget()
 	}
+}
+
+// Settle lets go of a stream in a while, for its reader stayed to the last
+// answer: without it a session would fill its buffer with what everybody has
+// heard. A reader who comes meanwhile calls it again. With answers to come, or
+// with a reader, it does nothing.
+func (st *Stream) Settle() {
+	st.all.mu.Lock()
+	defer st.all.mu.Unlock()
+	if st.bounded && st.finals <= 0 && st.taken == nil && st.all.byID[st.id] == st {
+		st.expires = time.AfterFunc(settledFor, st.drop)
+	}
+}
+
+// drop forgets what the stream said, where nobody reads it.
+func (st *Stream) drop() {
+	s := st.all
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.taken != nil || s.byID[st.id] != st {
+		return
+	}
+	s.told = slices.DeleteFunc(s.told, func(k told) bool {
+		if k.stream == st {
+			s.bytes -= k.event.Size()
+		}
+		return k.stream == st
+	})
+	st.held = 0
+	delete(s.byID, st.id)
 }
 
 // forget lets go of a stream whose answers were told and of which nothing is

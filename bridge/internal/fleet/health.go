@@ -130,9 +130,6 @@ func (s *Server) check() {
 		return // it was counted, or says nothing of the server
 	}
 	err = s.prepare(context.Background(), c, true)
-	if err == nil {
-		s.known.note(c.Ready())
-	}
 	c.Stop()
 	<-c.Done()
 	switch {

@@ -110,10 +110,13 @@ func (p *Pool) AcquireModern(ctx context.Context, id *contract.Identity, may fun
 }
 
 func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, may func() error) (*Lease, error) {
-	key, told := p.keyOf(id, modern)
-	owner := id
-	if p.server.Isolation == Shared {
-		owner = nil
+	key, owner := whose{modern: modern}, (*contract.Identity)(nil)
+	if p.server.Isolation != Shared {
+		key.login, key.user, owner = id.SessionID, id.Subject, id
+	}
+	told := owner
+	if p.server.cfg.Identity == TellsNone {
+		told = nil
 	}
 	if may != nil && !p.has(key, told) {
 		if err := may(); err != nil {
@@ -152,18 +155,6 @@ func (p *Pool) acquire(ctx context.Context, id *contract.Identity, modern bool, 
 // Allows is that of the server.
 func (p *Pool) Allows(ctx context.Context, who *mux.Caller, m *rpc.Message, goesOn bool) error {
 	return p.server.Allows(ctx, who, m, goesOn)
-}
-
-// keyOf tells whose child an identity has, and who it is told that he is.
-func (p *Pool) keyOf(id *contract.Identity, modern bool) (key whose, told *contract.Identity) {
-	key.modern = modern
-	if p.server.Isolation != Shared {
-		key.login, key.user, told = id.SessionID, id.Subject, id
-	}
-	if p.server.cfg.Identity == TellsNone {
-		told = nil
-	}
-	return key, told
 }
 
 // has reports whether a child is there, or on its way.

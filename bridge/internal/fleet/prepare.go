@@ -57,6 +57,7 @@ func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
 		return err
 	}
 	c.SetReady(ready)
+	s.described.Store(&ready)
 	if !ready.Modern {
 		c.Tell([]byte(InitializedLine))
 	}

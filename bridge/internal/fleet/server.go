@@ -44,13 +44,16 @@ type ServerConfig struct {
 	Limits    Limits
 	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
-	Boxes     *sandbox.Maker     // nil makes none
-	Guard     mux.Guard          // may be nil
-	Adapt     func() mux.Adapter // for the child of a session; nil means none
-	Lend      Lend               // nil: a child has no credential of its user's
-	Unlent    bool               // a child can be made ready without its credential
-	Warm      int                // children that are started ahead, at least; not where each is told another user
-	Log       zerolog.Logger
+	// Start is what to speak with in place of a child of Spec; nil for a child. It
+	// must not block.
+	Start  func(owner *contract.Identity, label string) (mux.Process, error)
+	Boxes  *sandbox.Maker     // nil makes none
+	Guard  mux.Guard          // may be nil
+	Adapt  func() mux.Adapter // for the child of a session; nil means none
+	Lend   Lend               // nil: a child has no credential of its user's
+	Unlent bool               // a child can be made ready without its credential
+	Warm   int                // children that are started ahead, at least; not where each is told another user
+	Log    zerolog.Logger
 }
 
 // Server starts the children of one configuration.
@@ -69,7 +72,8 @@ type Server struct {
 	Stats   Stats
 	Recall  Recall
 
-	known    description
+	described atomic.Pointer[mux.Ready]
+
 	checking atomic.Bool
 	spares   spares
 
@@ -98,7 +102,6 @@ func NewServer(cfg ServerConfig) *Server {
 		Name: cfg.Name, Isolation: cfg.Isolation, cfg: cfg, limits: cfg.Limits,
 		log:   cfg.Log.With().Str("server", cfg.Name).Logger(),
 		conns: map[*mux.Conn]struct{}{},
-		known: description{there: make(chan struct{})},
 	}
 	s.pool, s.wakes = newPool(s), newWakes(cfg.Limits)
 	return s
@@ -172,7 +175,7 @@ func (s *Server) labelled(label string) zerolog.Logger {
 // run starts a process, with what is lent to it; loan may be nil.
 func (s *Server) run(
 	owner *contract.Identity, label string, stderr func(string), loan Loan,
-) (*child.Process, error) {
+) (mux.Process, error) {
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = stderr
@@ -194,7 +197,7 @@ func (s *Server) run(
 		box.Close()
 		return nil, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
 	}
-	proc, err := s.cfg.Starter.Start(spec, opts)
+	proc, err := s.spawn(owner, label, spec, opts)
 	if err != nil {
 		box.Close()
 	}
@@ -217,7 +220,7 @@ func (s *Server) run(
 
 // speak gives the process to the owner; spoke is called at its first word.
 func (s *Server) speak(
-	proc *child.Process, owner *contract.Identity, log zerolog.Logger, shared bool, loan Loan, spoke func(),
+	proc mux.Process, owner *contract.Identity, log zerolog.Logger, shared bool, loan Loan, spoke func(),
 ) *mux.Conn {
 	guard, gone := s.cfg.Guard, s.gone
 	if loan != nil {
@@ -264,6 +267,24 @@ func (s *Server) box(owner *contract.Identity, label string, spec *child.Spec) (
 	}
 	spec.Env, spec.Box = box.Environ(spec.Env), box
 	return box, nil
+}
+
+func (s *Server) spawn(
+	owner *contract.Identity, label string, spec child.Spec, opts child.Options,
+) (mux.Process, error) {
+	if s.cfg.Start != nil {
+		return s.cfg.Start(owner, label)
+	}
+	return s.cfg.Starter.Start(spec, opts)
+}
+
+// Described is what the bridge's last child of its own said of the server; zero
+// before there was one.
+func (s *Server) Described() mux.Ready {
+	if r := s.described.Load(); r != nil {
+		return *r
+	}
+	return mux.Ready{}
 }
 
 // identityEnv is Contract 4: a child that serves one session or one user

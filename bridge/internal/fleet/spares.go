@@ -10,12 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/mux"
 )
 
 // spare is a child that was started ahead. Nobody has spoken with it.
 type spare struct {
-	proc  *child.Process
+	proc  mux.Process
 	born  time.Time
 	log   atomic.Pointer[zerolog.Logger]
 	taken chan struct{}

@@ -30,6 +30,12 @@ type Process interface {
 	Close()
 }
 
+// Knowing is a Process that wants to know who makes a call or a notification;
+// who is nil for the bridge itself.
+type Knowing interface {
+	WriteAs(who *Caller, line []byte, edits ...rpc.Edit) (withdraw func() bool, ok bool)
+}
+
 // Options say what a Conn is to do, and whom it tells. The functions run on the
 // goroutine that reads the child and must not block.
 type Options struct {
@@ -49,10 +55,11 @@ type Options struct {
 
 // Conn is one child and the table of who asked what of it.
 type Conn struct {
-	proc  Process
-	o     Options
-	ready Ready // set once, before the Conn is shared
-	done  chan struct{}
+	proc    Process
+	knowing Knowing // the same, where it is one
+	o       Options
+	ready   Ready // set once, before the Conn is shared
+	done    chan struct{}
 
 	spoke   atomic.Bool
 	stopped atomic.Bool            // by the bridge
@@ -101,6 +108,7 @@ type Ready struct {
 func New(proc Process, o Options) *Conn {
 	c := bare(o)
 	c.proc = proc
+	c.knowing, _ = proc.(Knowing)
 	go c.read()
 	return c
 }
@@ -254,12 +262,25 @@ func (c *Conn) write(line []byte, edits ...rpc.Edit) (withdraw func() bool, err 
 	return c.writeRaw(line, edits...)
 }
 
+// writeAs is write for a caller.
+func (c *Conn) writeAs(who *Caller, line []byte, edits ...rpc.Edit) (withdraw func() bool, err error) {
+	if c.knowing == nil {
+		return c.write(line, edits...)
+	}
+	withdraw, ok := c.knowing.WriteAs(who, line, edits...)
+	return withdraw, room(ok)
+}
+
 func (c *Conn) writeRaw(line []byte, edits ...rpc.Edit) (withdraw func() bool, err error) {
 	withdraw, ok := c.proc.Write(line, edits...)
+	return withdraw, room(ok)
+}
+
+func room(ok bool) error {
 	if !ok {
-		return nil, &Refusal{Retry: 5 * time.Second, Reason: "the server is busy, and no more may wait until it reads"}
+		return &Refusal{Retry: 5 * time.Second, Reason: "the server is busy, and no more may wait until it reads"}
 	}
-	return withdraw, nil
+	return nil
 }
 
 // freshKey makes an id or a token that nobody uses. The lock is held.

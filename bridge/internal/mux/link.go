@@ -137,7 +137,7 @@ func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink eve
 	if done {
 		return call, nil
 	}
-	return call, l.send(call, m, also)
+	return call, l.send(who, call, m, also)
 }
 
 // enter puts the call into the tables. done says that it was answered here.
@@ -203,7 +203,7 @@ func (c *Conn) assign(call *Call) {
 	c.tokens[call.tokenKey] = call
 }
 
-func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
+func (l *Link) send(who *Caller, call *Call, m *rpc.Message, also rpc.Edit) error {
 	edits := &call.edits
 	edits[2] = also
 	if call.key != string(call.id) {
@@ -213,7 +213,7 @@ func (l *Link) send(call *Call, m *rpc.Message, also rpc.Edit) error {
 		edits[1] = rpc.Edit{At: m.TokenSpan(), With: []byte(call.tokenKey)}
 	}
 	c := l.conn
-	withdraw, err := c.write(m.Line, edits[:]...)
+	withdraw, err := c.writeAs(who, m.Line, edits[:]...)
 	if err != nil {
 		if !c.drop(call) {
 			return nil // it was answered meanwhile
@@ -252,7 +252,7 @@ func (l *Link) Notify(ctx context.Context, who *Caller, m *rpc.Message) error {
 		return nil // the bridge initialised this child, for more than one client
 	}
 	l.conn.hears(m.Method)
-	_, err := l.conn.write(m.Line)
+	_, err := l.conn.writeAs(who, m.Line)
 	return err
 }
 

@@ -62,9 +62,6 @@ func (m *Message) ID() []byte { return m.at(m.id) }
 // Params is the raw params, nil where there are none.
 func (m *Message) Params() []byte { return m.at(m.params) }
 
-// ParamsSpan is where the params stand.
-func (m *Message) ParamsSpan() Span { return m.params }
-
 // Result is the raw result or error of a response.
 func (m *Message) Result() []byte { return m.at(m.result) }
 

@@ -203,15 +203,12 @@ func (m *Message) scanParams() error {
 	}
 	var meta Span
 	f := &m.fields
-	if err := m.object(m.params, member{"progressToken", &f.token}, member{"requestId", &f.requestID},
-		member{"name", &f.name}, member{"uri", &f.uri}, member{"_meta", &meta}); err != nil {
-		return err
-	}
-	if meta.None() || m.Line[meta.Start] != '{' {
-		return nil
-	}
-	return m.object(meta, member{"progressToken", &f.metaToken},
-		member{MetaVersion, &f.version}, member{MetaSubscription, &f.subscription})
+	s := scanner{b: m.Line[:m.params.End], i: m.params.Start, within: "_meta", inside: []member{
+		{"progressToken", &f.metaToken}, {MetaVersion, &f.version}, {MetaSubscription, &f.subscription},
+	}}
+	return s.object([]member{
+		{"progressToken", &f.token}, {"requestId", &f.requestID}, {"name", &f.name}, {"uri", &f.uri}, {"_meta", &meta},
+	})
 }
 
 // methodName decodes a method; the frequent ones cost no allocation.

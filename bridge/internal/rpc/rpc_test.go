@@ -171,3 +171,29 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatStandsInMeta is found however it is written, and once.
+func TestWhatStandsInMeta(t *testing.T) {
+	const head = `{"jsonrpc":"2.0","id":1,"method":"x","params":{`
+	for line, want := range map[string]string{
+		head + `"_meta":{"progressToken":7}}}`:                                      "7",
+		head + "\"_meta\" :\t{ \"progressToken\" : 7 } } }":                         "7",
+		head + `"a":1,"_meta":{"b":{"progressToken":8},"progressToken":7},"c":{}}}`: "7",
+		head + `"_meta":[{"progressToken":7}]}}`:                                    "",
+		head + `"x":{"_meta":{"progressToken":7}}}}`:                                "",
+		head + `"_meta":null}}`:                                                     "",
+	} {
+		m, err := rpc.Parse([]byte(line))
+		if err != nil || string(m.Token()) != want {
+			t.Errorf("%s: token %q, %v; want %q", line, m.Token(), err, want)
+		}
+	}
+	for _, twice := range []string{
+		`"_meta":{"progressToken":7},"_meta":{}`, `"_meta":{"progressToken":7,"progressToken":7}`,
+		`"_meta":{"ProgressToken":7}`, `"_META":{}`, `"_meta":{"progress\u0054oken":7}`,
+	} {
+		if _, err := rpc.Parse([]byte(head + twice + "}}")); err == nil {
+			t.Errorf("%s is taken", twice)
+		}
+	}
+}

@@ -11,6 +11,9 @@ type scanner struct {
 	b      []byte
 	i      int
 	strict bool // hold it to RFC 8259; else it was before, and is skipped over
+
+	within string   // the member of an object whose own members are searched for too,
+	inside []member // in the same walk; none where it is empty
 }
 
 func (s *scanner) peek() byte {
@@ -35,8 +38,9 @@ func (s *scanner) expect(c byte) error {
 // walk that every message takes, and calls nothing for a member that is not
 // wanted.
 func (s *scanner) object(keys []member) error {
-	maybe := letters(keys)
-	if err := s.expect('{'); err != nil {
+	maybe, look := letters(keys), len(s.inside) > 0
+	err := s.expect('{')
+	if err != nil {
 		return err
 	}
 	if s.space(); s.peek() == '}' {
@@ -55,7 +59,16 @@ func (s *scanner) object(keys []member) error {
 		} else if err := s.expect(':'); err != nil {
 			return err
 		}
-		value, err := s.value()
+		s.space()
+		value := Span{s.i, s.i + 1}
+		switch c := s.peek(); {
+		case c-'0' <= 9 && ends(at(s.b, s.i+1)): // many are of one digit
+			s.i++
+		case c == '{' && look && string(key) == s.within:
+			value, err = s.insides()
+		default:
+			value, err = s.value()
+		}
 		if err != nil {
 			return err
 		}
@@ -70,6 +83,18 @@ func (s *scanner) object(keys []member) error {
 			return err
 		}
 	}
+}
+
+// ends tells whether a value has ended in front of the byte.
+func ends(c byte) bool { return c == ',' || c == '}' || c == ']' }
+
+// insides is value for an object whose members are searched for too.
+func (s *scanner) insides() (Span, error) {
+	inner := scanner{b: s.b, i: s.i, strict: s.strict}
+	err := inner.object(s.inside)
+	at := Span{s.i, inner.i}
+	s.i = inner.i
+	return at, err
 }
 
 // members walks one object. key is the place of the name with its quotes.

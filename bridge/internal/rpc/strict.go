@@ -175,6 +175,12 @@ const (
 // character. It looks at many at a time: strings are most of most messages.
 func plainRun(b []byte) int {
 	rest := b
+	if len(rest) >= 8 { // most names and many texts end here
+		if hit := marks(binary.LittleEndian.Uint64(rest)); hit != 0 {
+			return bits.TrailingZeros64(hit) / 8
+		}
+		rest = rest[8:]
+	}
 	for len(rest) >= 32 {
 		hit := marks(binary.LittleEndian.Uint64(rest)) | marks(binary.LittleEndian.Uint64(rest[8:])) |
 			marks(binary.LittleEndian.Uint64(rest[16:])) | marks(binary.LittleEndian.Uint64(rest[24:]))

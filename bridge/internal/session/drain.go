@@ -32,7 +32,7 @@ func (t *Table) Retire(ctx context.Context, server *fleet.Server) error {
 	t.mu.Lock()
 	t.servers = slices.DeleteFunc(slices.Clone(t.servers), func(s *fleet.Server) bool { return s == server })
 	t.mu.Unlock()
-	for _, s := range t.every() {
+	for _, s := range t.all() {
 		if s.server == server {
 			s.End(ErrRetired) // opened meanwhile
 		}
@@ -49,7 +49,7 @@ func (t *Table) finish(ctx context.Context, why error, servers []*fleet.Server) 
 	defer tick.Stop()
 	for {
 		over := ctx.Err() != nil
-		for _, s := range t.every() {
+		for _, s := range t.all() {
 			if slices.Contains(servers, s.server) && (s.leave(why) || over) {
 				s.End(why)
 			}
@@ -72,5 +72,5 @@ func (s *Session) leave(why error) (done bool) {
 	if s.leaving == nil {
 		s.leaving = &mux.Refusal{Reason: why.Error(), Retry: 5 * time.Second}
 	}
-	return s.turns.none() && !s.busy()
+	return s.turns.none() && (s.link == nil || !s.link.Busy())
 }

@@ -7,10 +7,10 @@ import (
 	"gatehouse/bridge/internal/rpc"
 )
 
-// KeptInit is what a session keeps of its client's initialize, for a child that
+// keptInit is what a session keeps of its client's initialize, for a child that
 // is started anew: it says the same, and holds on to nothing of the body that it
 // came in.
-func KeptInit(m *rpc.Message) []byte {
+func keptInit(m *rpc.Message) []byte {
 	if len(m.Line) <= rpc.MaxKept {
 		return bytes.Clone(m.Line)
 	}

@@ -72,7 +72,7 @@ func (s *Session) take(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 func (t *Table) yield(user string, now time.Time) bool {
 	var longest *Session
 	var quiet time.Duration
-	for _, s := range t.every() {
+	for _, s := range t.all() {
 		d := s.quiet(now)
 		if d < nap {
 			continue

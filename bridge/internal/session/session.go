@@ -22,12 +22,10 @@ type Session struct {
 	Version  atomic.Pointer[string] // what initialize agreed on; nil before
 
 	server  *fleet.Server
-	door    Door       // nil where the server has children of its own
-	outer   *Session   // nil where a client has opened the session
-	aside   event.Sink // of an inner session, in the place of Standing
 	table   *Table
 	caller  *mux.Caller
 	now     atomic.Pointer[shown] // of the last call
+	within  bool                  // see OpenWithin
 	created time.Time
 	readers atomic.Int32 // of Standing; a child's Conn asks under its own lock, so never under mu
 	done    chan struct{}
@@ -39,8 +37,6 @@ type Session struct {
 	init     []byte   // the client's initialize, for a child that is started anew
 	settings settings // what a new child must be told beside it
 	restart  fleet.Breaker
-	started  bool   // once at least
-	told     []byte // see Tell
 	stream   *event.Stream
 	visitors map[*visitor]struct{}
 	used     time.Time
@@ -76,12 +72,7 @@ func (s *Session) count(n int32) {
 	s.used = time.Now()
 }
 
-func (s *Session) listening() bool {
-	if s.outer != nil {
-		return s.outer.listening()
-	}
-	return s.readers.Load() > 0
-}
+func (s *Session) listening() bool { return s.readers.Load() > 0 }
 
 // Call sends a request of the client. On a child that the bridge initialised
 // itself, initialize is answered from what was remembered: two initializes
@@ -99,12 +90,6 @@ func (s *Session) Call(
 		s.server.Stats.Refused.Add(1)
 		return nil, leaving
 	}
-	if s.door != nil {
-		if err := s.enter(who); err != nil {
-			return nil, err
-		}
-		return s.door.Call(ctx, who, m, sink)
-	}
 	if m.Method != "initialize" && !s.alive() {
 		if err := s.server.Allows(ctx, s.as(who), m, false); err != nil {
 			return nil, err
@@ -115,7 +100,7 @@ func (s *Session) Call(
 	}
 	if m.Method == "initialize" {
 		if result := s.recalled(m); result != nil {
-			s.remember(KeptInit(m))
+			s.remember(keptInit(m))
 			return nil, s.answer(ctx, who, m, result, sink)
 		}
 	}
@@ -126,7 +111,7 @@ func (s *Session) Call(
 	}
 	defer turn.over()
 	if m.Method == "initialize" {
-		s.remember(KeptInit(m))
+		s.remember(keptInit(m))
 		if link.Conn().Shared() {
 			return nil, s.answerInitialize(link.Conn(), m, sink)
 		}
@@ -201,12 +186,6 @@ func (s *Session) remember(line []byte) {
 // Send passes on a notification or a response of the client; who is the caller
 // as Call has it.
 func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Message) error {
-	if s.door != nil {
-		if err := s.enter(who); err != nil {
-			return err
-		}
-		return s.door.Send(ctx, who, m)
-	}
 	if m.Kind == rpc.Response {
 		return s.respond(m)
 	}
@@ -251,15 +230,14 @@ func (s *Session) begin(ctx context.Context, first bool) (*mux.Link, error) {
 		return nil, r
 	}
 	s.mu.Lock()
-	anew, again := s.init != nil && !first, s.started
-	s.started = true
-	asleep := anew && again && s.link == nil && s.server.Limits().Sleep > 0
+	anew := s.init != nil && !first
+	asleep := anew && s.link == nil && s.server.Limits().Sleep > 0
 	s.mu.Unlock()
 	if asleep {
 		return s.wake(ctx)
 	}
 	link, err := s.join(ctx, anew)
-	if anew && again && err == nil {
+	if anew && err == nil {
 		s.server.Stats.Restarted.Add(1)
 	}
 	return link, err
@@ -275,7 +253,7 @@ func (s *Session) join(ctx context.Context, anew bool) (*mux.Link, error) {
 	}
 	born := time.Now()
 	link, err := conn.Link(mux.LinkOptions{
-		Caller: s.caller, Standing: s.besides(), Listening: s.listening, Lost: func() { s.lost(born) },
+		Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) },
 	})
 	if err != nil {
 		return nil, err
@@ -367,9 +345,6 @@ func (s *Session) End(why error) {
 	s.Standing.Close(why)
 	s.Streams.Close()
 	s.release()
-	if s.door != nil {
-		s.door.Close()
-	}
 	if told := s.table.Ended; told != nil {
 		told(s.server.Name, s.caller.Era, time.Since(s.created))
 	}
@@ -381,13 +356,11 @@ func (s *Session) over(now time.Time) error {
 	defer s.mu.Unlock()
 	limits := s.table.limits
 	switch {
-	case s.outer != nil:
-		return nil // the outer session ends it
 	case !s.end.IsZero() && now.After(s.end):
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && !s.busy():
+	case !s.within && s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
 		return ErrIdle
 	}
 	return nil
@@ -398,8 +371,8 @@ func (s *Session) over(now time.Time) error {
 func (s *Session) idle() (since time.Time, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	begins := s.door == nil && s.link == nil && len(s.init) == 0 // it was opened for a message that is on its way
-	busy := begins || !s.turns.none() || s.busy()
+	begins := s.link == nil && len(s.init) == 0 // it was opened for a message that is on its way
+	busy := begins || !s.turns.none() || s.link != nil && s.link.Busy()
 	return s.used, s.ended == nil && !busy && s.readers.Load() == 0
 }
 

@@ -249,7 +249,7 @@ func TestALargeInitializeIsKeptSmall(t *testing.T) {
 		t.Errorf("on a new child: %s", got)
 	}
 	small := message(t, initializeLine)
-	if got := KeptInit(small); string(got) != initializeLine || &got[0] == &small.Line[0] {
+	if got := keptInit(small); string(got) != initializeLine || &got[0] == &small.Line[0] {
 		t.Errorf("a small one is kept as %s", got)
 	}
 }

@@ -43,8 +43,6 @@ type Table struct {
 	sessions map[string]*Session // by the public part
 	users    map[string]int
 	servers  []*fleet.Server
-	doors    map[*fleet.Server]func(*Session) Door
-	inner    map[*Session]struct{} // of those
 	closed   *mux.Refusal
 	draining atomic.Bool
 	refused  atomic.Int64 // sessions
@@ -57,7 +55,6 @@ func NewTable(node string, limits Limits, servers ...*fleet.Server) *Table {
 	t := &Table{
 		node: node, newID: NewID, limits: limits, servers: servers,
 		sessions: map[string]*Session{}, users: map[string]int{},
-		doors: map[*fleet.Server]func(*Session) Door{}, inner: map[*Session]struct{}{},
 		quit: make(chan struct{}), swept: make(chan struct{}),
 	}
 	go t.sweep()
@@ -75,7 +72,13 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 		}
 		idlest.End(ErrPushedOut)
 	}
-	return t.open(server, owner, era)
+	return t.open(server, owner, era, false)
+}
+
+// OpenWithin makes a session for one that is open already, and has as long a
+// life: it counts for no user, and is never too idle. Whoever opened it ends it.
+func (t *Table) OpenWithin(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
+	return t.open(server, owner, era, true)
 }
 
 func (t *Table) full(user string) bool {
@@ -89,7 +92,7 @@ func (t *Table) full(user string) bool {
 func (t *Table) idlest(user string) (idlest *Session) {
 	var since time.Time
 	for _, s := range t.all() {
-		if s.Owner.Subject != user {
+		if s.within || s.Owner.Subject != user {
 			continue
 		}
 		if used, idle := s.idle(); idle && (idlest == nil || used.Before(since)) {
@@ -99,10 +102,12 @@ func (t *Table) idlest(user string) (idlest *Session) {
 	return idlest
 }
 
-func (t *Table) open(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
+func (t *Table) open(
+	server *fleet.Server, owner contract.Identity, era string, within bool,
+) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.refusal(owner.Subject)
+	r := t.refusal(owner.Subject, within)
 	if r == nil && !slices.Contains(t.servers, server) {
 		r = &mux.Refusal{Reason: ErrRetired.Error(), Retry: time.Second}
 	}
@@ -110,25 +115,19 @@ func (t *Table) open(server *fleet.Server, owner contract.Identity, era string) 
 		t.refused.Add(1)
 		return nil, r
 	}
-	s := t.make(t.freeID(), server, owner, era)
-	if open := t.doors[server]; open != nil {
-		s.door = open(s)
-	}
-	t.sessions[s.ID.Public] = s
-	t.users[owner.Subject]++
-	return s, nil
-}
-
-// make makes a session that nobody can find yet.
-func (t *Table) make(id ID, server *fleet.Server, owner contract.Identity, era string) *Session {
 	now := time.Now()
 	s := &Session{
-		ID: id, Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
+		ID: t.freeID(), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
+		within:   within,
 		Standing: event.NewQueue(t.limits.Queue), Streams: event.NewStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing, nil)
 	s.caller = &mux.Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
-	return s
+	t.sessions[s.ID.Public] = s
+	if !within {
+		t.users[owner.Subject]++
+	}
+	return s, nil
 }
 
 // freeID draws until no open session has the public part, by which sessions are
@@ -144,7 +143,7 @@ func (t *Table) freeID() ID {
 
 // refusal is nil where one more session of the user may be opened. The lock is
 // held.
-func (t *Table) refusal(user string) *mux.Refusal {
+func (t *Table) refusal(user string, within bool) *mux.Refusal {
 	switch {
 	case t.draining.Load():
 		return &mux.Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
@@ -153,7 +152,7 @@ func (t *Table) refusal(user string) *mux.Refusal {
 	case len(t.sessions) >= t.limits.Sessions:
 		return &mux.Refusal{Retry: 10 * time.Second,
 			Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
-	case t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
+	case !within && t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
 		return &mux.Refusal{Full: true, Retry: 10 * time.Second,
 			Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
 	}
@@ -194,11 +193,13 @@ func (t *Table) Find(id string, server *fleet.Server, owner *contract.Identity) 
 func (t *Table) remove(s *Session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.inner, s)
 	if t.sessions[s.ID.Public] != s {
 		return
 	}
 	delete(t.sessions, s.ID.Public)
+	if s.within {
+		return
+	}
 	if t.users[s.Owner.Subject]--; t.users[s.Owner.Subject] == 0 {
 		delete(t.users, s.Owner.Subject)
 	}
@@ -289,7 +290,7 @@ func (t *Table) sweepOnce(now time.Time) {
 	for _, server := range t.served() {
 		server.Sweep(now)
 	}
-	for _, s := range t.every() {
+	for _, s := range t.all() {
 		if why := s.over(now); why != nil {
 			s.End(why)
 		} else if after := s.server.Limits().Sleep; after > 0 {

@@ -120,18 +120,34 @@ func (f *Front) End(sid string) {
 func (f *Front) serve(
 	w http.ResponseWriter, r *http.Request, caller *mux.Caller, m *rpc.Message, handed func(), fault error,
 ) {
-	req, ok := begun(w, r, m, fault)
-	if !ok {
+	if fault != nil {
+		writeError(w, http.StatusBadRequest, m.ID(), translate.Unreadable(fault))
 		return
 	}
-	if no := f.refusal(req); no != nil {
+	req, bad := translate.ReadEnvelope(m)
+	if bad == nil {
+		bad = check(&req, r.Header)
+	}
+	if bad != nil {
+		writeError(w, max(statusOf(bad.Code), http.StatusBadRequest), req.ID, bad)
+		return
+	}
+	if req.ID == nil {
+		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
+		return
+	}
+	if no := f.refuse.Load(); no != nil {
 		writeFailure(w, req.ID, no)
+		return
+	}
+	if f.draining() && !req.Params.Has("requestState") {
+		writeFailure(w, req.ID, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second})
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	x := &exchange{
-		front: f, caller: caller, req: req, message: m, handed: handed, w: w, r: r, out: answer.NewStream(w, r),
+		front: f, caller: caller, req: &req, message: m, handed: handed, w: w, r: r, out: answer.NewStream(w, r),
 	}
 	defer x.out.Close()
 	if full := f.track(x, cancel); full != nil {
@@ -151,39 +167,6 @@ func (f *Front) serve(
 			x.lease.Release()
 		}
 	}
-}
-
-// begun reads a POST that holds m, or answers it. fault tells why it is no
-// message.
-func begun(w http.ResponseWriter, r *http.Request, m *rpc.Message, fault error) (*translate.Request, bool) {
-	if fault != nil {
-		writeError(w, http.StatusBadRequest, m.ID(), translate.Unreadable(fault))
-		return nil, false
-	}
-	req, bad := translate.ReadEnvelope(m)
-	if bad == nil {
-		bad = check(&req, r.Header)
-	}
-	if bad != nil {
-		writeError(w, max(statusOf(bad.Code), http.StatusBadRequest), req.ID, bad)
-		return nil, false
-	}
-	if req.ID == nil {
-		w.WriteHeader(http.StatusAccepted) // 2026-07-28 defines none: nothing to do
-		return nil, false
-	}
-	return &req, true
-}
-
-// refusal tells why nothing is begun now, or nil.
-func (f *Front) refusal(req *translate.Request) error {
-	if no := f.refuse.Load(); no != nil {
-		return no
-	}
-	if f.draining() && !req.Params.Has("requestState") {
-		return &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
-	}
-	return nil
 }
 
 // check is what can be told from the request alone, in the order in which a

@@ -20,29 +20,22 @@ type Endpoint struct {
 
 // ServeHTTP reads the body and serves it.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if m, handed, fault, ok := read(w, r, e.Body); ok {
-		defer handed()
-		e.Serve(w, r, m, handed, fault)
-	}
-}
-
-// read reads the message of a POST, or answers what is none.
-func read(w http.ResponseWriter, r *http.Request, b answer.Body) (m *rpc.Message, handed func(), fault error, ok bool) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		refuse(w, http.StatusMethodNotAllowed, rpc.Version20260728+" has only POST")
-		return nil, nil, nil, false
+		return
 	}
 	if !answer.IsJSON(r.Header.Get("Content-Type")) {
 		refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
-		return nil, nil, nil, false
+		return
 	}
-	body, handed, ok := b.Read(w, r)
+	body, handed, ok := e.Body.Read(w, r)
 	if !ok {
-		return nil, nil, nil, false
+		return
 	}
-	message, fault := rpc.ParseClient(body)
-	return &message, handed, fault, true
+	defer handed()
+	m, err := rpc.ParseClient(body)
+	e.Serve(w, r, &m, handed, err)
 }
 
 // Serve answers a POST whose body was read, and calls handed when the child has

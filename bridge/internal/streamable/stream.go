@@ -26,6 +26,7 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	out.Close()
 	if !gone {
 		p.stream.Leave(taken)
+		p.stream.Settle()
 		p.leave()
 		return
 	}
@@ -170,9 +171,13 @@ func (f *Front) listen(w http.ResponseWriter, r *http.Request, s *session.Sessio
 		return
 	}
 	f.Open.Go(func() {
-		defer leave()
-		if hear(over, st, out, after, taken) && st != s.StandingStream() {
+		gone := hear(over, st, out, after, taken)
+		if gone && st != s.StandingStream() {
 			keep(over, st, taken)
+		}
+		leave()
+		if !gone {
+			st.Settle()
 		}
 	})
 }

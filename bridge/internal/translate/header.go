@@ -103,18 +103,6 @@ func decodeHeader(name, value string) (string, *rpc.Error) {
 	return string(raw), nil
 }
 
-// HeaderValue writes text as a header's value ("Value Encoding").
-func HeaderValue(text string) string {
-	plain := strings.TrimSpace(text) == text && !(strings.HasPrefix(text, "=?base64?") && strings.HasSuffix(text, "?="))
-	for i := range len(text) {
-		plain = plain && text[i] >= ' ' && text[i] <= '~'
-	}
-	if plain {
-		return text
-	}
-	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(text)) + "?="
-}
-
 // ParamHeader is an argument of a tool that the client mirrors in a header.
 type ParamHeader struct {
 	Name string   // after Mcp-Param-

@@ -104,3 +104,9 @@ func (p *plain) Call(int) (Verdict, error) {
 }
 
 func (p *plain) Close() { p.conn.Close() }
+
+// Echo is a call of 2026-07-28 that stands alone: its headers and its body.
+func Echo(text string) (header string, body []byte) {
+	body = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":%q}`, text)
+	return modernHeader, append(append(body, modernMeta...), "}}"...)
+}

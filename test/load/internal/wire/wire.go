@@ -23,6 +23,7 @@ type Target struct {
 	Addr   string
 	TLS    *tls.Config // nil for plain HTTP
 	Header map[string]string
+	From   net.IP // address of this machine, nil for any: nginx counts each by itself
 }
 
 // Conn is one connection. It is not safe for concurrent use.
@@ -67,6 +68,9 @@ func (c *Conn) Close() {
 
 func (c *Conn) dial() error {
 	d := &net.Dialer{Timeout: c.timeout}
+	if c.target.From != nil {
+		d.LocalAddr = &net.TCPAddr{IP: c.target.From}
+	}
 	var err error
 	if c.target.TLS != nil {
 		c.conn, err = tls.DialWithDialer(d, "tcp", c.target.Addr, c.target.TLS)
