@@ -191,12 +191,12 @@ func (s *service) serve(ctx context.Context) error {
 
 	public, err := httpkit.Listen(ctx, s.cfg.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
 	}
 	internal, err := httpkit.Listen(ctx, s.cfg.InternalListen)
 	if err != nil {
 		_ = public.Close()
-		return err
+		return fmt.Errorf("--internal-listen: %w", err)
 	}
 	if s.internalTLS != nil {
 		internal = tls.NewListener(internal, s.internalTLS)

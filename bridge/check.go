@@ -75,14 +75,22 @@ func (f *flags) checkServer(l *faults) {
 	if _, err := f.env(); err != nil {
 		l.add("%w", err)
 	}
-	command := f.Command[0]
-	if f.Cwd != "" && strings.ContainsRune(command, filepath.Separator) && !filepath.IsAbs(command) {
-		command = filepath.Join(f.Cwd, command) // as os/exec takes it
+	if err := findCommand(f.Command[0], f.Cwd); err != nil {
+		l.add("the command %w", err)
 	}
-	if _, err := exec.LookPath(command); err != nil {
-		l.add("the command %q cannot be started: %w; name a program that is on the PATH or give its whole path",
-			f.Command[0], errors.Unwrap(err))
+}
+
+// findCommand says why a command cannot be started, as far as can be seen before.
+func findCommand(command, dir string) error {
+	path := command
+	if dir != "" && strings.ContainsRune(path, filepath.Separator) && !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path) // as os/exec takes it
 	}
+	if _, err := exec.LookPath(path); err != nil {
+		return fmt.Errorf("%q cannot be started: %w; name a program that is on the PATH or give its whole path",
+			command, errors.Unwrap(err))
+	}
+	return nil
 }
 
 func (f *flags) checkIdentity(l *faults) {

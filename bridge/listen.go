@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -14,7 +15,7 @@ import (
 func (g *gate) endpoints(ctx context.Context) ([]httpkit.Endpoint, error) {
 	public, err := httpkit.Listen(ctx, g.flags.Listen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	endpoints := []httpkit.Endpoint{{Listener: httpkit.Coarse(public), Server: g.httpServer(g.handler())}}
 	if g.flags.AdminListen == "" {
@@ -22,7 +23,7 @@ func (g *gate) endpoints(ctx context.Context) ([]httpkit.Endpoint, error) {
 	}
 	admin, err := httpkit.Listen(ctx, g.flags.AdminListen)
 	if err != nil {
-		return nil, errors.Join(err, public.Close())
+		return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), public.Close())
 	}
 	return append(endpoints, httpkit.Endpoint{Listener: admin, Server: g.httpServer(g.admin())}), nil
 }

@@ -228,6 +228,10 @@ func (g *gate) newServed(e config.Server) *served {
 		return s
 	}
 	f := g.flags
+	if err := findCommand(e.Command, e.Dir); err != nil && f.Config != "" { // check has looked at the other one
+		g.log.Error().Err(fmt.Errorf("mcpServers.%s.command: %w", e.Key, err)).Str("server", e.Name).
+			Msg("the command of a server is not there now; its callers are refused until it is")
+	}
 	spec := child.Spec{
 		Argv: append([]string{e.Command}, e.Args...), Env: append(e.Environ(os.Environ()), g.childEnv...), Dir: e.Dir,
 	}

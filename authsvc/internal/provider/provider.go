@@ -149,7 +149,8 @@ func (p *Provider) tell(err error) {
 	case p.Ready(context.Background()) == nil:
 		log.Warn().Err(err).Msg("the provider's keys were not read again; the last ones stay in use")
 	default:
-		log.Warn().Err(err).Msg("the provider is not there; trying every second")
+		log.Warn().Err(err).Msg("the provider is not there; trying every second; " +
+			"if this goes on check --issuer, and --issuer-internal where this program reaches it at another address")
 	}
 }
 

@@ -83,7 +83,7 @@ func readDocument(text []byte) (document, source, error) {
 		return doc, source{}, at(aliases.found, "", "anchors, aliases, merges and tags are not supported; write it out")
 	}
 	if err := yaml.NodeToValue(file.Docs[0].Body, &doc, yaml.Strict()); err != nil {
-		return doc, source{}, yamlError(err)
+		return doc, source{}, shapeError(file.Docs[0].Body, err)
 	}
 	return doc, source{file: file}, nil
 }

@@ -276,9 +276,15 @@ func faultyFiles() map[string]faultyFile {
 		return "default: deny\nrules:\n  - name: a\n    tools: [x]\n    " + field + "\n"
 	}
 	return map[string]faultyFile{
-		"unknown key":       {rule("role: [x]"), 5, 5, "", `unknown field "role"`},
+		"unknown key":       {rule("role: [x]"), 5, 5, "rules[0].role", `unknown field "role"`},
 		"key twice":         {rule("tools: [y]"), 5, 5, "", "already defined"},
-		"wrong type":        {rule("deny: [1]"), 5, 11, "", ""},
+		"wrong type":        {rule("deny: [1]"), 5, 11, "rules[0].deny", "want true or false"},
+		"text for a list":   {rule("roles: mcp-user"), 5, 12, "rules[0].roles", `is "mcp-user"; want a list, such as [mcp-user]`},
+		"keys for a list":   {"default: deny\nrules:\n  name: a\n", 3, 7, "rules", "want a list of rules"},
+		"text for a rule":   {"default: deny\nrules: [a]\n", 2, 9, "rules[0]", "want a rule"},
+		"text for a number": {rule("limit: {per_minute: many}"), 5, 25, "rules[0].limit.per_minute", `is "many"; want a whole number`},
+		"list for a text":   {rule("when: [a]"), 5, 11, "rules[0].when", "this is a list; want a condition"},
+		"list at the top":   {"- default: deny\n", 1, 1, "", "want the keys default and rules"},
 		"not YAML":          {"default: deny\nrules: [\n", 2, 8, "", ""},
 		"no default":        {"rules: []\n", 1, 1, "default", "say deny or allow"},
 		"wrong default":     {"default: block\n", 1, 10, "default", `"block"`},
