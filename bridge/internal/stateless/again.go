@@ -11,8 +11,13 @@ import (
 // Calls of one identity share a child, so one that ends it takes the others
 // with it. Those that a second run cannot harm are sent once more.
 
-// acquire gets a child for the call.
+// acquire gets a child for the call: that which waits for its input, where one
+// does, and whose lease stays with that call.
 func (x *exchange) acquire(ctx context.Context) (*fleet.Lease, error) {
+	if lease := x.front.suspended.lease(x); lease != nil {
+		x.waits = true
+		return lease, nil
+	}
 	return x.front.pool.AcquireModern(ctx, x.caller.Identity, func() error { return x.allowed(ctx) })
 }
 

@@ -52,6 +52,33 @@ func TestACallThatWaitsForInputKeepsItsChild(t *testing.T) {
 	}
 }
 
+// TestAnAnswerToAQuestionStartsNoChild: the one that asked waits for it.
+func TestAnAnswerToAQuestionStartsNoChild(t *testing.T) {
+	g := open(t, nil)
+	first := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	for key := range first.Result["inputRequests"].(map[string]any) {
+		answer := func(inputs string) reply {
+			return g.call(t, "alice", "2", "tools/call", fmt.Sprintf(`"name":"ask","arguments":{},"requestState":%q,`+
+				`"inputResponses":%s,`, first.Result["requestState"], inputs), elicits)
+		}
+		if a := answer(`5`); a.Error == nil {
+			t.Errorf("what is no answer is answered %+v", a)
+		}
+		if a := answer(fmt.Sprintf(`{%q:{"action":"accept"}}`, key)); a.Result["answer"] == nil {
+			t.Errorf("the call went on with %+v", a)
+		}
+	}
+	if n := g.server.Stats.Started.Load(); n != 1 {
+		t.Errorf("%d children were started", n)
+	}
+	if a := g.call(t, "alice", "3", "tools/call", `"name":"echo","arguments":{},`, `{}`); a.Error != nil {
+		t.Errorf("the next call is answered %+v", a)
+	}
+	if n := g.server.Stats.Started.Load(); n != 1 {
+		t.Errorf("%d children were started for the next call", n)
+	}
+}
+
 // TestTwoCallsOfOneIdentityMayBothAsk, at the same time on one child.
 func TestTwoCallsOfOneIdentityMayBothAsk(t *testing.T) {
 	g := open(t, nil)

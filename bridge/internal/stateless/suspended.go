@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/translate"
 )
@@ -70,6 +71,20 @@ func (s *suspended) remove(state string, bind []byte) *waiting {
 	delete(s.calls, state)
 	w.timer.Stop()
 	return w
+}
+
+// lease is that of the call which waits for this one, or nil.
+func (s *suspended) lease(x *exchange) *fleet.Lease {
+	state, ok := x.req.Params.Text("requestState")
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.calls[state]; w != nil && bytes.Equal(w.bind, binding(x.caller, x.req)) {
+		return w.x.lease
+	}
+	return nil
 }
 
 func (s *suspended) closeIf(match func(*waiting) bool) {
@@ -158,7 +173,10 @@ func (x *exchange) resume(ctx context.Context) (done bool) {
 		x.out.Last(http.StatusBadRequest, refused.ModernBody(x.req.ID))
 		return true
 	}
-	x.lease.Release() // the call has its own
+	if x.lease != w.x.lease {
+		x.lease.Release()
+	}
+	x.waits = false
 	x.lease, x.link, x.queue, x.call = w.x.lease, w.x.link, w.x.queue, w.x.call
 	x.queue.OnSlow(x.out.Break)
 	x.once = true // what its client has answered is used up
