@@ -30,7 +30,8 @@ stop() {
 	kill -INT "$(cat .run/lock)"
 	wait $typed || true
 	# What it cost whatever else the machine did meanwhile: user and system time.
-	say "since the begin: CPU $(times | tail -n 1)"
+	times >/root/times # not in a pipe: that would be another shell, whose times these are not
+	say "since the begin, CPU of user and system: $(tail -n 1 /root/times)"
 }
 since() { echo $(($(stat -c %Y "$1") - first)); }
 

@@ -20,7 +20,7 @@ import (
 type Line struct {
 	Time       time.Time `json:"time"`                 // in UTC
 	Event      string    `json:"event"`                // login, refused, ended, or credential and what became of it
-	By         string    `json:"by,omitempty"`         // who ended it: a person's id, a name of the internal tokens, "the provider"
+	By         string    `json:"by,omitempty"`         // a person, a name of the internal tokens, "the provider"
 	User       string    `json:"user,omitempty"`       // whose it is: the id at the provider (sub)
 	Email      string    `json:"email,omitempty"`      // the address, where it is verified
 	SID        string    `json:"sid,omitempty"`        // the session at the provider
