@@ -20,6 +20,7 @@ const (
 	rowLimit   = "limit: bare net/http"
 	rowBridge  = "bridge, signed identity"
 	rowNone    = "bridge, no identity"
+	rowUnboxed = "bridge, no identity, no box for its children"
 	rowWhole   = "bridge, signed, policy, audit, metrics"
 	rowEarlier = "earlier build" // prefix of the rows of -beside
 	rowSuper   = "supergateway 4.0.0"
@@ -163,11 +164,18 @@ func (b *bench) ours(prefix, program, keys string, headers []map[string]string) 
 	if err != nil {
 		return nil, err
 	}
-	return []row{
+	rows := []row{
 		{name: prefix + rowBridge, argv: b.argvOf(program, signed...), modes: all, headers: headers},
 		{name: prefix + rowWhole, argv: b.argvOf(program, append(governed, signed...)...), modes: all, headers: headers},
 		{name: prefix + rowNone, argv: b.argvOf(program, "--identity", "none"), modes: all},
-	}, nil
+	}
+	if prefix == "" { // an earlier build may not know the flag
+		rows = append(rows, row{
+			name: rowUnboxed, argv: b.argvOf(program, "--identity", "none", "--sandbox", "off"),
+			modes: []caller.Mode{caller.MCP},
+		})
+	}
+	return rows, nil
 }
 
 func (b *bench) bridgeArgv(flags ...string) []string { return b.argvOf(b.bridge(), flags...) }
