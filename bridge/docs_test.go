@@ -83,6 +83,7 @@ func TestMetricsReference(t *testing.T) {
 	g.workers.end()
 	g.starter.Close()
 	g.watch.close()
+	g.boxes.Close()
 	if err := g.close(); err != nil {
 		t.Error(err)
 	}
