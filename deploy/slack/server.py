@@ -1,8 +1,10 @@
 """A stdio MCP server for Slack: list_channels and send_message.
 
-The bot token comes from the environment (SLACK_BOT_TOKEN) and from nowhere
-else; it is never an argument, an answer or a log line. SLACK_API_URL names
-another base address, for tests. stdout belongs to the protocol alone.
+It acts as the user whose own token lies in $CREDENTIALS_DIRECTORY/slack-token,
+read anew for each call, since the gate renews it in place. Without that
+variable it acts as the bot of SLACK_BOT_TOKEN; never as the bot in a user's
+place. A token is never an argument, an answer or a log line. SLACK_API_URL
+names another base address, for tests. stdout belongs to the protocol alone.
 """
 
 import os
@@ -22,8 +24,25 @@ PAGE = 200
 MAX_TEXT = 40_000
 
 
-def call(method, **arguments: Any) -> dict[str, Any]:
+# The file of the user's own token, in the folder that the gate names.
+FILE = "slack-token"
+
+
+def own_token(folder: str) -> str:
+    """The user's own token as it is now."""
+    try:
+        with open(os.path.join(folder, FILE), encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        raise ToolError("your own Slack token is not here: connect Slack on your account page") from None
+
+
+def call(slack: WebClient, name: str, **arguments: Any) -> dict[str, Any]:
     """One call of the Web API; what Slack or the network refuses is a tool error."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if folder:
+        slack.token = own_token(folder)
+    method = getattr(slack, name)
     try:
         return method(**arguments).data
     except SlackApiError as refused:
@@ -44,7 +63,8 @@ def new_server(slack: WebClient) -> MCPServer:
         channels: list[dict[str, str]] = []
         while len(channels) < limit:
             page = call(
-                slack.conversations_list,
+                slack,
+                "conversations_list",
                 types="public_channel",
                 exclude_archived=True,
                 limit=min(PAGE, limit - len(channels)),
@@ -62,7 +82,7 @@ def new_server(slack: WebClient) -> MCPServer:
         message: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)],
     ) -> dict[str, Any]:
         """Send a message to a channel, named by its id."""
-        sent = call(slack.chat_postMessage, channel=channel, text=message)
+        sent = call(slack, "chat_postMessage", channel=channel, text=message)
         return {"ok": True, "ts": sent["ts"]}
 
     return server
@@ -70,11 +90,12 @@ def new_server(slack: WebClient) -> MCPServer:
 
 def main() -> int:
     token = os.environ.get("SLACK_BOT_TOKEN", "")
-    if not token:
-        print("SLACK_BOT_TOKEN is not set: put the bot's token (xoxb-...) in the environment", file=sys.stderr)
+    if not token and not os.environ.get("CREDENTIALS_DIRECTORY"):
+        print("SLACK_BOT_TOKEN is not set: put the bot's token (xoxb-...) in the environment, "
+              "or let the gate give each user's own (docs/credentials.md)", file=sys.stderr)
         return 2
     slack = WebClient(
-        token=token,
+        token=token or None,
         base_url=os.environ.get("SLACK_API_URL", WebClient.BASE_URL),
         timeout=10,
         retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=2)],

@@ -37,10 +37,11 @@ const (
 type webAPI struct {
 	listed  atomic.Int32
 	limited atomic.Int32 // answers 429 so many times first
+	own     atomic.Value // a user's own token that counts beside the bot's
 }
 
 func (a *webAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer "+token {
+	if shown := r.Header.Get("Authorization"); shown != "Bearer "+token && shown != fmt.Sprint("Bearer ", a.own.Load()) {
 		answer(w, map[string]any{"ok": false, "error": "invalid_auth"})
 		return
 	}
@@ -295,5 +296,32 @@ func TestNoTokenStopsTheStart(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "SLACK_BOT_TOKEN is not set") {
 		t.Errorf("%v: %s; want exit 2 and one line naming SLACK_BOT_TOKEN", err, out)
+	}
+}
+
+// With a folder of credentials the server is the user, by the token that lies
+// there now; the bot never stands in.
+func TestTheUsersOwnTokenIsReadAnew(t *testing.T) {
+	api := &webAPI{}
+	srv := httptest.NewServer(api)
+	defer srv.Close()
+	dir := t.TempDir()
+	cmd := exec.Command(serverArgs(t)[0], serverArgs(t)[1:]...)
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "CREDENTIALS_DIRECTORY=" + dir, "SLACK_BOT_TOKEN=" + token, "SLACK_API_URL=" + srv.URL + "/api/",
+	}
+	s := session(t, &mcp.CommandTransport{Command: cmd})
+	message := map[string]any{"channel": "C1", "message": "hello"}
+	if text, failed := callTool(t, s, "send_message", message); !failed || !strings.Contains(text, "connect Slack") {
+		t.Errorf("without a token of the user's: failed %v: %s", failed, text)
+	}
+	for _, own := range []string{"xoxp-one", "xoxp-two"} {
+		api.own.Store(own)
+		if err := os.WriteFile(filepath.Join(dir, "slack-token"), []byte(own), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if text, failed := callTool(t, s, "send_message", message); failed {
+			t.Errorf("with %s: %s", own, text)
+		}
 	}
 }
