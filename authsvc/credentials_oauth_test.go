@@ -183,7 +183,9 @@ func TestCredentialOAuthRefusesForeignAnswers(t *testing.T) {
 		change func(q url.Values, cookies string) (url.Values, string)
 		want   int
 	}{
-		"another browser": {func(q url.Values, _ string) (url.Values, string) { return good(q), alice }, http.StatusBadRequest},
+		"another browser": {func(q url.Values, _ string) (url.Values, string) {
+			return good(q), alice
+		}, http.StatusBadRequest},
 		"another state": {func(_ url.Values, cookies string) (url.Values, string) {
 			return url.Values{"code": {"good"}, "state": {"other"}}, cookies
 		}, http.StatusBadRequest},

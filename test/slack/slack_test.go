@@ -308,7 +308,8 @@ func TestTheUsersOwnTokenIsReadAnew(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(serverArgs(t)[0], serverArgs(t)[1:]...)
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "CREDENTIALS_DIRECTORY=" + dir, "SLACK_BOT_TOKEN=" + token, "SLACK_API_URL=" + srv.URL + "/api/",
+		"PATH=" + os.Getenv("PATH"), "CREDENTIALS_DIRECTORY=" + dir, "SLACK_BOT_TOKEN=" + token,
+		"SLACK_API_URL=" + srv.URL + "/api/",
 	}
 	s := session(t, &mcp.CommandTransport{Command: cmd})
 	message := map[string]any{"channel": "C1", "message": "hello"}

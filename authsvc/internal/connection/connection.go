@@ -106,7 +106,8 @@ func (h *Handler) here(w http.ResponseWriter, r *http.Request) (who contract.Ide
 		sess, err = h.Sessions.Lookup(r.Context(), secret)
 	}
 	if errors.Is(err, session.ErrNoSession) {
-		http.Redirect(w, r, h.Pages.Path("/login?return_to=")+h.Pages.Path(credential.ConnectPath(e.Name)), http.StatusSeeOther)
+		login := h.Pages.Path("/login?return_to=") + h.Pages.Path(credential.ConnectPath(e.Name))
+		http.Redirect(w, r, login, http.StatusSeeOther)
 		return who, nil, nil
 	}
 	if err != nil {

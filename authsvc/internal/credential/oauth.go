@@ -111,7 +111,8 @@ func (r *record) adopt(tok *oauth2.Token, now time.Time) error {
 		r.Refresh = tok.RefreshToken
 	}
 	if granted, ok := tok.Extra("scope").(string); ok && granted != "" {
-		r.Scopes = strings.FieldsFunc(granted, func(c rune) bool { return c == ' ' || c == ',' }) // Slack and GitHub have commas
+		between := func(c rune) bool { return c == ' ' || c == ',' } // Slack and GitHub have commas
+		r.Scopes = strings.FieldsFunc(granted, between)
 	}
 	return nil
 }
