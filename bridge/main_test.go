@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		recordChild(path)
 		return
 	}
+	if name := os.Getenv(severalMode); name != "" {
+		serveSeveral(name)
+		return
+	}
 	if os.Getenv(childMode) != "" {
 		serveChild()
 		return

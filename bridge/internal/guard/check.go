@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/bridge/internal/rpc"
@@ -24,6 +25,8 @@ type Check struct {
 	Resource string   `help:"Ask about the resource of this URI." xor:"item"`
 	Method   string   `help:"Ask about this method, one that is about none of these." xor:"item"`
 	Args     string   `help:"The arguments of the call, as JSON."`
+
+	NameSeparator string `default:"__" help:"Between a server's name and that of its tool where /mcp is several servers."`
 }
 
 // Run writes the answer. allowed is false where the call would be refused.
@@ -46,6 +49,10 @@ func (c *Check) Run(w io.Writer) (allowed bool, err error) {
 		return false, fmt.Errorf("--args %q is not JSON", rpc.Clip(c.Args, 100))
 	}
 	id := &contract.Identity{Subject: c.User, Email: c.Email, Roles: c.Roles, Scopes: c.Scopes}
+	if server, own := c.split(kind, name); server != c.Server {
+		_, _ = fmt.Fprintf(w, "%s is %s of the server %s\n", name, own, server)
+		c.Server, name = server, own
+	}
 	d := p.Decide(id, c.Server, kind, name, []byte(c.Args))
 	_, err = fmt.Fprintf(w, "call: %s by rule %s\n", d.Outcome, d.Rule)
 	if len(d.Scopes) > 0 {
@@ -56,6 +63,16 @@ func (c *Check) Run(w io.Writer) (allowed bool, err error) {
 	}
 	_, _ = fmt.Fprintf(w, "shown in lists: %v\n", p.Visible(id, c.Server, kind, name))
 	return d.Outcome == policy.Allowed, err
+}
+
+// split takes a tool or a prompt by the name that it has at /mcp too: NAME__tool
+// is decided for the server NAME by its own name.
+func (c *Check) split(kind policy.Kind, name string) (server, own string) {
+	server, own, named := strings.Cut(name, c.NameSeparator)
+	if kind != policy.Tool && kind != policy.Prompt || !named || server == "" || c.Server != "" || own == "" {
+		return c.Server, name
+	}
+	return server, own
 }
 
 func (c *Check) item() (policy.Kind, string) {

@@ -235,6 +235,32 @@ func TestCheckExplains(t *testing.T) {
 	}
 }
 
+// TestCheckKnowsBothSpellings: a tool is decided alike by its server's name and
+// its own, and by the name that it has where several servers are one.
+func TestCheckKnowsBothSpellings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	writeFile(t, path, "default: deny\nrules:\n  - {name: one, servers: [a], tools: [send]}\n")
+	for name, tc := range map[string]struct {
+		check guard.Check
+		want  bool
+	}{
+		"apart":            {guard.Check{Server: "a", Tool: "send"}, true},
+		"as one":           {guard.Check{Tool: "a__send"}, true},
+		"another's":        {guard.Check{Tool: "b__send"}, false},
+		"its own name":     {guard.Check{Server: "a", Tool: "a__send"}, false},
+		"another way":      {guard.Check{Tool: "a.send", NameSeparator: "."}, true},
+		"no server at all": {guard.Check{Tool: "send"}, false},
+	} {
+		if tc.check.File = path; tc.check.NameSeparator == "" {
+			tc.check.NameSeparator = "__"
+		}
+		var out strings.Builder
+		if ok, err := tc.check.Run(&out); err != nil || ok != tc.want {
+			t.Errorf("%s: %v, %v\n%s", name, ok, err, out.String())
+		}
+	}
+}
+
 // TestNothingUnknownReachesAServer where the default is to deny: neither a
 // method that MCP does not define nor a notification.
 func TestNothingUnknownReachesAServer(t *testing.T) {
