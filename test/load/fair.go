@@ -45,7 +45,18 @@ type bulk struct {
 }
 
 // fairGot counts what the user in bulk got.
-type fairGot struct{ good, refused, opened atomic.Int64 }
+type fairGot struct {
+	good, refused, opened atomic.Int64
+	first                 sync.Once // refusal that is not the limit of a user, told
+}
+
+// no counts a refusal.
+func (g *fairGot) no(err error) {
+	g.refused.Add(1)
+	if !strings.Contains(err.Error(), "status 429") {
+		g.first.Do(func() { progress("he who takes much: " + err.Error()) })
+	}
+}
 
 // partFair measures the latency of quiet users alone, and beside a user who
 // calls, sends or opens in bulk.
@@ -153,7 +164,7 @@ func (f *fair) bulks() []bulk {
 		{"opens sessions", func(target wire.Target, got *fairGot) {
 			c := caller.New(caller.MCP, target, "") // it is not closed: past his bound his idlest makes room
 			if err := c.Open(); err != nil {
-				got.refused.Add(1)
+				got.no(err)
 				return
 			}
 			got.opened.Add(1)
@@ -167,8 +178,11 @@ func takeCall(target wire.Target, got *fairGot, text string) {
 	defer conn.Close()
 	header, body := caller.Echo(text)
 	resp, err := conn.Do("POST", "/mcp", header, body)
-	if err != nil || resp.Status != 200 {
-		got.refused.Add(1)
+	if err == nil && resp.Status != 200 {
+		err = fmt.Errorf("status %d: %.200s", resp.Status, resp.Body)
+	}
+	if err != nil {
+		got.no(err)
 		return
 	}
 	got.good.Add(1)
