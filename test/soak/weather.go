@@ -83,7 +83,8 @@ func (w *weather) judge(err error, who string, from, to time.Time) (outcome, bro
 		}
 		return "cut", ""
 	case errors.As(err, &refused):
-		if fair && refused.Status != http.StatusTooManyRequests {
+		lost := cuts && refused.Status == http.StatusNotFound // its stream was cut, and that was its session
+		if fair && !lost && refused.Status != http.StatusTooManyRequests {
 			return "refused", "nothing is refused in fair weather"
 		}
 		return fmt.Sprintf("refused %d", refused.Status), ""

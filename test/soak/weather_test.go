@@ -39,6 +39,7 @@ func TestJudge(t *testing.T) {
 		{"a cut long after it", cut, 23, 24, "alice", true},
 		{"a cut by the last of an old worker", cut, 30.5, 30.9, "alice", false},
 		{"a refusal at that time", refused, 30.5, 30.9, "alice", true},
+		{"a session whose stream was cut then", &caller.Refused{Status: 404}, 30.5, 30.9, "alice", false},
 		{"what a login had open", cut, 40, 41, "bob", false},
 		{"what another had open", cut, 40, 41, "alice", true},
 		{"a fault that goes on", refused, 60, 61, "alice", false},

@@ -108,6 +108,11 @@ func (s *sse) send(ctx context.Context, body []byte) error {
 }
 
 func (s *sse) Call(ctx context.Context, a Ask) (r Reply, err error) {
+	select {
+	case <-s.stream: // and with it the session
+		return r, &Cut{Err: errEnded}
+	default:
+	}
 	id, body := s.request("tools/call", a.params(nil), false)
 	if err := s.send(ctx, body); err != nil {
 		return r, err
