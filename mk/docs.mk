@@ -1,5 +1,5 @@
 # The pages that are made from the programs.
-REFERENCE_TESTS := ./bridge ./bridge/internal/connect/cli ./authsvc ./test/doctor ./test/run ./deploy/check ./test/reference
+REFERENCE_TESTS := ./bridge ./bridge/internal/connect/cli ./authsvc ./test/doctor ./test/run ./deploy/check ./test/rules
 
 .PHONY: reference
 reference: ## Write docs/reference from the programs' own flags, fields and metrics; a test fails where it differs

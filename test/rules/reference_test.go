@@ -1,4 +1,4 @@
-package reference_test
+package rules_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"gatehouse/test/reference"
 )
 
-const top = "../../"
+const top = "../../" // of the repository
 
 func read(t *testing.T, file string) string {
 	t.Helper()
