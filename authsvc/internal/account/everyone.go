@@ -114,7 +114,8 @@ func (h *Handler) endAny(w http.ResponseWriter, r *http.Request) error {
 	if session.IsOwn(sid) {
 		done = doneSession
 	}
-	return h.ended(w, r, h.Ender.Session(r.Context(), sess.Identity.Subject, subject, sid), "/account?done="+done+"#everyone")
+	err = h.Ender.Session(r.Context(), sess.Identity.Subject, subject, sid)
+	return h.ended(w, r, err, "/account?done="+done+"#everyone")
 }
 
 // endPerson ends all that a person has, by user name, e-mail address or id.
@@ -134,7 +135,8 @@ func (h *Handler) endPerson(w http.ResponseWriter, r *http.Request) error {
 			}, err)
 		}
 	}
-	return h.ended(w, r, h.Ender.User(r.Context(), sess.Identity.Subject, subject), "/account?done="+donePerson+"#everyone")
+	err = h.Ender.User(r.Context(), sess.Identity.Subject, subject)
+	return h.ended(w, r, err, "/account?done="+donePerson+"#everyone")
 }
 
 func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {

@@ -78,8 +78,14 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) string {
 
 // Chosen is the language that the person has chosen by the switch, or "".
 func (p *Pages) Chosen(r *http.Request) string {
-	if c, err := r.Cookie(languageCookie); err == nil && p.texts[c.Value] != nil {
-		return c.Value
+	c, err := r.Cookie(languageCookie)
+	if err != nil {
+		return ""
+	}
+	for tag := range p.texts {
+		if tag == c.Value {
+			return tag
+		}
 	}
 	return ""
 }
