@@ -57,7 +57,7 @@ func gather(ctx context.Context, gate *stack.Stack, o options, w *weather, b *bo
 	eras := caller.Eras()
 	for n := range o.sessions {
 		user := people[n%users]
-		era := eras[(n/users+n)%len(eras)]
+		era := eras[(n/users+n%users)%len(eras)] // each user has several
 		c.lives = append(c.lives, &life{
 			number: n + 1, era: era, user: user, client: caller.New(era, user, n+1),
 			rng:   rand.New(rand.NewPCG(o.seed, uint64(n))), //nolint:gosec // the seed is the point

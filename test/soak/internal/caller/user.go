@@ -122,35 +122,36 @@ func (u *User) token(ctx context.Context) (string, error) {
 func (u *User) client(number int) *http.Client {
 	c := u.gate.HTTPClientFrom(net.IPv4(127, 2, byte(number>>8), byte(number)))
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if u.jar != nil {
-		c.Jar = u.jar
-		return c
-	}
-	c.Transport = bearer{next: c.Transport, user: u}
+	c.Jar = u.jar
+	c.Transport = shown{next: c.Transport, user: u}
 	return c
 }
 
-type bearer struct {
+// shown shows the user's token, where it has no cookie, and hears that neither
+// is good any more: the official client does not tell.
+type shown struct {
 	next http.RoundTripper
 	user *User
 }
 
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := b.user.token(r.Context())
-	if err != nil {
-		return nil, err
+func (s shown) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.user.jar == nil {
+		token, err := s.user.token(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+token)
-	res, err := b.next.RoundTrip(r)
+	res, err := s.next.RoundTrip(r)
 	if err == nil && res.StatusCode == http.StatusUnauthorized {
-		b.user.Stale() // the official client does not tell
+		s.user.Stale()
 	}
 	return res, err
 }
 
-func (b bearer) CloseIdleConnections() {
-	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
+func (s shown) CloseIdleConnections() {
+	if c, ok := s.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }

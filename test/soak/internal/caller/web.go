@@ -61,9 +61,6 @@ func (w *web) do(req *http.Request, accept string, set map[string]string) (*http
 	if err != nil {
 		return nil, failed(req.Context(), err)
 	}
-	if res.StatusCode == http.StatusUnauthorized {
-		w.user.Stale()
-	}
 	return nil, refusal(res, body)
 }
 
