@@ -152,6 +152,11 @@ func (s *story) beside(t *testing.T) {
 			t.Errorf("%s is published: %d", path, status)
 		}
 	}
+	// The unit's filter lets the bridge make boxes.
+	if said := s.run(t, "sh", "-c",
+		"journalctl --no-pager -u 'gatehouse-bridge@*' | grep -F 'Landlock' || true"); strings.Contains(said, "not permitted") {
+		t.Errorf("children are not in boxes: %s", said)
+	}
 	if mode := s.run(t, "stat", "-c", "%a %U:%G", "/var/log/nginx/mcp-access.log"); mode != "640 www-data:adm" {
 		t.Errorf("the audit log is %s", mode)
 	}
