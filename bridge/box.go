@@ -117,7 +117,8 @@ func (g *gate) boxesOf(e config.Server, spec child.Spec) (*sandbox.Maker, error)
 	})
 }
 
-// cacheDir is apart for each bridge of a user.
+// cacheDir is apart for each bridge of a user, and for each way of telling its
+// callers apart.
 func (f *flags) cacheDir() string {
 	if f.SandboxCache != "" {
 		return f.SandboxCache
@@ -126,7 +127,7 @@ func (f *flags) cacheDir() string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(f.Listen))
+	sum := sha256.Sum256([]byte(f.Listen + " " + f.Identity))
 	return filepath.Join(dir, "gatehouse", "bridge-"+hex.EncodeToString(sum[:4]))
 }
 

@@ -253,11 +253,13 @@ func (s *Server) box(owner *contract.Identity, label string, spec *child.Spec) (
 	if s.cfg.Boxes == nil {
 		return nil, nil //nolint:nilnil // none is asked for
 	}
-	whose := ""
-	switch {
-	case !s.toldApart(owner):
+	whose := sandbox.Bridge
+	switch told := s.limits.SessionsPerUser > 0; {
+	case !told, label == checkLabel: // one user, or nobody
 	case label == warmLabel:
 		whose = sandbox.Stranger // whoever comes first
+	case owner == nil:
+		whose = sandbox.Everybody
 	default:
 		whose = owner.Subject
 	}

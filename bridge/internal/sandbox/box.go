@@ -25,12 +25,15 @@ const (
 	credentialsDir = "credentials"
 )
 
-// Stranger is who is not known yet: such a box shares nothing at all.
-const Stranger = "\x00"
+// Whose a box is, where it is no user's.
+const (
+	Bridge    = ""     // the child is the bridge's own, and no caller speaks to it
+	Stranger  = "\x00" // not known yet: such a box shares nothing at all
+	Everybody = "\x01"
+)
 
-// Open makes a box. whose is the user that the child serves, or "" where it is
-// nobody's own: two with the same may share what their server downloads, and
-// nothing else.
+// Open makes a box. whose is the user that the child serves: two with the same
+// may share what their server downloads, and nothing else.
 func (m *Maker) Open(whose string) (*Box, error) {
 	b := &Box{maker: m}
 	if m.host.root == "" {
@@ -89,10 +92,10 @@ func (b *Box) Credentials() string {
 
 // Enter makes the command start in the box. It is called last before the start.
 func (b *Box) Enter(cmd *exec.Cmd) error {
-	if !b.maker.Boxed() || cmd.Err != nil {
-		return nil // a command that is not there is the start's to tell
+	if b.maker.Boxed() && cmd.Err == nil { // a command that is not there is the start's to tell
+		return b.enter(cmd)
 	}
-	return b.enter(cmd)
+	return nil
 }
 
 // Kill ends what is in the box, wherever in it that went.

@@ -63,7 +63,7 @@ func delegated(dir string) (*groups, error) {
 		return nil, errNotDelegated
 	}
 	leaf := filepath.Join(dir, ownGroup)
-	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(leaf, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, errNotDelegated
 	}
 	moved := moveOurs(dir, leaf)

@@ -56,8 +56,10 @@ func (c *caches) take(path, seed string) error {
 		return err
 	}
 	c.hold(path, false)
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // for tidy
+	for _, used := range []string{path, seed} {
+		now := time.Now()
+		_ = os.Chtimes(used, now, now) // for surplus
+	}
 	return nil
 }
 
@@ -98,21 +100,29 @@ func (c *caches) copy(path, seed string) error {
 
 func (c *caches) give(path string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	away := ""
 	if c.used[path]--; c.used[path] <= 0 {
 		delete(c.used, path)
-		c.tidy()
+		if away = c.surplus(); away != "" {
+			gone := filepath.Join(c.dir, "old-"+filepath.Base(away)) // found by nobody
+			if os.Rename(away, gone) == nil {
+				away = gone
+			}
+		}
+	}
+	c.mu.Unlock()
+	if away != "" {
+		removeAll(away)
 	}
 }
 
-// tidy removes the folder that was unused for longest, where there are more
-// than are kept. The lock is held.
-func (c *caches) tidy() {
+// surplus is the folder that was unused for longest, where there are more than
+// are kept. The lock is held.
+func (c *caches) surplus() (oldest string) {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil || len(entries)-len(c.used) <= keptCaches {
-		return
+		return ""
 	}
-	var oldest string
 	var since time.Time
 	for _, e := range entries {
 		path := filepath.Join(c.dir, e.Name())
@@ -121,7 +131,5 @@ func (c *caches) tidy() {
 			oldest, since = path, info.ModTime()
 		}
 	}
-	if oldest != "" {
-		removeAll(oldest)
-	}
+	return oldest
 }

@@ -206,7 +206,8 @@ func (b *Box) workDir(cmd *exec.Cmd) string {
 var hostPort = regexp.MustCompile(`^[A-Za-z0-9.-]+:([0-9]{1,5})$`)
 
 // ports are those of the entry's list, the usual ones, and those of addresses
-// that its arguments and variables name. What is the bridge's own is opened only by the list.
+// that its arguments and variables name. What is the bridge's own is opened only
+// by the list.
 func (m *Maker) ports() []uint16 {
 	var named []uint16
 	for _, arg := range m.cmd.Argv[1:] {

@@ -72,7 +72,7 @@ func (p *program) end(action uint32) {
 }
 
 func fail(errno unix.Errno) func(*program) {
-	return func(p *program) { p.end(unix.SECCOMP_RET_ERRNO | uint32(errno)) }
+	return func(p *program) { p.end(unix.SECCOMP_RET_ERRNO | uint32(errno)) } //nolint:gosec // a small number
 }
 
 // call runs then for one call, with an argument loaded.
@@ -142,7 +142,7 @@ func (d *Description) filter() error {
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]} //nolint:gosec // a hundred
 	// prctl, for a service manager's filter may not know seccomp(2).
 	_, _, errno := unix.Syscall(unix.SYS_PRCTL, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER,
-		uintptr(unsafe.Pointer(&prog)))
+		uintptr(unsafe.Pointer(&prog))) //nolint:gosec // as the kernel wants it
 	if errno != 0 {
 		return fmt.Errorf("filter of system calls: %w", errno)
 	}

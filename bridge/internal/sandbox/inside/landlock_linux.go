@@ -51,7 +51,9 @@ type ruleset struct{ fs, net, scoped uint64 }
 
 // handled is all that this version can refuse, and the box does not give whole.
 func (d *Description) handled(abi int) ruleset {
-	h := ruleset{fs: writeAll | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | resolveUnix, net: connectTCP | bindTCP, scoped: scopeAll}
+	h := ruleset{
+		fs: writeAll | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | resolveUnix, net: connectTCP | bindTCP, scoped: scopeAll,
+	}
 	for _, later := range []struct {
 		since int
 		right uint64
@@ -90,7 +92,7 @@ func (d *Description) restrict() error {
 	}
 	h := d.handled(abi)
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
-		uintptr(unsafe.Pointer(&h)), h.size(abi), 0)
+		uintptr(unsafe.Pointer(&h)), h.size(abi), 0) //nolint:gosec // as the kernel wants it
 	if errno != 0 {
 		return fmt.Errorf("landlock: %w", errno)
 	}
@@ -170,12 +172,12 @@ func (o *domain) path(path string, folder, other uint64) error {
 		return nil
 	}
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)} //nolint:gosec // a descriptor
-	return o.add(unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&attr))
+	return o.add(unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&attr))               //nolint:gosec // as the kernel wants it
 }
 
 func (o *domain) port(right uint64, port uint16) error {
 	attr := struct{ access, port uint64 }{right, uint64(port)}
-	return o.add(ruleNetPort, unsafe.Pointer(&attr))
+	return o.add(ruleNetPort, unsafe.Pointer(&attr)) //nolint:gosec // as the kernel wants it
 }
 
 func (o *domain) add(kind uintptr, attr unsafe.Pointer) error {
