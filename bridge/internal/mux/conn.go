@@ -205,7 +205,7 @@ func (c *Conn) hear(line []byte) {
 func (c *Conn) take(line []byte) {
 	m, err := rpc.Parse(line)
 	if err != nil {
-		c.hearOdd(line)
+		c.hearOdd(line, err)
 		return
 	}
 	if !c.spoke.Swap(true) {
@@ -216,10 +216,14 @@ func (c *Conn) take(line []byte) {
 
 // hearOdd takes a batch apart; anything else on standard output is no message
 // and is never passed on.
-func (c *Conn) hearOdd(line []byte) {
+func (c *Conn) hearOdd(line []byte, fault error) {
 	parts, batch, err := rpc.Split(line, c.o.Bounds.Batch)
+	if err != nil {
+		fault = err
+	}
 	if err != nil || !batch {
-		parts = [][]byte{line}
+		c.hearUnusable(line, fault)
+		return
 	}
 	for _, part := range parts {
 		if m, err := rpc.Parse(part); err == nil {
