@@ -48,10 +48,10 @@ func serveSeveral(name string) {
 	tool("say", func(ctx context.Context, r *mcp.CallToolRequest, a sayArgs) (string, error) {
 		for i := range a.Count {
 			_ = r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
-				ProgressToken: r.Params.GetProgressToken(), Progress: float64(i + 1), Message: name,
+				ProgressToken: r.Params.GetProgressToken(), Progress: float64(i + 1), Message: name + " " + a.Text,
 			})
 		}
-		return fmt.Sprintf("%s says %s pid=%d", name, a.Text, os.Getpid()), nil
+		return fmt.Sprintf("%s says %s to %s", name, a.Text, os.Getenv("MCP_USER_ID")), nil
 	})
 	tool(strings.Repeat("long", 20), func(context.Context, *mcp.CallToolRequest, sayArgs) (string, error) {
 		return name + " has a long name", nil
@@ -167,6 +167,7 @@ func (l *lockedLog) String() string {
 // visitor is a client of the whole, with what it heard.
 type visitor struct {
 	*mcp.ClientSession
+	mark  string // of all that this one asks for; "" where nobody else is there
 	t     *testing.T
 	ctx   context.Context
 	heard chan string
@@ -175,17 +176,36 @@ type visitor struct {
 // visit opens a client of the era at base.
 func visit(t *testing.T, base, era string) *visitor {
 	t.Helper()
-	v := &visitor{t: t, heard: make(chan string, 1000)}
+	return visitAs(t, base, era, "", "")
+}
+
+// tokened gives each request a token.
+type tokened string
+
+func (k tokened) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(k))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// visitAs is visit with a token, for one who is to hear nothing without the
+// mark.
+func visitAs(t *testing.T, base, era, token, mark string) *visitor {
+	t.Helper()
+	v := &visitor{t: t, mark: mark, heard: make(chan string, 1000)}
 	var cancel context.CancelFunc
 	v.ctx, cancel = context.WithTimeout(context.Background(), 60*time.Second)
 	client := mcp.NewClient(&mcp.Implementation{Name: "visitor", Version: "1"}, &mcp.ClientOptions{
 		ElicitationHandler: func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			v.mine("the question", r.Params.Message)
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"word": "re: " + r.Params.Message}}, nil
 		},
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+			v.mine("progress", r.Params.Message)
 			v.heard <- fmt.Sprintf("progress %v %s", r.Params.ProgressToken, r.Params.Message)
 		},
 		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) {
+			v.mine("a log line", fmt.Sprint(r.Params.Data))
 			v.heard <- fmt.Sprintf("log %s %v", r.Params.Logger, r.Params.Data)
 		},
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { v.heard <- "tools changed" },
@@ -194,6 +214,9 @@ func visit(t *testing.T, base, era string) *visitor {
 		},
 	})
 	web := &http.Client{Transport: &http.Transport{}}
+	if token != "" {
+		web.Transport = tokened(token)
+	}
 	var transport mcp.Transport = &mcp.StreamableClientTransport{Endpoint: base + "/mcp", HTTPClient: web}
 	if era == "2024-11-05" {
 		transport = &mcp.SSEClientTransport{Endpoint: base + "/sse", HTTPClient: web}
@@ -224,6 +247,13 @@ func (v *visitor) says(tool, text string) string {
 		v.t.Fatalf("%s answered %+v, %v", tool, res, err)
 	}
 	return res.Content[0].(*mcp.TextContent).Text
+}
+
+// mine fails where something of another client came.
+func (v *visitor) mine(what, text string) {
+	if !strings.Contains(text, v.mark) {
+		v.t.Errorf("%s of another came to %q: %q", what, v.mark, text)
+	}
 }
 
 // hears waits for what was said.
@@ -303,7 +333,7 @@ func (v *visitor) all(server string, tools []string) {
 	if got := v.says(server+"__say", "hello"); !strings.HasPrefix(got, server+" says hello ") {
 		v.t.Errorf("say: %q", got)
 	}
-	v.hears("progress of " + server + "__say " + server)
+	v.hears("progress of " + server + "__say " + server + " hello")
 	v.isAsked(server)
 	prompt, err := v.GetPrompt(v.ctx, &mcp.GetPromptParams{Name: server + "__greet"})
 	if err != nil || prompt.Description != server+" was asked for greet" {
@@ -365,5 +395,60 @@ func (v *visitor) readsBoth() {
 	}
 	if res, err := v.CallTool(v.ctx, &mcp.CallToolParams{Name: "say"}); err == nil {
 		v.t.Errorf("a tool without its server answered %+v", res)
+	}
+}
+
+// TestNothingReachesAnotherThroughTheDoor: clients of several users, several of
+// each in every version, at once on servers of each isolation. What comes to
+// one is its own: answers, progress, log lines, questions and their answers,
+// and a child that knows its user knows this one. Calls without a session are
+// one client's where they are of one user, and the newest of them is asked (see
+// mux.Conn.cause): each user has one such client here.
+func TestNothingReachesAnotherThroughTheDoor(t *testing.T) {
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	var lines []string
+	users := []string{"alice", "bob"}
+	for _, user := range users {
+		lines = append(lines, user+" token-of-"+user+"-that-is-long-enough-to-be-one")
+	}
+	if err := os.WriteFile(tokens, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base, _ := startSeveral(t, []string{
+		entryOf("a", ""), entryOf("b", `, "gatehouse": {"isolation": "user"}`),
+		entryOf("c", `, "gatehouse": {"isolation": "shared"}`),
+	}, "--identity", "token", "--token-file", tokens)
+	var all sync.WaitGroup
+	for n := range 2 {
+		for i, user := range users {
+			for _, era := range severalEras {
+				if era == "2026-07-28" && n > 0 {
+					continue
+				}
+				all.Go(func() {
+					mark := fmt.Sprintf("<%s %s %d>", user, era, n)
+					_, token, _ := strings.Cut(lines[i], " ")
+					v := visitAs(t, base, era, token, mark)
+					for round := range 3 {
+						v.minds(user, fmt.Sprint(mark, round))
+					}
+				})
+			}
+		}
+	}
+	all.Wait()
+}
+
+// minds has something of each server, and looks whether it is its own.
+func (v *visitor) minds(user, mark string) {
+	for server, told := range map[string]string{"a": user, "b": user, "c": ""} {
+		if got, want := v.says(server+"__say", mark), server+" says "+mark+" to "+told; got != want {
+			v.t.Errorf("answer %q, want %q", got, want)
+		}
+		got := v.says(server+"__ask", mark)
+		want := server + " was told re: " + server + " asks " + mark
+		if got != want && (server == "a" || !strings.Contains(got, "no single client caused this request")) {
+			v.t.Errorf("asked of %s: %q, want %q", server, got, want)
+		}
 	}
 }
