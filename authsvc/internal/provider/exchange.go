@@ -14,8 +14,8 @@ import (
 
 const (
 	grantExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
-	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
-	maxLinked       = 64 << 10 // bytes of an answer with a linked account's token
+	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name
+	maxLinked       = 64 << 10                                        // bytes of an answer with a linked account's token
 )
 
 // ExchangeToken trades an access token for one with another audience (RFC 8693,

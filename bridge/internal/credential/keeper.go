@@ -49,6 +49,7 @@ type Keeper struct {
 	Log    zerolog.Logger
 
 	mu    sync.Mutex
+	lends bool // some server wants it; else nothing is remembered
 	known map[login]shown
 	loans map[*Loan]struct{}
 }
@@ -75,6 +76,9 @@ func (k *Keeper) Believed(id *contract.Identity, assertion string) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.lends {
+		return
+	}
 	if len(k.known) >= knownLogins {
 		k.forget()
 	}
@@ -106,6 +110,9 @@ func (k *Keeper) forget() {
 
 // Lender lends to the children of one server.
 func (k *Keeper) Lender(want Want) fleet.Lend {
+	k.mu.Lock()
+	k.lends = true
+	k.mu.Unlock()
 	return func(ctx context.Context, owner *contract.Identity) (fleet.Loan, error) {
 		l, err := k.lend(ctx, owner, want)
 		if err != nil {
