@@ -1,11 +1,14 @@
 package main
 
 import (
+	"net/http"
 	"time"
 
 	"gatehouse/bridge/internal/config"
 	"gatehouse/bridge/internal/door"
 	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/identity"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/stateless"
 	"gatehouse/internal/contract"
 )
@@ -28,10 +31,31 @@ func (g *gate) openDoor() {
 	})
 	s.front = stateless.New(s.server.Pool(), g.flags.stateless())
 	s.front.Refuse(g.refusal.Load())
-	s.alone = g.pathsOf(s, "")
 	g.table.Add(s.server)
 	g.roster.open(s)
+	s.alone = g.pathsOf(s, "")
 	g.watch.changed = g.door.Changed
+}
+
+// routed gives a call of 2026-07-28 to its own server: it needs no session, so
+// that nothing stands between, and what the server asks belongs to this call.
+func (g *gate) routed(r *http.Request, m *rpc.Message) (*stateless.Endpoint, *http.Request, *rpc.Message) {
+	const header = "Mcp-Name"
+	if r.Header.Get(header) != m.Name() { // it is refused, or encoded: the door reads it
+		return nil, nil, nil
+	}
+	to, own := g.door.Route(m, identity.From(r.Context()))
+	if own == nil {
+		return nil, nil, nil
+	}
+	s := g.roster.find(to.Name)
+	if s == nil || s.server != to.Server {
+		return nil, nil, nil
+	}
+	its := r.WithContext(r.Context())
+	its.Header = r.Header.Clone()
+	its.Header.Set(header, own.Name())
+	return &stateless.Endpoint{Front: s.front, Server: to.Name, Who: identity.From}, its, own
 }
 
 // parts are the servers behind the door.

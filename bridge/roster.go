@@ -76,6 +76,11 @@ func (r *roster) root() *served {
 	if s := r.only(); s != nil {
 		return s
 	}
+	return r.before()
+}
+
+// before is what stands before all servers, or nil.
+func (r *roster) before() *served {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.door

@@ -81,7 +81,7 @@ func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 	}
 	mcp := &streamable.Front{
 		Table: g.table, Server: s.server, Open: &g.streams, Body: body, Grace: g.flags.GoneTime,
-		Modern: &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: body, Who: identity.From},
+		Modern: g.modern(s, body),
 	}
 	for _, at := range []struct {
 		paths []string
@@ -92,6 +92,15 @@ func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 			mux.Handle(base+path+"/{$}", wrap(at.h))
 		}
 	}
+}
+
+// modern answers 2026-07-28 for a server, or for all of them.
+func (g *gate) modern(s *served, body answer.Body) *stateless.Endpoint {
+	e := &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: body, Who: identity.From}
+	if s == g.roster.before() {
+		e.Route = g.routed
+	}
+	return e
 }
 
 // paths are what is here, for who asks for something else.

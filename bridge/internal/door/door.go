@@ -134,6 +134,26 @@ func (d *Door) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error)
 	return nil, p.Server.Allows(ctx, &caller, own, false)
 }
 
+// Route is the server of a call of 2026-07-28 by the name of a tool or a prompt,
+// and the call as that server knows it; nil where the door answers itself. A
+// server that speaks this era keeps nothing between calls, and what it asks it
+// asks in the answer to this very call. An older one has one child for all that
+// its user does here.
+func (d *Door) Route(m *rpc.Message, who *contract.Identity) (Part, *rpc.Message) {
+	if m.Method != rpc.CallTool && m.Method != rpc.GetPrompt {
+		return Part{}, nil
+	}
+	p, name, ok := d.resolve(d.o.Parts(), m.Name())
+	if !ok || !p.Server.Described().Modern || !plainName(name) || p.May(who) != nil {
+		return Part{}, nil
+	}
+	own, err := renamed(m, name)
+	if err != nil {
+		return Part{}, nil
+	}
+	return p, own
+}
+
 // Again implements mux.Guard. The server's own is asked.
 func (d *Door) Again(context.Context, *mux.CallInfo) error { return nil }
 

@@ -16,6 +16,9 @@ type Endpoint struct {
 	Server string // its configured name
 	Body   answer.Body
 	Who    func(context.Context) *contract.Identity // that a middleware put into the context
+	// Route may give a request to another endpoint, as another request and
+	// message; with nil it stays here. May be nil.
+	Route func(r *http.Request, m *rpc.Message) (*Endpoint, *http.Request, *rpc.Message)
 }
 
 // ServeHTTP reads the body and serves it.
@@ -41,6 +44,12 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Serve answers a POST whose body was read, and calls handed when the child has
 // it; fault tells why it is no message.
 func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, handed func(), fault error) {
+	if e.Route != nil && fault == nil {
+		if to, its, own := e.Route(r, m); to != nil {
+			to.Serve(w, its, own, handed, nil)
+			return
+		}
+	}
 	caller := &mux.Caller{Identity: e.Who(r.Context()), Server: e.Server, Era: "stateless"}
 	e.Front.serve(w, r, caller, m, handed, fault)
 }
