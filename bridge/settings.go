@@ -73,7 +73,7 @@ func (f *flags) cannot(s config.Server) error {
 		return fmt.Errorf("mcpServers.%s: warm %d and credentials do not go together: "+
 			"a child that is started ahead is nobody's, and has nobody's credential", s.Key, warm)
 	case warm > 0 && isolation == "shared":
-		return fmt.Errorf("mcpServers.%s: warm %d is of no use with isolation shared, where one child serves all", s.Key, warm)
+		return fmt.Errorf("mcpServers.%s: warm %d is of no use with isolation shared: one child serves all", s.Key, warm)
 	case warm > 0 && s.Gate.Identity != "none" && (f.Identity != "none" || isolation != "session"):
 		return fmt.Errorf(`mcpServers.%s: warm %d works only with "identity": "none" in "gatehouse", `+
 			"or with isolation session and --identity none (here %s and %s)", s.Key, warm, isolation, f.Identity)
