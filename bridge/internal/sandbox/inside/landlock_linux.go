@@ -172,12 +172,12 @@ func (o *domain) path(path string, folder, other uint64) error {
 		return nil
 	}
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)} //nolint:gosec // a descriptor
-	return o.add(unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&attr))               //nolint:gosec // as the kernel wants it
+	return o.add(unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&attr))               //nolint:gosec // as said
 }
 
 func (o *domain) port(right uint64, port uint16) error {
 	attr := struct{ access, port uint64 }{right, uint64(port)}
-	return o.add(ruleNetPort, unsafe.Pointer(&attr)) //nolint:gosec // as the kernel wants it
+	return o.add(ruleNetPort, unsafe.Pointer(&attr)) //nolint:gosec // as said
 }
 
 func (o *domain) add(kind uintptr, attr unsafe.Pointer) error {
