@@ -63,6 +63,11 @@ func TestThePageNamesTheServersOfThePerson(t *testing.T) {
 	}
 	_, page = g.home("/?server=slack", cookie)
 	says(t, "the other", page, []string{"claude mcp add --transport http slack " + issuertest.Public + "/servers/slack/mcp"}, nil)
+	answer = `{"servers": [{"path": "/mcp"}, ` + strings.TrimPrefix(answer, `{"servers": [`)
+	_, page = g.home("/", cookie)
+	says(t, "the door", page, []string{
+		"All of these in one", "claude mcp add --transport http gatehouse " + issuertest.Public + "/mcp", "?server=files#programs",
+	}, nil)
 	answer = `{"servers": []}`
 	_, page = g.home("/", cookie)
 	says(t, "none", page, []string{"No server is open to you"}, []string{"claude mcp add"})

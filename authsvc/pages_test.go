@@ -41,6 +41,7 @@ func bridgeOf(t *testing.T) string {
 	t.Helper()
 	bridge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(contract.Servers{Servers: []contract.Server{
+			{Path: "/mcp"},
 			{Name: "files", Path: "/servers/files/mcp", Tools: []string{"list_directory", "read_file", "search_files"}},
 			{Name: "slack", Path: "/servers/slack/mcp", Tools: []string{"slack_list_channels", "slack_post_message"}},
 		}})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 
 	"gatehouse/bridge/internal/identity"
 	"gatehouse/internal/contract"
@@ -26,6 +27,10 @@ func (g *gate) offer(w http.ResponseWriter, r *http.Request) {
 		answer.Servers = append(answer.Servers, contract.Server{
 			Name: s.entry.Name, Path: path + g.flags.MCPPath[0], Tools: g.watch.tools(id, s.entry.Name),
 		})
+	}
+	if len(answer.Servers) > 1 { // and the door before all of them
+		all := contract.Server{Path: g.flags.MCPPath[0], Tools: []string{}}
+		answer.Servers = slices.Insert(answer.Servers, 0, all)
 	}
 	httpkit.WriteJSON(w, http.StatusOK, answer)
 }

@@ -50,9 +50,9 @@ func TestEachPersonIsOfferedWhatIsOpenToThem(t *testing.T) {
 			}
 		}
 	}
-	none := []contract.Server{}
+	all, none := contract.Server{Path: "/mcp", Tools: []string{}}, []contract.Server{}
 	offers("at first", map[string][]contract.Server{
-		"reader": {file, free}, "writer": {file}, "guest": {free}, "nobody": none,
+		"reader": {all, file, free}, "writer": {file}, "guest": {free}, "nobody": none,
 	})
 	for _, name := range []string{"files", "free"} {
 		p := modernPeer{base + "/servers/" + name}
@@ -66,7 +66,7 @@ func TestEachPersonIsOfferedWhatIsOpenToThem(t *testing.T) {
 		t.Errorf("of the free server %q are told", free.Tools)
 	}
 	offers("when the tools are known", map[string][]contract.Server{
-		"reader": {file, free}, "writer": {file}, "guest": {free}, "nobody": none,
+		"reader": {all, file, free}, "writer": {file}, "guest": {free}, "nobody": none,
 	})
 	res, err := http.Get(base + contract.PathServers)
 	if err != nil {

@@ -20,7 +20,7 @@ type Servers struct {
 
 // Server is one that the person may use.
 type Server struct {
-	Name  string   `json:"name"`  // "" where it is the only one
+	Name  string   `json:"name"`  // "" where it is the only one, and of all of them in one
 	Path  string   `json:"path"`  // of its endpoint, below the public URL
 	Tools []string `json:"tools"` // as far as they are known, and open to the person
 }

@@ -22,6 +22,7 @@ type server struct {
 	Name, URL string
 	Tools     []string
 	Chosen    bool
+	All       bool // of them in one
 }
 
 // connect asks the bridge for the servers of a person. Where it cannot be asked
@@ -40,7 +41,9 @@ func (h *Handler) connect(r *http.Request, id contract.Identity) connect {
 	}
 	public := h.Origin + h.Pages.Path("")
 	for _, s := range list {
-		c.Servers = append(c.Servers, server{Name: s.Name, URL: public + s.Path, Tools: s.Tools})
+		c.Servers = append(c.Servers, server{
+			Name: s.Name, URL: public + s.Path, Tools: s.Tools, All: s.Name == "" && len(list) > 1,
+		})
 	}
 	if len(c.Servers) == 0 {
 		return c
