@@ -178,6 +178,9 @@ func TestCredentialOAuthRefusesForeignAnswers(t *testing.T) {
 	issuer, c := issuertest.Start(t), startChat(t)
 	g := withCredentials(t, issuer, "memory", chatFile(t, c))
 	alice := g.login(issuer)
+	issuer.Hand(issuer.Access().With(issuertest.Claims{"sub": "mallory"}))
+	issuer.Speak(issuertest.Shape{ID: issuertest.Claims{"sub": "mallory"}})
+	mallory := g.login(issuer)
 	good := func(q url.Values) url.Values { return url.Values{"code": {"good"}, "state": {q.Get("state")}} }
 	for name, one := range map[string]struct {
 		change func(q url.Values, cookies string) (url.Values, string)
@@ -185,6 +188,10 @@ func TestCredentialOAuthRefusesForeignAnswers(t *testing.T) {
 	}{
 		"another browser": {func(q url.Values, _ string) (url.Values, string) {
 			return good(q), alice
+		}, http.StatusBadRequest},
+		"another user in that browser": {func(q url.Values, cookies string) (url.Values, string) {
+			_, flow, _ := strings.Cut(cookies, "; ")
+			return good(q), mallory + "; " + flow
 		}, http.StatusBadRequest},
 		"another state": {func(_ url.Values, cookies string) (url.Values, string) {
 			return url.Values{"code": {"good"}, "state": {"other"}}, cookies
@@ -213,8 +220,10 @@ func TestCredentialOAuthRefusesForeignAnswers(t *testing.T) {
 			if got := g.chatAnswer(with, answer); got != one.want {
 				t.Errorf("answered %d, want %d", got, one.want)
 			}
-			if a, _ := g.secretOf(g.assertion(alice), "chat", ""); a.Missing == nil {
-				t.Error("it is connected")
+			for _, cookie := range []string{alice, mallory} {
+				if a, _ := g.secretOf(g.assertion(cookie), "chat", ""); a.Missing == nil {
+					t.Error("it is connected")
+				}
 			}
 		})
 	}
