@@ -25,12 +25,13 @@ import (
 )
 
 const (
-	fairUsers = 16
-	fairPause = 220 * time.Millisecond // between two calls of a quiet user: under the 5 a second that ship
-	fairBulk  = 16                     // connections of the user who calls in bulk, each at an address of its own
-	fairBurn  = 600 * time.Millisecond // of CPU for each start, as server-everything takes
-	fairBody  = 1 << 20                // bytes
-	fairIntro = "## Fair shares\n\nWhat quiet users feel of one who takes all that he gets. " +
+	fairUsers    = 16
+	fairPause    = 220 * time.Millisecond // between two calls of a quiet user: under the 5 a second that ship
+	fairBulk     = 16                     // connections of the user who calls in bulk, each at an address of its own
+	fairBurn     = 600 * time.Millisecond // of CPU for each start, as server-everything takes
+	fairBody     = 1 << 20                // bytes
+	fairPatience = 20 * time.Second       // of the user in bulk: a start and his place in the line
+	fairIntro    = "## Fair shares\n\nWhat quiet users feel of one who takes all that he gets. " +
 		"The whole way: TLS, nginx with the limits that ship, authsvc, the bridge, a child for each session " +
 		"whose start costs 600 ms of CPU, as that of a server in Node does. " +
 		"Quiet are 16 users with a session each, at an address of their own, who call at most 4 times a second. " +
@@ -66,7 +67,8 @@ func partFair(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer idp.Close()
-	g := &gates{issuer: idp, tls: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this run, on loopback
+	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a certificate of this run, on loopback
+	g := &gates{issuer: idp, tls: insecure}
 	if err := b.startGates(ctx, g, nil); err != nil {
 		return err
 	}
@@ -122,31 +124,33 @@ type fair struct {
 	nginx *proc.Proc
 	quiet []caller.Caller
 	seq   int
+	bulk  string // the one token of the user in bulk: each login has a child of its own
 }
 
-// target is a user at an address.
-func (f *fair) target(user string, block, number byte) (wire.Target, error) {
-	token, err := f.issuer.AccessAs(user)
+// target is who shows the token, at an address.
+func (f *fair) target(token string, block, number byte) wire.Target {
 	return wire.Target{
 		Addr: f.nginx.Addr, TLS: f.tls, From: net.IPv4(127, 4, block, number),
 		Header: map[string]string{"Authorization": "Bearer " + token},
-	}, err
+	}
 }
 
 // seat opens the quiet users' sessions.
 func (f *fair) seat() error {
 	for n := range fairUsers {
-		target, err := f.target(fmt.Sprintf("quiet-%d", n), 0, byte(n+1))
+		token, err := f.issuer.AccessAs(fmt.Sprintf("quiet-%d", n))
 		if err != nil {
 			return err
 		}
-		c := caller.New(caller.MCP, target, "")
+		c := caller.New(caller.MCP, f.target(token, 0, byte(n+1)), "")
 		f.quiet = append(f.quiet, c)
 		if err := c.Open(); err != nil {
 			return err
 		}
 	}
-	return nil
+	var err error
+	f.bulk, err = f.issuer.AccessAs("bulk")
+	return err
 }
 
 func (f *fair) leave() {
@@ -174,7 +178,7 @@ func (f *fair) bulks() []bulk {
 
 // takeCall makes one call of 2026-07-28, which needs no session.
 func takeCall(target wire.Target, got *fairGot, text string) {
-	conn := wire.New(target, caller.Timeout)
+	conn := wire.New(target, fairPatience)
 	defer conn.Close()
 	header, body := caller.Echo(text)
 	resp, err := conn.Do("POST", "/mcp", header, body)
@@ -197,11 +201,7 @@ func (f *fair) round(row *fairRow, k bulk, window time.Duration) error {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for n := range fairBulk {
-		target, err := f.target("bulk", 1, byte(n+1))
-		if err != nil {
-			close(stop)
-			return err
-		}
+		target := f.target(f.bulk, 1, byte(n+1))
 		wg.Go(func() {
 			for {
 				select {

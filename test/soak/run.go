@@ -186,7 +186,8 @@ func (s *soak) step(ctx context.Context, p plan.Step) error {
 func (s *soak) well(ctx context.Context, kind plan.Kind, since time.Time, within time.Duration) error {
 	late := s.crowd.recovered(ctx, since, within)
 	s.book.recovered(kind, time.Since(since))
-	if len(late) == 0 || ctx.Err() != nil {
+	stopped := ctx.Err() != nil
+	if len(late) == 0 || stopped {
 		return nil
 	}
 	var names []string

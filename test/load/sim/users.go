@@ -88,7 +88,10 @@ func simulate(users int, seed uint64) load {
 		q[0].at = now + gap()
 		heap.Fix(&q, 0)
 	}
-	l := load{users: users, calls: peak(calls), asks: peak(asks), wakes: peak(wakes), callsMean: mean(calls), asksMean: mean(asks)}
+	l := load{
+		users: users, calls: peak(calls), asks: peak(asks), wakes: peak(wakes),
+		callsMean: mean(calls), asksMean: mean(asks),
+	}
 	for u := range users {
 		if end-last[u] <= asleep.Seconds() {
 			l.awake++

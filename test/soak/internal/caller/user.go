@@ -186,7 +186,8 @@ func (u *User) signIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if form := formAction.FindStringSubmatch(page); form != nil && !strings.HasPrefix(res.Request.URL.String(), u.gate.URL) {
+	form := formAction.FindStringSubmatch(page)
+	if form != nil && !strings.HasPrefix(res.Request.URL.String(), u.gate.URL) {
 		res, _, err = send(http.MethodPost, html.UnescapeString(form[1]),
 			url.Values{"username": {u.Name}, "password": {stack.Password(u.Name)}})
 		if err != nil {
