@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) int {
 	}{
 		{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate},
 		{"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect},
-		{"scale", partScale}, {"fair", partFair},
+		{"scale", partScale}, {"fair", partFair}, {"door", partDoor},
 	}
 	code := 0
 	for _, part := range all {
