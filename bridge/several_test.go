@@ -452,3 +452,37 @@ func (v *visitor) minds(user, mark string) {
 		}
 	}
 }
+
+// TestANewSessionStartsNothing: what the servers listed to this user before is
+// told from memory, however slowly they start.
+func TestANewSessionStartsNothing(t *testing.T) {
+	admin := freeport.Addr(t)
+	base, _ := startSeveral(t, []string{entryOf("a", ""), entryOf("b", ""), entryOf("c", "")}, "--admin-listen", admin)
+	started := func() (lines []string) {
+		res, err := http.Get("http://" + admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		page, _ := io.ReadAll(res.Body)
+		for line := range strings.Lines(string(page)) {
+			if strings.HasPrefix(line, "gatehouse_children_started_total{") && strings.Contains(line, `_server="`) {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	first := visit(t, base, "2025-11-25").tools()
+	before := started()
+	began := time.Now()
+	again := visit(t, base, "2025-11-25").tools()
+	t.Logf("a session and its list took %v", time.Since(began))
+	if !slices.Equal(first, again) || len(again) == 0 {
+		t.Errorf("listed %q, then %q", first, again)
+	}
+	// What stands for the door itself has no name, and starts for each session.
+	named := func(line string) bool { return strings.Contains(line, `_server=""`) }
+	if after := started(); !slices.Equal(slices.DeleteFunc(before, named), slices.DeleteFunc(after, named)) {
+		t.Errorf("started before %q, after %q", before, after)
+	}
+}
