@@ -65,7 +65,7 @@ func TestAWrongRedisPasswordNamesItsFlag(t *testing.T) {
 	u.User = url.UserPassword("default", "a-wrong-password")
 	g := start(t, issuer, u.String())
 	eventually(t, "it is said", func() bool {
-		return strings.Contains(g.log.String(), "refused the user or the password of --redis-url (--redis-url-file)")
+		return strings.Contains(g.log.String(), "refused the user or password of --redis-url (--redis-url-file)")
 	})
 	if strings.Contains(g.log.String(), "a-wrong-password") {
 		t.Error("the log holds the password")

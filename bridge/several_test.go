@@ -21,15 +21,11 @@ import (
 )
 
 // severalMode names the server that this test binary is.
-
-const (
-	severalMode = "GATEHOUSE_TEST_SEVERAL"
-)
+const severalMode = "GATEHOUSE_TEST_SEVERAL"
 
 // serveSeveral has one of everything, each with the server's name in it.
 func serveSeveral(name string) {
-	var server *mcp.Server
-	server = mcp.NewServer(&mcp.Implementation{Name: name, Version: "1"}, &mcp.ServerOptions{
+	server := mcp.NewServer(&mcp.Implementation{Name: name, Version: "1"}, &mcp.ServerOptions{
 		Instructions:       "I am " + name + ".",
 		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil },
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },

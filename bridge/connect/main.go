@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string) error {
 	s := cli.Streams{Out: os.Stdout, Err: os.Stderr}
 	switch {
 	case len(args) == 0:
-		return fmt.Errorf("%w: name the server's address, or `logout` and the address; this file does not serve", cli.ErrUsage)
+		return fmt.Errorf("%w: name the server's address, or `logout` and it; this file does not serve", cli.ErrUsage)
 	case args[0] == "logout":
 		return cli.Logout(ctx, args[1:], s)
 	case args[0] == "connect":

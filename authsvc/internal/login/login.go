@@ -94,7 +94,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, back, acr string
 	}
 	http.SetCookie(w, cookie)
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, target, http.StatusFound)
+	http.Redirect(w, r, target, http.StatusFound) //nolint:gosec // the provider's endpoint, and a language of our list
 	return nil
 }
 

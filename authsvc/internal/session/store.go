@@ -33,7 +33,7 @@ type Store interface {
 // nobody can tell now; ErrNoSession means that it has, or never was.
 var (
 	ErrUnavailable = errors.New("session store is out of reach")
-	ErrPassword    = fmt.Errorf("%w: it refused the user or the password of --redis-url (--redis-url-file)", ErrUnavailable)
+	ErrPassword    = fmt.Errorf("%w: it refused the user or password of --redis-url (--redis-url-file)", ErrUnavailable)
 	ErrFull        = fmt.Errorf("%w: it is full", ErrUnavailable)
 	ErrNoSession   = errors.New("no such session")
 )
