@@ -26,6 +26,7 @@ type Starter struct {
 	Max int // children at once; 0 means any number
 
 	running atomic.Int64
+	ahead   atomic.Int64 // that begin to start, asked for by nobody
 	jobs    chan job
 	quit    chan struct{}
 	once    sync.Once
@@ -76,11 +77,16 @@ func (s *Starter) take() error {
 // Full reports whether as many children run as may.
 func (s *Starter) Full() bool { return s.Max > 0 && s.running.Load() >= int64(s.Max) }
 
-// Roomy reports whether there is room for children that nobody asked for yet: a
-// quarter of what may run is left to those that somebody asks for, and an eighth
-// of the memory.
-func (s *Starter) Roomy() bool {
-	return (s.Max == 0 || s.running.Load() < int64(s.Max-s.Max/4)) && memoryLeft()
+// Ahead keeps room for a child that nobody asked for yet, until started is
+// called: a quarter of what may run is left to those that somebody asks for, and
+// an eighth of the memory. Several that start at once are each counted.
+func (s *Starter) Ahead() (started func(), ok bool) {
+	begin := s.ahead.Add(1)
+	if s.Max > 0 && begin+s.running.Load() > int64(s.Max-s.Max/4) || !memoryLeft() {
+		s.ahead.Add(-1)
+		return nil, false
+	}
+	return func() { s.ahead.Add(-1) }, true
 }
 
 func (s *Starter) give() { s.running.Add(-1) }

@@ -36,17 +36,19 @@ func (s *Server) refill(now time.Time) {
 		s.retire(surplus)
 	}
 	for ; missing > 0; missing-- {
-		if !s.cfg.Starter.Roomy() {
+		started, ok := s.cfg.Starter.Ahead()
+		if !ok {
 			s.spares.failed(missing)
 			return
 		}
-		go s.startAhead()
+		go s.startAhead(started)
 	}
 }
 
-func (s *Server) startAhead() {
+func (s *Server) startAhead(started func()) {
 	spare := newSpare(s.labelled(warmLabel))
 	proc, err := s.run(everybody(), warmLabel, spare.says, nil)
+	started()
 	if err != nil {
 		s.spares.failed(1)
 		return
