@@ -78,7 +78,7 @@ func TestMissingRoleIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text := read(t, page); page.StatusCode != http.StatusForbidden ||
-		!strings.Contains(text, "The role mcp-user is missing") {
+		!strings.Contains(text, "lacks the role mcp-user") {
 		t.Errorf("a person sees %s at %s: %s", page.Status, page.Request.URL, text)
 	}
 }
