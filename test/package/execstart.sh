@@ -3,11 +3,13 @@
 # each unit with its EnvironmentFile and its credentials, as systemd would, wait
 # until the program lives, and stop it as systemd would.
 set -eu
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+HOME=$(mktemp -d) # of the unit, where downloads of servers are kept
+export HOME
 units=/usr/lib/systemd/system
 CREDENTIALS_DIRECTORY=$(mktemp -d)
 export CREDENTIALS_DIRECTORY
-trap 'rm -rf "$CREDENTIALS_DIRECTORY"' EXIT
+trap 'rm -rf "$CREDENTIALS_DIRECTORY" "$HOME"' EXIT
 echo secret >"$CREDENTIALS_DIRECTORY/client-secret"
 echo memory >"$CREDENTIALS_DIRECTORY/redis-url"
 echo "a store key of thirty-two bytes and more" >"$CREDENTIALS_DIRECTORY/store-key"

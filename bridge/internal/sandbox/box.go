@@ -117,7 +117,7 @@ func (b *Box) Close() {
 	}
 	b.once.Do(func() {
 		h := b.maker.host
-		h.cleaning.Go(func() {
+		h.clean(func() {
 			b.group.close()
 			if b.cache != "" {
 				h.caches.give(b.cache)

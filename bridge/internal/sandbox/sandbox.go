@@ -45,8 +45,10 @@ type Host struct {
 	lacks  []string
 	groups *groups // nil where no control group was delegated
 
-	cleaning sync.WaitGroup
 	caches   caches
+	cleaning sync.WaitGroup
+	mu       sync.Mutex // of closed, and of who begins to clean
+	closed   bool
 }
 
 // Open looks at what the machine can do. Lacks tells what it cannot.
@@ -99,11 +101,28 @@ func (h *Host) Require() error {
 
 // Close removes what is left of all boxes. The children have ended.
 func (h *Host) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
 	h.cleaning.Wait()
 	if h.root != "" {
 		removeAll(h.root)
 	}
 	h.groups.close()
+}
+
+// clean does it beside the caller, unless all is cleaned already: a start that
+// was under way when the bridge stopped may still give its box back.
+func (h *Host) clean(remove func()) {
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.cleaning.Go(remove)
+	}
+	h.mu.Unlock()
+	if closed {
+		remove()
+	}
 }
 
 // Command is what will be started in the boxes of a Maker.

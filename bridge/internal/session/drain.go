@@ -43,18 +43,22 @@ func (t *Table) Retire(ctx context.Context, server *fleet.Server) error {
 const finishTick = 20 * time.Millisecond // between two looks at what is still busy
 
 // finish ends the sessions of the servers, each when it has no call under way,
-// and waits until ctx for the calls that belong to no session.
+// and waits until ctx for them, and for the calls that belong to no session.
 func (t *Table) finish(ctx context.Context, why error, servers []*fleet.Server) {
 	tick := time.NewTicker(finishTick)
 	defer tick.Stop()
 	for {
-		over := ctx.Err() != nil
+		over, open := ctx.Err() != nil, false
 		for _, s := range t.all() {
-			if slices.Contains(servers, s.server) && (s.leave(why) || over) {
+			switch {
+			case !slices.Contains(servers, s.server):
+			case s.leave(why) || over:
 				s.End(why)
+			default: // its call may be on its way to a child that wakes, which nothing keeps busy yet
+				open = true
 			}
 		}
-		if over || !slices.ContainsFunc(servers, (*fleet.Server).Busy) {
+		if over || !open && !slices.ContainsFunc(servers, (*fleet.Server).Busy) {
 			return
 		}
 		select {
