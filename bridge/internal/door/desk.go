@@ -265,6 +265,7 @@ type answers struct {
 
 // Push implements event.Sink.
 func (a *answers) Push(e event.Event) bool {
+	_ = a.in.drain() // its error is the relay's to see
 	if e.Final {
 		a.in.desk.over(a.key)
 		if e.Silent {

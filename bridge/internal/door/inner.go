@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 
 	"gatehouse/bridge/internal/event"
@@ -23,7 +24,8 @@ type inner struct {
 	ready   chan struct{} // closed when session or err stands
 	session *session.Session
 	err     error
-	leave   func() // of the readers of its standing queue
+	leave   func()     // of the readers of its standing queue
+	order   sync.Mutex // held from taking something off that queue until it is handed on
 
 	recalled map[string][]byte // under desk.mu: lists that the client was told from memory
 	missed   bool              // under desk.mu: it was told lists without this server's part
@@ -217,23 +219,28 @@ func (in *inner) ask(ctx context.Context, by caller, method string, params []byt
 
 // relay hands on what belongs to no call.
 func (in *inner) relay() {
-	q := in.session.Standing
-	for {
-		e, ok, err := q.Pop()
-		switch {
-		case ok:
-			in.hear(e)
-			continue
-		case err != nil:
-			in.leave()
-			return
-		}
+	defer in.leave()
+	for in.drain() == nil {
 		select {
-		case <-q.Wake():
+		case <-in.session.Standing.Wake():
 		case <-in.session.Done():
-			in.leave()
 			return
 		}
+	}
+}
+
+// drain hands on what waits. What belongs to a call comes by another way, so it
+// is called before that is handed on too: a client that has its answer may not
+// listen to what the server logged before it.
+func (in *inner) drain() error {
+	in.order.Lock()
+	defer in.order.Unlock()
+	for {
+		e, ok, err := in.session.Standing.Pop()
+		if !ok {
+			return err
+		}
+		in.hear(e)
 	}
 }
 
