@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,14 +41,45 @@ func TestConformance(t *testing.T) {
 	dir := t.TempDir()
 	bridge := filepath.Join(dir, "bridge")
 	build(t, "-o", bridge, "./bridge")
+	programs := map[string]string{}
 	for _, child := range []string{"dual", "older"} {
 		program := filepath.Join(dir, child)
 		build(t, "-modfile", "test/conformance/child-"+child+".mod", "-o", program, everything)
-		endpoint := start(t, bridge, program)
+		programs[child] = program
+		endpoint := start(t, bridge, "--", program)
 		for _, version := range []string{"2025-11-25", "2026-07-28"} {
 			t.Run(child+"/"+version, func(t *testing.T) { compare(t, child, version, run(t, endpoint, version), known) })
 		}
 	}
+	t.Run("only", func(t *testing.T) {
+		endpoint := start(t, bridge, "--config", configured(t, programs, "dual"))
+		compare(t, "dual", "2026-07-28", run(t, endpoint, "2026-07-28"), known)
+	})
+	// Both have the same resources, and at one endpoint the first in the file is
+	// asked for them: so each is the first once.
+	for _, order := range [][]string{{"dual", "older"}, {"older", "dual"}} {
+		first := order[0]
+		endpoint := prefix(first+"__").before(t, start(t, bridge, "--config", configured(t, programs, order...)))
+		for _, version := range []string{"2025-11-25", "2026-07-28"} {
+			t.Run("several/"+first+"/"+version, func(t *testing.T) {
+				compare(t, first, version, run(t, endpoint, version), known)
+			})
+		}
+	}
+}
+
+// configured writes a file of these servers, in this order.
+func configured(t *testing.T, programs map[string]string, names ...string) string {
+	t.Helper()
+	entries := make([]string, len(names))
+	for i, name := range names {
+		entries[i] = fmt.Sprintf(`%q: {"command": %q}`, name, programs[name])
+	}
+	path := filepath.Join(t.TempDir(), "mcp.json")
+	if err := os.WriteFile(path, []byte(`{"mcpServers": {`+strings.Join(entries, ", ")+`}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func build(t *testing.T, args ...string) {
@@ -59,12 +91,12 @@ func build(t *testing.T, args ...string) {
 	}
 }
 
-// start runs the bridge on a free port in front of the child.
-func start(t *testing.T, bridge, child string) string {
+// start runs the bridge on a free port in front of what args name.
+func start(t *testing.T, bridge string, args ...string) string {
 	t.Helper()
 	addr := freeport.Addr(t)
 	var log bytes.Buffer
-	cmd := exec.Command(bridge, "--listen", addr, "--identity", "none", "--", child)
+	cmd := exec.Command(bridge, append([]string{"--listen", addr, "--identity", "none"}, args...)...)
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
