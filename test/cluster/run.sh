@@ -1,7 +1,8 @@
 #!/bin/bash
 # The Kubernetes manifests on a real control plane with a real kubelet: applied
 # twice, run in pods, driven end to end, scaled, rolled, killed and drained.
-# CACHE keeps the programs (PARTS) and the images; nothing else is left.
+# CACHE keeps the programs (PARTS) and the images; nothing else is left. FULL=1
+# runs the end-to-end suite through the Service too, which takes 127.0.0.1:443.
 set -euo pipefail
 fail() { echo "cluster: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "it needs root for namespaces: run as root or with sudo"
@@ -26,11 +27,11 @@ trap 'exit 130' INT TERM
 step() { # step NAME COMMAND...: run it, say how long it took
 	local name=$1 began=$EPOCHREALTIME
 	shift
-	"$@" >"$dir/step.log" 2>&1 || { tail -60 "$dir/step.log" >&2; fail "$name failed"; }
+	"$@" >"$dir/step.log" 2>&1 || { grep -E "^ *--- FAIL" "$dir/step.log" >&2; tail -60 "$dir/step.log" >&2; fail "$name failed"; }
 	awk -v name="$name" -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN {printf "cluster: %-46s %6.1f s\n", name, to - from}'
 }
 
-[ -n "${HAVE_IMAGES:-}" ] || step "images" bash test/cluster/images.sh "$CACHE/cluster-images.tar"
+step "images" bash test/cluster/images.sh "$CACHE/cluster-images.tar"
 step "control plane, containerd, kubelet, kube-proxy" bash test/cluster/cluster.sh start "$dir" 8>&-
 first=$(cat "$dir/first")
 inside() { nsenter --target "$first" --mount --net --pid -- "$@"; }
@@ -97,5 +98,5 @@ GATEHOUSE_REDIS_CLI="kubectl -n gatehouse exec -i redis-0 -- env REDISCLI_AUTH=$
 export GATEHOUSE_ADMIN_PASSWORD GATEHOUSE_REDIS_CLI GATEHOUSE_SECRETS=$dir/secrets
 step "nodes come and go under load" go test -tags cluster -count=1 -timeout 10m -v ./test/cluster
 grep -h '_test.go:[0-9]*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /cluster:   /'
-[ -n "${SHORT:-}" ] || step "the end-to-end suite through its Service" go test -tags e2e -count=1 -timeout 15m -v -skip '^TestNative' ./test/e2e
+[ -z "${FULL:-}" ] || step "the end-to-end suite through its Service" go test -tags e2e -count=1 -timeout 15m -v -skip '^TestNative' ./test/e2e
 echo "cluster: ok"
