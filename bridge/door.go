@@ -58,9 +58,27 @@ func (g *gate) routed(r *http.Request, m *rpc.Message) (*stateless.Endpoint, *ht
 	return &stateless.Endpoint{Front: s.front, Server: to.Name, Who: identity.From}, its, own
 }
 
-// parts are the servers behind the door.
+// behind are the servers behind the door, made once for each reading of the file.
+type behind struct {
+	of    []*served
+	parts []door.Part
+}
+
+func (b *behind) is(all []*served) bool {
+	return b != nil && len(b.of) == len(all) && (len(all) == 0 || &b.of[0] == &all[0])
+}
+
+// parts are those of now.
 func (g *gate) parts() []door.Part {
-	all := g.roster.all()
+	all, known := g.roster.all(), g.behind.Load()
+	if !known.is(all) {
+		known = &behind{all, g.partsOf(all)}
+		g.behind.Store(known)
+	}
+	return known.parts
+}
+
+func (g *gate) partsOf(all []*served) []door.Part {
 	parts := make([]door.Part, 0, len(all))
 	for _, s := range all {
 		if s.server == nil {

@@ -41,6 +41,7 @@ type gate struct {
 	boxes   *sandbox.Host
 	roster  roster
 	door    *door.Door // nil without a file of servers
+	behind  atomic.Pointer[behind]
 	table   *session.Table
 	watch   *watch
 	who     httpkit.Middleware

@@ -279,7 +279,7 @@ func (a *answers) Push(e event.Event) bool {
 
 // named passes on a call by the name of a tool or a prompt.
 func (k *desk) named(by caller, m *rpc.Message) {
-	if p, name, ok := k.door.resolve(k.door.parts(by.id), m.Name()); ok {
+	if p, name, ok := k.door.resolve(k.door.o.Parts(), m.Name()); ok && p.May(by.id) == nil {
 		own, err := renamed(m, name)
 		if err != nil {
 			k.fail(m.ID(), err)

@@ -159,7 +159,7 @@ func (d *Door) Again(context.Context, *mux.CallInfo) error { return nil }
 
 // renamed is a call by the name that its server knows.
 func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
-	line := rpc.AppendEdited(make([]byte, 0, len(m.Line)), m.Line, rpc.Edit{At: m.NameSpan(), With: rpc.Quote(name)})
+	line := rpc.AppendEdited(make([]byte, 0, len(m.Line)), m.Line, rpc.Edit{At: m.NameSpan(), With: quoted(name)})
 	own, err := rpc.Reparse(line)
 	return &own, err
 }
@@ -182,6 +182,14 @@ func (d *Door) missed(server *fleet.Server) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.late[server] = time.Now().Add(lateFor)
+}
+
+// quoted is a name as JSON has it. Most are plain.
+func quoted(name string) []byte {
+	if !plainName(name) {
+		return rpc.Quote(name)
+	}
+	return append(append(append(make([]byte, 0, len(name)+2), '"'), name...), '"')
 }
 
 // learn remembers what a server said of itself.
