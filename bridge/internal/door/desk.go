@@ -37,7 +37,7 @@ type desk struct {
 	calls  map[string]*routed  // in flight, by id
 	asked  map[string]question // of servers, by the id that the client is asked with
 	next   uint64              // such id
-	tokens map[string]*inner   // of the progress that servers want of the client
+	tokens map[string]wanted   // progress that servers want of the client, by the token that it is asked with
 	owners map[string]string   // of resources, by URI: the server's name
 	models []template          // of resources
 	tasks  map[string]string   // by id: the server's name
@@ -54,6 +54,12 @@ type question struct {
 	in    *inner
 	id    []byte // as the server's session knows it
 	token string // of the progress that it wants
+}
+
+// wanted is the progress of a question.
+type wanted struct {
+	in    *inner
+	token []byte // as the server knows it
 }
 
 // maxLines is how many bytes may wait for the Conn, which always reads.
@@ -312,6 +318,7 @@ func (k *desk) respond(by caller, m *rpc.Message) {
 func (k *desk) heard(by caller, m *rpc.Message) {
 	k.mu.Lock()
 	var to []*inner
+	line := m.Line
 	switch m.Method {
 	case "notifications/initialized": // each session behind has its own
 	case rpc.Cancelled:
@@ -321,8 +328,9 @@ func (k *desk) heard(by caller, m *rpc.Message) {
 			r.cancel()
 		}
 	case rpc.Progress:
-		if in := k.tokens[rpc.Key(m.Token())]; in != nil {
-			to = append(to, in)
+		if want, ok := k.tokens[rpc.Key(m.Token())]; ok {
+			to = append(to, want.in)
+			line = rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.TokenSpan(), With: want.token})
 		}
 	default:
 		for _, in := range k.inners {
@@ -333,11 +341,12 @@ func (k *desk) heard(by caller, m *rpc.Message) {
 	}
 	k.mu.Unlock()
 	for _, in := range to {
-		in.send(by, m.Line)
+		in.send(by, line)
 	}
 }
 
-// ask asks the client what a server asks, under an id of its own.
+// ask asks the client what a server asks, under an id and a token of its own:
+// those of two servers may be the same.
 func (k *desk) ask(in *inner, e event.Event) {
 	m, err := rpc.Reparse(e.Bytes())
 	if err != nil {
@@ -347,13 +356,15 @@ func (k *desk) ask(in *inner, e event.Event) {
 	k.mu.Lock()
 	k.next++
 	id := strconv.FormatUint(k.next, 10)
+	var token rpc.Edit
 	if len(m.Token()) > 0 {
-		q.token = rpc.Key(m.Token())
-		k.tokens[q.token] = in
+		token = rpc.Edit{At: m.TokenSpan(), With: []byte(id)}
+		q.token = id
+		k.tokens[id] = wanted{in, m.Token()}
 	}
 	k.asked[id] = q
 	k.mu.Unlock()
-	k.tell(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte(id)}))
+	k.tell(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte(id)}, token))
 }
 
 // unask tells the client that a server wants no answer any more.

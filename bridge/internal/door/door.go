@@ -55,7 +55,7 @@ func (d *Door) Start(owner *contract.Identity, label string) (mux.Process, error
 		door: d, ctx: ctx, stop: stop, log: d.o.Log.With().Str("session", label).Logger(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		inners: map[string]*inner{}, calls: map[string]*routed{}, asked: map[string]question{},
-		tokens: map[string]*inner{}, owners: map[string]string{}, tasks: map[string]string{},
+		tokens: map[string]wanted{}, owners: map[string]string{}, tasks: map[string]string{},
 	}
 	if owner != nil {
 		k.owner = *owner
