@@ -30,11 +30,14 @@ type Noted struct {
 // is ended.
 func ClientEnding(subject, client string) string { return userPrefix + subject + "\x00" + client }
 
-// Note remembers that a client uses tokens of the provider's session.
+// Note remembers that a client uses tokens of the provider's session. Of a user
+// who then has too many the one that was longest unused ends: what is not
+// listed could not be ended with its user.
 func (s *Sessions) Note(ctx context.Context, subject, sid, client string) error {
 	now := s.Now()
 	until := now.Add(s.Ages.Tokens)
-	return s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
+	var surplus []string
+	err := s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
 		one := Noted{SID: sid, Client: client, Since: now, Until: until}
 		at := slices.IndexFunc(list, func(n Noted) bool { return n.SID == sid && n.Client == client })
 		if at >= 0 {
@@ -45,8 +48,26 @@ func (s *Sessions) Note(ctx context.Context, subject, sid, client string) error 
 			list = slices.Delete(list, at, at+1)
 		}
 		list = append(list, one)
-		return list[max(0, len(list)-maxEntries):], true
+		cut := max(0, len(list)-maxEntries)
+		surplus = notAmong(list[:cut], list[cut:])
+		return list[cut:], true
 	})
+	if err != nil || len(surplus) == 0 {
+		return err
+	}
+	s.Log.Info().Int("kept", maxEntries).Int("ended", len(surplus)).
+		Msg("a user has more sign-ins with tokens than are kept: the one longest unused was ended")
+	return s.Endings.End(ctx, surplus...)
+}
+
+// notAmong are the provider's sessions of cut that no entry of kept has.
+func notAmong(cut, kept []Noted) (sids []string) {
+	for _, c := range cut {
+		if !slices.ContainsFunc(kept, func(k Noted) bool { return k.SID == c.SID }) {
+			sids = append(sids, c.SID)
+		}
+	}
+	return sids
 }
 
 // Tokens lists what signed in with a token, newest first.
