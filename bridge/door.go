@@ -27,7 +27,7 @@ func (g *gate) openDoor() {
 	s := &served{entry: config.Server{Key: "mcp"}}
 	s.server = fleet.NewServer(fleet.ServerConfig{
 		Isolation: fleet.PerSession, Identity: fleet.NeedsUser, Limits: limits, Starter: g.starter,
-		Start: g.door.Start, Guard: g.door, Log: g.log,
+		Start: g.door.Start, Log: g.log,
 	})
 	s.front = stateless.New(s.server.Pool(), g.flags.stateless())
 	s.front.Refuse(g.refusal.Load())

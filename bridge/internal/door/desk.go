@@ -3,21 +3,20 @@ package door
 import (
 	"context"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/session"
 	"gatehouse/internal/contract"
 )
 
-// desk serves one client. It is a mux.Process: what its Conn writes are the
-// client's messages, and what Next returns are the servers'.
+// desk serves one client. It is a mux.Carrier: what its Conn writes are the
+// messages of the client that it answers itself, and what it says are the
+// servers'. A call for one server goes to the session there, see carry.go.
 type desk struct {
 	door  *Door
 	owner contract.Identity
@@ -28,78 +27,39 @@ type desk struct {
 	done  chan struct{}
 
 	mu     sync.Mutex
-	lines  [][]byte // for Next
-	bytes  int
-	wake   chan struct{}
-	init   []byte              // raw params of the client's initialize
-	level  []byte              // raw params of its last logging/setLevel
-	inners map[string]*inner   // by the server's name
-	calls  map[string]*routed  // in flight, by id
-	asked  map[string]question // of servers, by the id that the client is asked with
-	next   uint64              // such id
-	tokens map[string]wanted   // progress that servers want of the client, by the token that it is asked with
-	owners map[string]string   // of resources, by URI: the server's name
-	models []template          // of resources
-	tasks  map[string]string   // by id: the server's name
+	take   func(line []byte)             // see mux.Carrier
+	init   []byte                        // raw params of the client's initialize
+	level  []byte                        // raw params of its last logging/setLevel
+	inners map[string]*inner             // by the server's name
+	begun  map[string]context.CancelFunc // of what the desk answers itself, by id
+	asked  map[string]question           // of servers, by the id that the client is asked with
+	next   uint64                        // such id
+	tokens map[string]wanted             // progress that servers want of the client, by the token that it is asked with
+	owners map[string]string             // of resources, by URI: the server's name
+	models []template                    // of resources
+	tasks  map[string]string             // by id: the server's name
 }
 
-// routed is a call on its way to a server, or there.
-type routed struct {
-	in     *inner // nil while its session is opened
-	cancel context.CancelFunc
-}
-
-// question is what a server asked the client.
-type question struct {
-	in    *inner
-	id    []byte // as the server's session knows it
-	token string // of the progress that it wants
-}
-
-// wanted is the progress of a question.
-type wanted struct {
-	in    *inner
-	token []byte // as the server knows it
-}
-
-// maxLines is how many bytes may wait for the Conn, which always reads.
-const maxLines = 64 << 20
-
-// Next implements mux.Process.
+// Next implements mux.Process: all is said through what Hear was told.
 func (k *desk) Next() ([]byte, error) {
-	for {
-		k.mu.Lock()
-		if len(k.lines) > 0 {
-			line := k.lines[0]
-			k.lines[0], k.lines = nil, k.lines[1:]
-			k.bytes -= len(line)
-			k.mu.Unlock()
-			return line, nil
-		}
-		k.mu.Unlock()
-		select {
-		case <-k.wake:
-		case <-k.done:
-			return nil, io.EOF
-		}
-	}
+	<-k.done
+	return nil, io.EOF
+}
+
+// Hear implements mux.Carrier.
+func (k *desk) Hear(take func(line []byte)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.take = take
 }
 
 // tell gives the client a line.
 func (k *desk) tell(line []byte) {
 	k.mu.Lock()
-	over := k.bytes+len(line) > maxLines
-	if !over {
-		k.lines, k.bytes = append(k.lines, line), k.bytes+len(line)
-	}
+	take := k.take
 	k.mu.Unlock()
-	if over {
-		k.Kill()
-		return
-	}
-	select {
-	case k.wake <- struct{}{}:
-	default:
+	if take != nil { // else nobody is there yet
+		take(line)
 	}
 }
 
@@ -119,7 +79,7 @@ func (k *desk) Write(line []byte, edits ...rpc.Edit) (withdraw func() bool, ok b
 	return k.WriteAs(nil, line, edits...)
 }
 
-// WriteAs implements mux.Knowing.
+// WriteAs implements mux.Carrier.
 func (k *desk) WriteAs(who *mux.Caller, line []byte, edits ...rpc.Edit) (withdraw func() bool, ok bool) {
 	m, err := rpc.Reparse(rpc.AppendEdited(make([]byte, 0, len(line)+64), line, edits...))
 	if err != nil {
@@ -193,16 +153,8 @@ func (k *desk) request(by caller, m *rpc.Message) {
 		k.begin(m, func(ctx context.Context) { k.initialize(ctx, by, m) })
 	case "ping":
 		k.reply(m.ID(), []byte("{}"))
-	case rpc.CallTool, rpc.GetPrompt:
-		k.named(by, m)
-	case rpc.ReadResource, mux.MethodSubscribe, mux.MethodUnsubscribe:
-		k.resource(by, m)
-	case "completion/complete":
-		k.complete(by, m)
 	case mux.MethodSetLevel:
 		k.begin(m, func(ctx context.Context) { k.setLevel(ctx, by, m) })
-	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/update":
-		k.task(by, m)
 	default:
 		k.fail(m.ID(), rpc.MethodNotFound(m.Method))
 	}
@@ -213,105 +165,16 @@ func (k *desk) request(by caller, m *rpc.Message) {
 func (k *desk) begin(m *rpc.Message, do func(context.Context)) {
 	ctx, cancel := context.WithCancel(k.ctx)
 	key := rpc.Key(m.ID())
-	r := &routed{cancel: cancel}
 	k.mu.Lock()
-	k.calls[key] = r
+	k.begun[key] = cancel
 	k.mu.Unlock()
 	go func() {
-		defer cancel()
 		do(ctx)
+		cancel()
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if k.calls[key] == r && r.in == nil {
-			delete(k.calls, key)
-		}
+		delete(k.begun, key)
 	}()
-}
-
-// forward gives a call to a server. A session that is open takes it at once.
-func (k *desk) forward(by caller, p Part, m *rpc.Message) {
-	if in := k.open(p); in != nil {
-		k.pass(by, in, m)
-		return
-	}
-	k.begin(m, func(ctx context.Context) {
-		in, err := k.enter(ctx, by, p)
-		switch {
-		case ctx.Err() != nil: // nobody waits
-		case err != nil:
-			k.fail(m.ID(), err)
-		default:
-			k.pass(by, in, m)
-		}
-	})
-}
-
-func (k *desk) pass(by caller, in *inner, m *rpc.Message) {
-	key := rpc.Key(m.ID())
-	k.mu.Lock()
-	k.calls[key] = &routed{in: in}
-	k.mu.Unlock()
-	if _, err := in.session.Call(k.ctx, by.id, m, &answers{in: in, key: key, method: m.Method}); err != nil {
-		k.over(key)
-		k.fail(m.ID(), err)
-	}
-}
-
-func (k *desk) over(key string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.calls, key)
-}
-
-// answers is where a server's session puts what belongs to a call.
-type answers struct {
-	in          *inner
-	key, method string
-}
-
-// Push implements event.Sink.
-func (a *answers) Push(e event.Event) bool {
-	_ = a.in.drain() // its error is the relay's to see
-	if e.Final {
-		a.in.desk.over(a.key)
-		if e.Silent {
-			return true
-		}
-		a.in.desk.noteTask(a.in, a.method, e)
-	}
-	a.in.hear(e)
-	return true
-}
-
-// named passes on a call by the name of a tool or a prompt.
-func (k *desk) named(by caller, m *rpc.Message) {
-	if p, name, ok := k.door.resolve(k.door.o.Parts(), m.Name()); ok && p.May(by.id) == nil {
-		own, err := renamed(m, name)
-		if err != nil {
-			k.fail(m.ID(), err)
-			return
-		}
-		k.forward(by, p, own)
-		return
-	}
-	k.fail(m.ID(), rpc.Errorf(rpc.CodeInvalidParams,
-		"Unknown name %q: a tool or a prompt is named SERVER%sNAME here, as the lists tell", rpc.Clip(m.Name(), 128),
-		k.door.o.Separator))
-}
-
-// respond gives a server the client's answer.
-func (k *desk) respond(by caller, m *rpc.Message) {
-	key := rpc.Key(m.ID())
-	k.mu.Lock()
-	q, ok := k.asked[key]
-	delete(k.asked, key)
-	if q.token != "" {
-		delete(k.tokens, q.token)
-	}
-	k.mu.Unlock()
-	if ok {
-		q.in.send(by, rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: q.id}))
-	}
 }
 
 // heard passes a notification of the client on to whom it concerns.
@@ -322,10 +185,8 @@ func (k *desk) heard(by caller, m *rpc.Message) {
 	switch m.Method {
 	case "notifications/initialized": // each session behind has its own
 	case rpc.Cancelled:
-		if r := k.calls[rpc.Key(m.Cancels())]; r != nil && r.in != nil {
-			to = append(to, r.in)
-		} else if r != nil {
-			r.cancel()
+		if cancel := k.begun[rpc.Key(m.Cancels())]; cancel != nil {
+			cancel()
 		}
 	case rpc.Progress:
 		if want, ok := k.tokens[rpc.Key(m.Token())]; ok {
@@ -343,40 +204,4 @@ func (k *desk) heard(by caller, m *rpc.Message) {
 	for _, in := range to {
 		in.send(by, line)
 	}
-}
-
-// ask asks the client what a server asks, under an id and a token of its own:
-// those of two servers may be the same.
-func (k *desk) ask(in *inner, e event.Event) {
-	m, err := rpc.Reparse(e.Bytes())
-	if err != nil {
-		return
-	}
-	q := question{in: in, id: m.ID()}
-	k.mu.Lock()
-	k.next++
-	id := strconv.FormatUint(k.next, 10)
-	var token rpc.Edit
-	if len(m.Token()) > 0 {
-		token = rpc.Edit{At: m.TokenSpan(), With: []byte(id)}
-		q.token = id
-		k.tokens[id] = wanted{in, m.Token()}
-	}
-	k.asked[id] = q
-	k.mu.Unlock()
-	k.tell(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte(id)}, token))
-}
-
-// unask tells the client that a server wants no answer any more.
-func (k *desk) unask(in *inner, m *rpc.Message) {
-	cancelled := rpc.Key(m.Cancels())
-	k.mu.Lock()
-	for id, q := range k.asked {
-		if q.in == in && rpc.Key(q.id) == cancelled {
-			delete(k.asked, id)
-			defer k.tell(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(id)}))
-			break
-		}
-	}
-	k.mu.Unlock()
 }

@@ -53,8 +53,8 @@ func (d *Door) Start(owner *contract.Identity, label string) (mux.Process, error
 	ctx, stop := context.WithCancel(context.Background())
 	k := &desk{
 		door: d, ctx: ctx, stop: stop, log: d.o.Log.With().Str("session", label).Logger(),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		inners: map[string]*inner{}, calls: map[string]*routed{}, asked: map[string]question{},
+		done: make(chan struct{}), inners: map[string]*inner{}, begun: map[string]context.CancelFunc{},
+		asked:  map[string]question{},
 		tokens: map[string]wanted{}, owners: map[string]string{}, tasks: map[string]string{},
 	}
 	if owner != nil {
@@ -110,30 +110,6 @@ func (d *Door) parts(who *contract.Identity) []Part {
 	return mine
 }
 
-// Begin implements mux.Guard: a call is refused before the door, in the words of
-// its server, so that a front can answer with a status and a challenge. What
-// counts the call is the server's own guard.
-func (d *Door) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error) {
-	m := call.Message
-	if m.Method != rpc.CallTool && m.Method != rpc.GetPrompt {
-		return nil, nil
-	}
-	p, name, ok := d.resolve(d.o.Parts(), call.Name)
-	if !ok {
-		return nil, nil // the desk looks again, and says so
-	}
-	if err := p.May(call.Caller.Identity); err != nil {
-		return nil, err
-	}
-	own, err := renamed(m, name)
-	if err != nil {
-		return nil, err
-	}
-	caller := *call.Caller
-	caller.Server = p.Name
-	return nil, p.Server.Allows(ctx, &caller, own, false)
-}
-
 // Route is the server of a call of 2026-07-28 by the name of a tool or a prompt,
 // and the call as that server knows it; nil where the door answers itself. A
 // server that speaks this era keeps nothing between calls, and what it asks it
@@ -153,9 +129,6 @@ func (d *Door) Route(m *rpc.Message, who *contract.Identity) (Part, *rpc.Message
 	}
 	return p, own
 }
-
-// Again implements mux.Guard. The server's own is asked.
-func (d *Door) Again(context.Context, *mux.CallInfo) error { return nil }
 
 // renamed is a call by the name that its server knows.
 func renamed(m *rpc.Message, name string) (*rpc.Message, error) {

@@ -250,7 +250,7 @@ func (in *inner) hear(e event.Event) {
 	switch {
 	case e.Silent:
 	case e.Kind == rpc.Request:
-		k.ask(in, e)
+		k.ask(in, e, k.tell)
 	case e.Method == rpc.Cancelled:
 		if m, err := rpc.Reparse(e.Bytes()); err == nil {
 			k.unask(in, &m)

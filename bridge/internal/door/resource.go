@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -86,23 +87,6 @@ func (k *desk) ownerOf(uri string) (part string) {
 	return part
 }
 
-// resource passes on a call by a URI. Where nobody is known to have it the
-// lists are asked for first; a URI is told to no server that has not listed it.
-func (k *desk) resource(by caller, m *rpc.Message) {
-	if p, ok := k.partOf(by, k.ownerOf(m.URI())); ok {
-		k.forward(by, p, m)
-		return
-	}
-	k.begin(m, func(ctx context.Context) {
-		k.surveyed(ctx, by)
-		if p, ok := k.partOf(by, k.ownerOf(m.URI())); ok {
-			k.forward(by, p, m)
-			return
-		}
-		k.fail(m.ID(), rpc.Errorf(rpc.CodeNoResource, "no server lists the resource %q", rpc.Clip(m.URI(), 256)))
-	})
-}
-
 // surveyed asks for the lists of resources, all pages.
 func (k *desk) surveyed(ctx context.Context, by caller) {
 	const most = 32 // pages
@@ -128,64 +112,9 @@ func (k *desk) surveyed(ctx context.Context, by caller) {
 	}
 }
 
-// partOf is a server by its name, where the caller may use it.
-func (k *desk) partOf(by caller, name string) (Part, bool) {
-	for _, p := range k.door.parts(by.id) {
-		if p.Name == name {
-			return p, true
-		}
-	}
-	return Part{}, false
-}
-
-// complete passes on a completion by what it is for.
-func (k *desk) complete(by caller, m *rpc.Message) {
-	params := rpc.MemberOf(m.Line, "params")
-	ref := inside(m.Line, params, "ref")
-	if at := inside(m.Line, ref, "name"); !at.None() {
-		p, name, ok := k.door.resolve(k.door.parts(by.id), rpc.Text(m.Line[at.Start:at.End]))
-		if ok {
-			own, err := rpc.Reparse(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: at, With: rpc.Quote(name)}))
-			if err == nil {
-				k.forward(by, p, &own)
-				return
-			}
-		}
-		k.fail(m.ID(), rpc.Errorf(rpc.CodeInvalidParams, "no server has the prompt that is to be completed"))
-		return
-	}
-	at := inside(m.Line, ref, "uri")
-	k.begin(m, func(ctx context.Context) {
-		uri := rpc.Text(m.Line[at.Start:at.End])
-		begins, _, _ := strings.Cut(uri, "{")
-		owner := k.ownerOf(begins)
-		if owner == "" {
-			k.surveyed(ctx, by)
-			owner = k.ownerOf(begins)
-		}
-		if p, ok := k.partOf(by, owner); ok {
-			k.forward(by, p, m)
-			return
-		}
-		k.fail(m.ID(), rpc.Errorf(rpc.CodeInvalidParams, "no server lists the resource that is to be completed"))
-	})
-}
-
-// inside is the place of a member of the object at a place of line.
-func inside(line []byte, at rpc.Span, name string) rpc.Span {
-	if at.None() {
-		return at
-	}
-	in := rpc.MemberOf(line[at.Start:at.End], name)
-	if in.None() {
-		return in
-	}
-	return rpc.Span{Start: at.Start + in.Start, End: at.Start + in.End}
-}
-
 // noteTask remembers whose a task is that a call began.
 func (k *desk) noteTask(in *inner, method string, e event.Event) {
-	if e.Failed || method != rpc.CallTool {
+	if e.Failed || method != rpc.CallTool || !bytes.Contains(e.Line, []byte("taskId")) {
 		return
 	}
 	if id := rpc.Text(rpc.Member(rpc.Member(e.Result(), "task"), "taskId")); id != "" {
@@ -210,17 +139,4 @@ func (k *desk) keepTask(id, part string) {
 	if k.tasks[id] == "" { // who began it first has it
 		k.tasks[id] = part
 	}
-}
-
-// task passes on a call about a task.
-func (k *desk) task(by caller, m *rpc.Message) {
-	id := rpc.Text(rpc.Member(m.Params(), "taskId"))
-	k.mu.Lock()
-	owner := k.tasks[id]
-	k.mu.Unlock()
-	if p, ok := k.partOf(by, owner); ok {
-		k.forward(by, p, m)
-		return
-	}
-	k.fail(m.ID(), rpc.Errorf(rpc.CodeInvalidParams, "no task of this session has the id %q", rpc.Clip(id, 128)))
 }

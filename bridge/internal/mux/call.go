@@ -29,6 +29,9 @@ type Call struct {
 	withdraw func() bool  // takes it back while it waits for the child to read; under conn.mu
 	untold   bool         // the child never heard of it; set when it was dropped
 	deadline atomic.Int64 // unix nanoseconds
+	carried  bool         // another Conn answers it, see Carrier
+	inner    *Call        // there; set under conn.mu before the call is over, if at all
+	stop     func()       // of who looks for it; under conn.mu
 }
 
 func (c *Call) touch(now time.Time) { c.deadline.Store(now.Add(c.life).UnixNano()) }

@@ -30,12 +30,6 @@ type Process interface {
 	Close()
 }
 
-// Knowing is a Process that wants to know who makes a call or a notification;
-// who is nil for the bridge itself.
-type Knowing interface {
-	WriteAs(who *Caller, line []byte, edits ...rpc.Edit) (withdraw func() bool, ok bool)
-}
-
 // Options say what a Conn is to do, and whom it tells. The functions run on the
 // goroutine that reads the child and must not block.
 type Options struct {
@@ -56,7 +50,7 @@ type Options struct {
 // Conn is one child and the table of who asked what of it.
 type Conn struct {
 	proc    Process
-	knowing Knowing // the same, where it is one
+	carrier Carrier // the same, where it is one
 	o       Options
 	ready   Ready // set once, before the Conn is shared
 	done    chan struct{}
@@ -108,7 +102,10 @@ type Ready struct {
 func New(proc Process, o Options) *Conn {
 	c := bare(o)
 	c.proc = proc
-	c.knowing, _ = proc.(Knowing)
+	if carrier, ok := proc.(Carrier); ok {
+		c.carrier = carrier
+		carrier.Hear(c.hear)
+	}
 	go c.read()
 	return c
 }
@@ -268,10 +265,10 @@ func (c *Conn) write(line []byte, edits ...rpc.Edit) (withdraw func() bool, err 
 
 // writeAs is write for a caller.
 func (c *Conn) writeAs(who *Caller, line []byte, edits ...rpc.Edit) (withdraw func() bool, err error) {
-	if c.knowing == nil {
+	if c.carrier == nil {
 		return c.write(line, edits...)
 	}
-	withdraw, ok := c.knowing.WriteAs(who, line, edits...)
+	withdraw, ok := c.carrier.WriteAs(who, line, edits...)
 	return withdraw, room(ok)
 }
 
@@ -321,6 +318,12 @@ func (c *Conn) drop(call *Call) bool {
 		return false
 	}
 	c.forget(call)
+	if call.carried { // the other Conn remembers it
+		if call.stop != nil {
+			call.stop()
+		}
+		return true
+	}
 	if call.withdraw != nil && call.withdraw() {
 		call.untold = true
 		return true
@@ -347,6 +350,12 @@ func (c *Conn) forget(call *Call) {
 }
 
 func (c *Conn) tellCancelled(call *Call, reason string) {
+	if call.inner != nil {
+		call.inner.Cancel(reason)
+	}
+	if call.carried {
+		return
+	}
 	if call.untold || call.Method == "initialize" { // the latter must not be cancelled (2025-11-25, cancellation)
 		return
 	}

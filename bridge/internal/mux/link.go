@@ -17,6 +17,7 @@ type Link struct {
 	standing  event.Sink  // what belongs to no call
 	listening func() bool // whether somebody reads standing now; nil means yes
 	lost      func()      // called once when the child is gone; may be nil
+	several   bool        // see LinkOptions
 
 	// under conn.mu
 	calls    []*Call
@@ -31,11 +32,15 @@ type LinkOptions struct {
 	Standing  event.Sink
 	Listening func() bool
 	Lost      func()
+	// Several says that its calls are carried for others: the ids of two may be
+	// the same, and each is answered where the link is closed.
+	Several bool
 }
 
 // Link joins a client to the child. Close it.
 func (c *Conn) Link(o LinkOptions) (*Link, error) {
-	l := &Link{conn: c, caller: o.Caller, standing: o.Standing, listening: o.Listening, lost: o.Lost}
+	l := &Link{conn: c, caller: o.Caller, standing: o.Standing, listening: o.Listening, lost: o.Lost,
+		several: o.Several}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
@@ -67,9 +72,14 @@ func (l *Link) Close() {
 	c.mu.Unlock()
 	var dropped []*Call
 	for _, call := range calls {
-		if c.drop(call) {
+		if !c.drop(call) {
+			continue
+		}
+		dropped = append(dropped, call)
+		if l.several {
+			call.fail("cancelled", &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()})
+		} else {
 			call.undelivered("cancelled")
-			dropped = append(dropped, call)
 		}
 	}
 	if !gone && len(dropped)+len(open)+len(uris) > 0 {
@@ -115,8 +125,13 @@ func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink eve
 	if who != nil {
 		call.user = &who.Identity.Subject
 	}
+	carry, err := l.carry(ctx, who, m)
+	if err != nil {
+		return nil, err
+	}
+	call.carried = carry != nil
 	var also rpc.Edit
-	if g := l.conn.o.Guard; g != nil && who != nil {
+	if g := l.conn.o.Guard; g != nil && who != nil && !call.carried {
 		info := CallInfo{Caller: who, Method: m.Method, Name: call.Name, Message: m}
 		w, err := g.Begin(ctx, &info)
 		if err != nil {
@@ -134,8 +149,11 @@ func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink eve
 		call.undelivered("refused")
 		return nil, err
 	}
-	if done {
+	switch {
+	case done:
 		return call, nil
+	case call.carried:
+		return call, call.give(carry)
 	}
 	return call, l.send(who, call, m, also)
 }
@@ -152,7 +170,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		return false, &rpc.Error{Code: rpc.CodeSession, Message: event.ErrEnded.Error()}
 	}
 	for _, other := range l.calls {
-		if rpc.Same(other.id, call.id) {
+		if !l.several && rpc.Same(other.id, call.id) {
 			return false, ErrDuplicate
 		}
 	}
@@ -267,14 +285,26 @@ func (l *Link) cancel(m *rpc.Message) error {
 		}
 	}
 	c.mu.Unlock()
-	if call == nil || !c.drop(call) {
+	if call == nil {
 		return nil
 	}
-	call.silence()
-	if call.untold {
+	return call.cancelledBy(m)
+}
+
+// cancelledBy gives the call up with the client's own notification.
+func (c *Call) cancelledBy(m *rpc.Message) error {
+	conn := c.link.conn
+	if !conn.drop(c) {
 		return nil
 	}
-	_, err := c.write(m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(call.key)})
+	c.silence()
+	switch {
+	case c.inner != nil:
+		return c.inner.cancelledBy(m)
+	case c.carried, c.untold:
+		return nil
+	}
+	_, err := conn.write(m.Line, rpc.Edit{At: m.CancelSpan(), With: []byte(c.key)})
 	return err
 }
 

@@ -45,13 +45,13 @@ const forGood = 10 * 365 * 24 * time.Hour
 // noteDue notes until when a task that an answer tells of is kept by the child:
 // it says so itself, and a null is for good (2025-11-25, utilities/tasks, "TTL
 // and Resource Management"). The lock is held.
-func (c *Conn) noteDue(m *rpc.Message) {
-	if !c.o.Sleeps || m.Failed || !bytes.Contains(m.Result(), []byte("taskId")) {
+func (c *Conn) noteDue(result []byte) {
+	if !c.o.Sleeps || !bytes.Contains(result, []byte("taskId")) {
 		return
 	}
-	task := rpc.Member(m.Result(), "task")
+	task := rpc.Member(result, "task")
 	if rpc.Member(task, "taskId") == nil {
-		task = m.Result()
+		task = result
 	}
 	if rpc.Member(task, "taskId") == nil {
 		return

@@ -22,7 +22,7 @@ func TestATaskKeepsItsChild(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.noteDue(&m)
+		c.noteDue(m.Result())
 		if got := time.Until(c.due); got > want || want > 0 && got < want-time.Minute/2 {
 			t.Errorf("%s keeps its child for %s, want %s", result, got, want)
 		}

@@ -33,16 +33,24 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 		}
 		return
 	}
+	c.answered(call, m.Failed, m.Result())
+	c.mu.Unlock()
+	call.finish(m)
+}
+
+// answered takes a call out of the tables, with what is to be remembered of its
+// answer. The lock is held.
+func (c *Conn) answered(call *Call, failed bool, result []byte) {
 	c.forget(call)
 	if mayCause(call.Method) {
 		c.mayAskUntil(call.link, time.Now().Add(lateAnswered))
 	}
-	call.link.note(call, m.Failed)
-	c.noteTask(call, m)
+	call.link.note(call, failed)
 	c.heard(call.Method)
-	c.noteDue(m)
-	c.mu.Unlock()
-	call.finish(m)
+	if !failed {
+		c.noteTask(call, result)
+		c.noteDue(result)
+	}
 }
 
 // unasked counts an answer that belongs to no call.
@@ -68,8 +76,14 @@ func (c *Conn) routeRequest(m *rpc.Message) {
 		c.Tell(rpc.ResultBody(m.ID(), []byte("{}")))
 		return
 	}
+	c.ask(m, func() (*Link, event.Sink) { return c.cause(true) })
+}
+
+// ask passes a request of the child to a client; whom is asked for it under the
+// lock.
+func (c *Conn) ask(m *rpc.Message, whom func() (*Link, event.Sink)) {
 	c.mu.Lock()
-	link, sink := c.cause(true)
+	link, sink := whom()
 	if len(c.asked) >= maxAsked {
 		c.mu.Unlock()
 		c.o.Stats.Dropped.Add(1)

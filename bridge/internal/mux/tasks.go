@@ -60,16 +60,16 @@ func (c *Conn) mayName(call *Call, m *rpc.Message) error {
 }
 
 // noteTask remembers who made a task. The lock is held.
-func (c *Conn) noteTask(call *Call, m *rpc.Message) {
-	if !c.o.Shared || call.user == nil || m.Failed || !bytes.Contains(m.Result(), []byte("taskId")) {
+func (c *Conn) noteTask(call *Call, result []byte) {
+	if !c.o.Shared || call.user == nil || !bytes.Contains(result, []byte("taskId")) {
 		return
 	}
 	if strings.HasPrefix(call.Method, methodTasks) {
 		return // it tells of tasks that are there already
 	}
-	id := rpc.Member(rpc.Member(m.Result(), "task"), "taskId")
+	id := rpc.Member(rpc.Member(result, "task"), "taskId")
 	if id == nil {
-		id = rpc.Member(m.Result(), "taskId")
+		id = rpc.Member(result, "taskId")
 	}
 	if text := rpc.Text(id); text != "" && len(text) <= maxTaskID {
 		c.tasks.note(*call.user, text)

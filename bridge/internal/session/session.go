@@ -254,6 +254,7 @@ func (s *Session) join(ctx context.Context, anew bool) (*mux.Link, error) {
 	born := time.Now()
 	link, err := conn.Link(mux.LinkOptions{
 		Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) },
+		Several: s.within,
 	})
 	if err != nil {
 		return nil, err
@@ -356,11 +357,13 @@ func (s *Session) over(now time.Time) error {
 	defer s.mu.Unlock()
 	limits := s.table.limits
 	switch {
+	case s.within:
+		return nil
 	case !s.end.IsZero() && now.After(s.end):
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case !s.within && s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
+	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
 		return ErrIdle
 	}
 	return nil

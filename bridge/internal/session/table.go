@@ -76,7 +76,8 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 }
 
 // OpenWithin makes a session for one that is open already, and has as long a
-// life: it counts for no user, and is never too idle. Whoever opened it ends it.
+// life: it counts for no user, and is never too old or too idle. Whoever opened
+// it ends it.
 func (t *Table) OpenWithin(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
 	return t.open(server, owner, era, true)
 }
