@@ -45,6 +45,11 @@ func partDoor(ctx context.Context, b *bench) error {
 	}
 	cells := append(one, all...)
 	measure.Run(cells, b.rounds, b.window, progress)
+	b.stop(0)
+	greeted, err := b.greet(ctx)
+	if err != nil {
+		return err
+	}
 	text := doorIntro + report.Made(b.command)
 	for _, t := range []report.Table{
 		{Title: "Streamable HTTP with sessions (2025-06-18)", Mode: caller.MCP, Base: rowOne, Cells: cells},
@@ -52,6 +57,7 @@ func partDoor(ctx context.Context, b *bench) error {
 	} {
 		text += t.Markdown() + "\n"
 	}
+	text += greeted
 	fmt.Print(text)
 	return report.Write(b.out, "ten servers", text+report.Faults(cells))
 }
