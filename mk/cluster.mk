@@ -8,7 +8,7 @@ CLUSTER_PACKAGES := containerd runc containernetworking-plugins conntrack iptabl
 KUBECTL := $(if $(shell command -v kubectl),,$(CLUSTER_PARTS)/kubectl)
 
 .PHONY: cluster-test
-cluster-test: deps-run deps-test $(CLUSTER_PARTS)/.built ## The Kubernetes manifests on a real control plane and kubelet
+cluster-test: deps-run deps-test build $(CLUSTER_PARTS)/.built ## The Kubernetes manifests on a real control plane and kubelet
 	$(call install_missing,$(CLUSTER_PACKAGES))
 	CACHE=$(GATEHOUSE_CACHE) PARTS=$(CLUSTER_PARTS) PATH="$$PATH:$(CLUSTER_PARTS)" bash test/cluster/run.sh
 

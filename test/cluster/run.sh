@@ -67,6 +67,7 @@ secret generic gatehouse-secrets --from-file="$dir/secrets/client-secret" --from
 	--from-file="$dir/secrets/redis-url" --from-file="$dir/secrets/redis-password" --from-file="$dir/secrets/internal-tokens"
 secret generic gatehouse-bridge --from-file="$dir/secrets/authsvc-token"
 secret generic keycloak --from-file="$dir/secrets/client-secret" --from-file="$dir/secrets/keycloak-admin-password"
+kubectl -n gatehouse create configmap gatehouse-ca --from-file="$dir/secrets/ca.crt" >/dev/null
 secret tls gatehouse-tls --cert "$dir/secrets/tls.crt" --key "$dir/secrets/tls.key"
 
 apply() { kubectl apply -k "$dir/k8s/overlay"; }
