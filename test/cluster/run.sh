@@ -70,16 +70,10 @@ secret generic keycloak --from-file="$dir/secrets/client-secret" --from-file="$d
 kubectl -n gatehouse create configmap gatehouse-ca --from-file="$dir/secrets/ca.crt" >/dev/null
 secret tls gatehouse-tls --cert "$dir/secrets/tls.crt" --key "$dir/secrets/tls.key"
 
-apply() { kubectl apply -k "$dir/k8s/overlay"; }
-step "kubectl apply -k" apply
-# kubectl calls a PodDisruptionBudget configured whatever it finds, since its
-# selector is replaced and never compared; that nothing came of it the versions say.
-versions() { kubectl get --output 'jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{"\n"}{end}' -k "$dir/k8s/overlay"; }
-versions >"$dir/before"
-apply >"$dir/second"
-versions | diff "$dir/before" - || fail "the second apply changed what the first had made"
-! grep -v -e unchanged -e '^poddisruptionbudget' "$dir/second" || fail "the second apply finds a difference"
+. test/cluster/applied.sh
+step "kubectl apply -k, twice" apply_twice "$dir/k8s/overlay" "$dir/second"
 echo "cluster: the second apply: $(grep -c unchanged "$dir/second") unchanged, and 3 disruption budgets of the same version"
+step "each way in, each operator's kinds, twice" bash test/cluster/ways.sh "$dir/ways"
 
 ready() {
 	kubectl -n gatehouse rollout status --timeout=240s statefulset/redis deployment/keycloak
