@@ -2,6 +2,8 @@ package door
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +42,7 @@ type Door struct {
 	mu    sync.Mutex
 	desks map[*desk]struct{}
 	known map[*fleet.Server][]byte    // what each said of itself
-	late  map[*fleet.Server]time.Time // until when nobody waits for one that did not come in time
+	late  map[*fleet.Server]time.Time // when a list may try again one that did not come in time
 }
 
 // New opens nothing yet.
@@ -74,10 +76,7 @@ func (d *Door) Changed() {
 		now[p.Server] = true
 	}
 	d.mu.Lock()
-	desks := make([]*desk, 0, len(d.desks))
-	for k := range d.desks {
-		desks = append(desks, k)
-	}
+	desks := slices.Collect(maps.Keys(d.desks))
 	for server := range d.known {
 		if !now[server] {
 			delete(d.known, server)
@@ -137,24 +136,37 @@ func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
 	return &own, err
 }
 
-// lateFor is how long a server that did not come in time is not waited for: its
-// entries come with a word that the lists have changed.
+// lateFor is how long no list starts a server that did not come in time, and of
+// which nothing is known: each new session would start one more that hangs.
 const lateFor = time.Minute
 
-// patience is how long a list waits for a server.
-func (d *Door) patience(server *fleet.Server) time.Duration {
+// patience is how long a list waits for a server, and whether it may start it.
+// One that was late is tried again beside the list: its entries come with a word
+// that the lists have changed.
+func (d *Door) patience(server *fleet.Server) (wait time.Duration, may bool) {
+	known := d.described(server) != nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Now().Before(d.late[server]) {
-		return 0
+	again, late := d.late[server]
+	switch now := time.Now(); {
+	case !late:
+		return d.o.ListTime, true
+	case known:
+		return 0, true
+	case now.Before(again):
+		return 0, false
+	default:
+		d.late[server] = now.Add(lateFor)
+		return 0, true
 	}
-	return d.o.ListTime
 }
 
 func (d *Door) missed(server *fleet.Server) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.late[server] = time.Now().Add(lateFor)
+	if _, late := d.late[server]; !late {
+		d.late[server] = time.Now().Add(lateFor)
+	}
 }
 
 // quoted is a name as JSON has it. Most are plain.
@@ -165,12 +177,33 @@ func quoted(name string) []byte {
 	return append(append(append(make([]byte, 0, len(name)+2), '"'), name...), '"')
 }
 
-// learn remembers what a server said of itself.
+// learn remembers what a server said of itself. Who was told lists without it,
+// and started none, hears of it.
 func (d *Door) learn(server *fleet.Server, result []byte) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	_, late := d.late[server]
 	d.known[server] = result
 	delete(d.late, server)
+	desks := slices.Collect(maps.Keys(d.desks))
+	d.mu.Unlock()
+	for _, k := range desks {
+		if late && k.lacks(server, true) {
+			k.changed()
+		}
+	}
+}
+
+// handOn lets another try a server whose client left before it came.
+func (d *Door) handOn(p Part) {
+	d.mu.Lock()
+	desks := slices.Collect(maps.Keys(d.desks))
+	d.mu.Unlock()
+	for _, k := range desks {
+		if k.lacks(p.Server, false) {
+			go func() { _, _ = k.enter(k.ctx, caller{id: &k.owner}, p) }() // it says itself what came of it
+			return
+		}
+	}
 }
 
 // described is what is known of a server: the result of initialize or of

@@ -95,7 +95,15 @@ func (k *desk) soon(ctx context.Context, by caller, p Part) (*inner, error) {
 	if err := p.Server.Health(); err != nil {
 		return nil, err
 	}
-	within, cancel := context.WithTimeout(ctx, k.door.patience(p.Server))
+	wait, may := k.door.patience(p.Server)
+	if !may && !k.opening(p) {
+		k.miss(p)
+		if k.door.described(p.Server) != nil && k.lacks(p.Server, true) {
+			k.changed() // it came just now
+		}
+		return nil, errLate
+	}
+	within, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	in, err := k.enter(within, by, p)
 	if within.Err() != nil && ctx.Err() == nil {
@@ -105,18 +113,52 @@ func (k *desk) soon(ctx context.Context, by caller, p Part) (*inner, error) {
 	return in, err
 }
 
+var errLate = rpc.Errorf(rpc.CodeSession, "the server did not come in time, and is not tried again within a minute")
+
+// opening reports whether the session at a server is open, or being opened.
+func (k *desk) opening(p Part) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	in := k.inners[p.Name]
+	return in != nil && in.part.Server == p.Server && !in.failed()
+}
+
 // miss notes that the client was told a list without the server's part.
 func (k *desk) miss(p Part) {
 	k.mu.Lock()
-	in := k.inners[p.Name]
-	come := in != nil && in.live()
-	if in != nil && !come {
-		in.missed = true
-	}
+	in := k.kept(p)
+	come := in.live()
+	in.missed = !come
 	k.mu.Unlock()
 	if come {
 		k.changed()
 	}
+}
+
+// kept is what is known of the session at a server, also where none was opened;
+// k.mu is held.
+func (k *desk) kept(p Part) *inner {
+	in := k.inners[p.Name]
+	if in == nil || in.part.Server != p.Server {
+		in = &inner{desk: k, part: p, ready: make(chan struct{}), err: errNotOpen, recalled: map[string][]byte{}}
+		close(in.ready)
+		k.inners[p.Name] = in
+	}
+	return in
+}
+
+// lacks reports whether the client was told lists without the server's part and
+// no session is being opened there; told says that it hears of it now.
+func (k *desk) lacks(server *fleet.Server, told bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, in := range k.inners {
+		if in.part.Server == server && in.missed && in.failed() {
+			in.missed = !told
+			return true
+		}
+	}
+	return false
 }
 
 // failed reports whether a session was opened and is none any more.
@@ -154,8 +196,11 @@ func (in *inner) begin(by caller, init, level []byte) {
 		}
 	}
 	close(in.ready)
-	if in.err == nil {
+	switch {
+	case in.err == nil:
 		in.compare(by)
+	case in.desk.ctx.Err() != nil:
+		in.desk.door.handOn(in.part)
 	}
 }
 

@@ -138,13 +138,7 @@ func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]b
 func (k *desk) recall(p Part, method string, result []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	in := k.inners[p.Name]
-	if in == nil {
-		in = &inner{desk: k, part: p, ready: make(chan struct{}), err: errNotOpen, recalled: map[string][]byte{}}
-		close(in.ready)
-		k.inners[p.Name] = in
-	}
-	in.recalled[method] = result
+	k.kept(p).recalled[method] = result
 }
 
 var errNotOpen = rpc.Errorf(rpc.CodeSession, "the session is not open")
