@@ -50,7 +50,23 @@ func whoami(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResul
 	if id.ID == "" {
 		return text("nobody in particular: this server was given no identity"), id, nil
 	}
-	return text("%s <%s>, roles %s", id.Name, id.Email, strings.Join(id.Roles, " ")), id, nil
+	return text("%s <%s>, roles %s%s", id.Name, id.Email, strings.Join(id.Roles, " "), credentials()), id, nil
+}
+
+// credentials tells which of the caller's own this child has, and of each only
+// how long it is.
+func credentials() (has string) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return ""
+	}
+	files, _ := os.ReadDir(dir)
+	for _, file := range files {
+		if info, err := file.Info(); err == nil {
+			has += fmt.Sprintf(", credential %s of %d bytes", file.Name(), info.Size())
+		}
+	}
+	return has
 }
 
 type operands struct {

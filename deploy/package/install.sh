@@ -66,6 +66,7 @@ units=$PREFIX/lib/systemd/system
 for unit in gatehouse-authsvc.service gatehouse-bridge@.service nginx.service.d/gatehouse.conf; do
 	lay 644 "deploy/systemd/$unit" "$units/$unit"
 done
+lay 644 deploy/systemd/gatehouse-authsvc.service.d/credentials.conf "$data/systemd/credentials.conf" # an operator's choice
 for folder in nginx lua; do
 	tree $folder "$data/$folder"
 done

@@ -216,7 +216,9 @@ type bearer struct {
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	for {
 		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+b.token)
+		if b.token != "" {
+			r.Header.Set("Authorization", "Bearer "+b.token)
+		}
 		res, err := b.next.RoundTrip(r)
 		if err != nil || res.StatusCode != http.StatusTooManyRequests {
 			return res, err

@@ -2,14 +2,16 @@
 // strictly into Kubernetes' own Go types: an unknown field, a duplicate, a
 // wrong type or an unknown kind is an error. It needs no cluster and no schema
 // download. It does not know what only a server checks (say, that a selector
-// matches its template's labels), so it checks that one itself.
+// matches its template's labels), so it checks two of these itself.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -47,7 +49,7 @@ func check(folder string) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%s %s: %w", res.GetKind(), res.GetName(), err)
 		}
-		if err := selects(obj); err != nil {
+		if err := errors.Join(selects(obj), whole(obj)); err != nil {
 			return 0, fmt.Errorf("%s %s: %w", res.GetKind(), res.GetName(), err)
 		}
 	}
@@ -72,6 +74,36 @@ func selects(obj runtime.Object) error {
 	}
 	if s.Empty() || !s.Matches(pods) {
 		return fmt.Errorf("selector %s does not match the template's labels %s", s, pods)
+	}
+	return nil
+}
+
+// whole reports a container without an image, which a patch makes that names one
+// that is not there, and a mount of a volume that is not there.
+func whole(obj runtime.Object) error {
+	var pod corev1.PodSpec
+	switch o := obj.(type) {
+	case *appsv1.Deployment:
+		pod = o.Spec.Template.Spec
+	case *appsv1.StatefulSet:
+		pod = o.Spec.Template.Spec
+		for _, claim := range o.Spec.VolumeClaimTemplates {
+			pod.Volumes = append(pod.Volumes, corev1.Volume{Name: claim.Name})
+		}
+	}
+	there := map[string]bool{}
+	for _, volume := range pod.Volumes {
+		there[volume.Name] = true
+	}
+	for _, c := range append(pod.InitContainers, pod.Containers...) {
+		if c.Image == "" {
+			return fmt.Errorf("container %s has no image", c.Name)
+		}
+		for _, mount := range c.VolumeMounts {
+			if !there[mount.Name] {
+				return fmt.Errorf("container %s mounts %s, which is no volume of the pod", c.Name, mount.Name)
+			}
+		}
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ func TestThePage(t *testing.T) {
 	s.chapter(t, "a colleague signs in and calls", s.firstCall)
 	s.chapter(t, "a server of its own", s.ownServer)
 	s.chapter(t, "a policy and an audit log", s.policy)
+	s.chapter(t, "a credential of each user's own", s.ownCredential)
 	s.chapter(t, "the realm's own administrator", s.realmKeeper)
 	s.chapter(t, "a restart under load", s.restart)
 	s.chapter(t, "a service that hangs", s.watchdog)

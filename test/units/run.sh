@@ -30,6 +30,9 @@ mkdir "$check/nginx.service.d"
 sed -e "s|=/usr/bin/|=$root/usr/bin/|" -e 's|=/usr/sbin/nginx|=/bin/true|' \
 	"$units/nginx.service.d/gatehouse.conf" >"$check/nginx.service.d/gatehouse.conf"
 printf '[Service]\nExecStart=/bin/true\n' >"$check/nginx.service"
+# With the drop-in that an operator may choose.
+mkdir "$check/gatehouse-authsvc.service.d"
+cp "$root/usr/share/gatehouse/systemd/credentials.conf" "$check/gatehouse-authsvc.service.d"
 for unit in gatehouse-authsvc gatehouse-bridge@main nginx; do
 	out=$(SYSTEMD_UNIT_PATH=$check: systemd-analyze verify --man=no "$check/$unit.service" 2>&1) || { echo "$out" >&2; exit 1; }
 	said=$(echo "$out" | grep -F "$check" || true)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -46,8 +47,8 @@ type Entry struct {
 	Revoke           string            `json:"revoke"`
 	Issuer           string            `json:"issuer"` // that its answers must name (RFC 9207); "" for none
 	ClientID         string            `json:"client_id"`
-	ClientSecretFile string            `json:"client_secret_file"`
-	Params           map[string]string `json:"params"` // further parameters of the authorization request
+	ClientSecretFile string            `json:"client_secret_file"` // absolute, or beside the operator's file
+	Params           map[string]string `json:"params"`             // further parameters of the authorization request
 
 	keep time.Duration
 }
@@ -85,6 +86,9 @@ func Read(path string) ([]Entry, error) {
 			faults = append(faults, fmt.Errorf("%s: credentials[%d]: the name %q is given twice", path, i, e.Name))
 		}
 		seen[e.Name] = true
+		if file := e.ClientSecretFile; file != "" && !filepath.IsAbs(file) {
+			e.ClientSecretFile = filepath.Join(filepath.Dir(path), file)
+		}
 		if err := e.complete(); err != nil {
 			faults = append(faults, fmt.Errorf("%s: credentials[%d] %q: %w", path, i, e.Name, err))
 		}

@@ -1,11 +1,32 @@
 package credential
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// A client's secret that is named without a path lies beside the file.
+func TestSecretBesideTheFile(t *testing.T) {
+	const entry = `{"name": "%s", "kind": "oauth", "authorize": "https://p/a", "token": "https://p/t", "client_id": "c",
+		"client_secret_file": "%s"}`
+	dir := t.TempDir()
+	file := filepath.Join(dir, "c.json")
+	text := fmt.Sprintf(`{"credentials": [`+entry+`,`+entry+`]}`, "a", "a-secret", "b", "/run/b-secret")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := entries[0].ClientSecretFile, entries[1].ClientSecretFile; a != filepath.Join(dir, "a-secret") ||
+		b != "/run/b-secret" {
+		t.Errorf("the secrets lie at %s and %s", a, b)
+	}
+}
 
 // A file that cannot mean what it says stops the start, with the field and the
 // way out.
