@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"gatehouse/bridge/internal/child"
+	"gatehouse/bridge/internal/sandbox"
 )
 
 // gcPercent lets the heap treble before it is collected: it is small, and what
@@ -30,6 +31,10 @@ func main() {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	// Whoever starts the bridge may have files open that are not for its children.
+	if err := sandbox.CloseFiles(); err != nil {
+		os.Exit(streams{err: os.Stderr}.exit(fmt.Errorf("inherited descriptors cannot be closed: %w", err)))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := bridge(ctx, os.Args[1:], os.Stdout, os.Stderr, child.StartGuardian)

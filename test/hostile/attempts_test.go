@@ -68,7 +68,7 @@ var attempts = []attempt{
 	{"the bridge's environment", true, func(t *target) (string, error) { return read(proc(t.Victim.Bridge, "environ")) }},
 	{"the bridge's memory", false, func(t *target) (string, error) { return read(proc(t.Victim.Bridge, "mem")) }},
 	{"the bridge's open files", true, func(t *target) (string, error) { return link(proc(t.Victim.Bridge, "fd/3")) }},
-	{"a descriptor that the bridge left open", false, inherited},
+	{leftOpen, false, inherited},
 	{"the bridge's file of tokens", true, func(t *target) (string, error) { return read(t.Config) }},
 	{"systemd's credentials of the bridge", true, func(t *target) (string, error) { return read(t.Credentials) }},
 	{"where they are, from the environment", false, func(*target) (string, error) {
@@ -175,6 +175,8 @@ func stealFile(t *target) (string, error) {
 func trace(t *target) (string, error) {
 	return "seized", unix.PtraceSeize(t.Victim.PID) // which ends with this process
 }
+
+const leftOpen = "a descriptor that the bridge left open"
 
 func inherited(*target) (string, error) {
 	for fd := 3; fd < 1024; fd++ {

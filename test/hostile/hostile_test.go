@@ -209,13 +209,17 @@ func TestHostileChildInTheBox(t *testing.T) {
 	}
 }
 
-// TestHostileChildWithoutABox: the tries are good ones.
+// TestHostileChildWithoutABox: the tries are good ones. What the bridge was
+// started with is closed here, too.
 func TestHostileChildWithoutABox(t *testing.T) {
 	g := start(t, "--sandbox", "off")
 	all := g.tries(t)
 	for i, got := range all {
 		if got.Refused != "" && attempts[i].works {
 			t.Errorf("%s: %s; without a box it has to work", got.Name, got.Refused)
+		}
+		if got.Name == leftOpen && got.Refused == "" {
+			t.Errorf("%s: it got %s", got.Name, got.What)
 		}
 		t.Logf("%-56s %s", got.Name, got.What+" "+got.Refused)
 	}

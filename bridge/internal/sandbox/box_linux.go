@@ -30,6 +30,10 @@ func kernelLacks() (lacks []string) {
 	return lacks
 }
 
+// CloseFiles keeps what this process was started with, beside its three pipes,
+// from all that it starts, in a box or not.
+func CloseFiles() error { return inside.CloseFiles() }
+
 // asRoot is said of a bridge whose user owns the machine's secrets.
 func asRoot() []string {
 	if os.Geteuid() != 0 {

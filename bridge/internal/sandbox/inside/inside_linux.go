@@ -44,7 +44,7 @@ func become(described string, args []string) error {
 	if err := os.Unsetenv(Variable); err != nil {
 		return err
 	}
-	for _, step := range []func() error{d.join, setLimits, d.restrict, dropCapabilities, closeFiles, d.filter} {
+	for _, step := range []func() error{d.join, setLimits, d.restrict, dropCapabilities, CloseFiles, d.filter} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -117,9 +117,9 @@ func dropCapabilities() error {
 	return fmt.Errorf("capabilities: %w", err)
 }
 
-// closeFiles lets nothing but the three pipes go to the child, whatever the
-// bridge was started with.
-func closeFiles() error {
+// CloseFiles lets nothing but the three pipes go to what is started, whatever
+// this process was started with.
+func CloseFiles() error {
 	const first = 3
 	if unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return nil
