@@ -32,7 +32,10 @@ func (g *gate) lender(e config.Server) fleet.Lend {
 		return nil
 	}
 	how := "as the file $CREDENTIALS_DIRECTORY/" + c.File
-	if c.Env != "" {
+	switch {
+	case c.Header != "":
+		how = "as the header " + c.Header + " of each request to its url"
+	case c.Env != "":
 		how = "as the variable " + c.Env + ": a child is started anew before its credential ends"
 	}
 	g.log.Info().Str("server", e.Name).Str("credential", c.From).Str("how", how).

@@ -10,9 +10,13 @@ import (
 	"gatehouse/bridge/internal/connect/outbound"
 )
 
+// lentFile is where the other end finds its user's credential, in the folder of
+// its own: the bridge renews it there.
+const lentFile = "credential"
+
 // remote makes a child of an entry with a url: this program as the other end.
-// Its credentials are the entry's headers; what the caller shows is not passed
-// on, for no child ever gets it.
+// Its credentials are the entry's headers, and its user's own where the entry
+// wants one. What the caller shows is not passed on, for no child ever gets it.
 func remote(s config.Server) config.Server {
 	program, err := os.Executable()
 	if err != nil {
@@ -36,6 +40,12 @@ func remote(s config.Server) config.Server {
 	}
 	s.Command, s.Args = program, []string{"connect", "--no-sign-in"}
 	s.Env = map[string]string{cli.EnvURL: s.URL, cli.EnvHeaders: string(headers)}
+	if c := s.Gate.Credentials; c != nil {
+		lent := *c
+		lent.File = lentFile
+		s.Gate.Credentials = &lent
+		s.Env[cli.EnvCredential], s.Env[cli.EnvCredentialHeader] = lent.File, lent.Header
+	}
 	s.Inherit = append(
 		s.Inherit, "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_*",
 	)

@@ -78,9 +78,13 @@ func (s *secrets) answer(id contract.Identity, name string) (a contract.Credenti
 // startLending is a bridge whose one server gets credentials as block says.
 func startLending(t *testing.T, s *secrets, block string, flags ...string) (*bridge, *authority) {
 	t.Helper()
+	return startLendingTo(t, s, `"chat": {`+self()+`, "gatehouse": {"credentials": `+block+`}}`, flags...)
+}
+
+func startLendingTo(t *testing.T, s *secrets, entries string, flags ...string) (*bridge, *authority) {
+	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
-	config := writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"),
-		`"chat": {`+self()+`, "gatehouse": {"credentials": `+block+`}}`)
+	config := writeConfig(t, filepath.Join(t.TempDir(), "mcp.json"), entries)
 	a := newAuthority(t)
 	a.credential = s.answer
 	return startArgs(t, append([]string{

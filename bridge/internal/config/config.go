@@ -51,6 +51,10 @@ type Credentials struct {
 	File string `json:"file"` // the name of a file in the child's own folder, or
 	Env  string `json:"env"`  // a variable
 
+	// Header is how a remote server gets it: as a Bearer token in Authorization (the
+	// default), or alone in a header of this name.
+	Header string `json:"header"`
+
 	// Missing is what becomes of a child whose user has not connected it: "refuse"
 	// (the default) or "start", where calls are refused until he has.
 	Missing string `json:"missing"`

@@ -107,7 +107,7 @@ func (e *entry) check(s Server) error {
 			return fmt.Errorf("env: %q cannot be the name of a variable", name)
 		}
 	}
-	return nil
+	return s.Gate.Credentials.reach()
 }
 
 func (e *entry) checkRemote(s Server) error {
@@ -119,10 +119,8 @@ func (e *entry) checkRemote(s Server) error {
 		return errors.New(`type "stdio" needs a command; a url is of type http or sse`)
 	case len(e.Args) > 0 || len(e.Env) > 0 || e.Dir != "" || len(e.Inherit) > 0:
 		return errors.New("args, env, cwd and inherit are for a command; a url gets headers")
-	case s.Gate.Credentials != nil:
-		return errors.New("gatehouse: credentials are for a command; a url gets headers, which all callers share")
 	}
-	return nil
+	return s.Gate.Credentials.reachRemote(s.Headers)
 }
 
 // readGate is strict: every key of the block is ours.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"gatehouse/bridge/internal/connect/outbound"
@@ -41,6 +42,7 @@ type Options struct {
 	Header      http.Header // sent with each request to the server
 	Transport   http.RoundTripper
 	Credentials Credentials // may be nil
+	TokenHeader string      // that a token goes into alone; "" or Authorization for a Bearer token
 	Log         *slog.Logger
 }
 
@@ -50,6 +52,7 @@ type Connector struct {
 	header http.Header
 	http   *http.Client
 	creds  Credentials
+	into   string // the header of a token; "" for a Bearer token
 	log    *slog.Logger
 }
 
@@ -60,6 +63,9 @@ func New(o Options) (*Connector, error) {
 		return nil, fmt.Errorf("the address of the server: %w", err)
 	}
 	c := &Connector{url: u, header: o.Header, http: outbound.Confined(o.Transport), creds: o.Credentials, log: o.Log}
+	if !strings.EqualFold(o.TokenHeader, authorization) {
+		c.into = o.TokenHeader
+	}
 	if c.header == nil {
 		c.header = http.Header{}
 	}

@@ -27,6 +27,8 @@ const (
 	refusedWait = 1100 * time.Millisecond
 )
 
+const authorization = "Authorization"
+
 // once makes one request to the server's origin with the token that there is.
 func (r *run) once(ctx context.Context, method string, u *url.URL, h http.Header, body []byte) (*http.Response, error) {
 	res, _, err := r.request(ctx, method, u, h, body)
@@ -57,8 +59,11 @@ func (r *run) request(
 	for name, values := range h {
 		req.Header[name] = values
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	switch {
+	case token != "" && r.into != "":
+		req.Header.Set(r.into, token)
+	case token != "":
+		req.Header.Set(authorization, "Bearer "+token)
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")

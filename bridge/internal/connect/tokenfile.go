@@ -35,6 +35,28 @@ func (f TokenFile) Refused(ctx context.Context, token string, _ int, _ http.Head
 	return err
 }
 
+// Lent is the credential of the one user whom this process serves: a file that
+// the bridge renews.
+type Lent string
+
+// Token implements Credentials.
+func (f Lent) Token(ctx context.Context) (string, error) {
+	token, err := TokenFile(f).Token(ctx)
+	if err != nil {
+		return "", errors.New("this user's credential for the server is not there, or is none that a header can carry")
+	}
+	return token, nil
+}
+
+// Refused implements Credentials: one that was renewed meanwhile may do.
+func (f Lent) Refused(ctx context.Context, token string, _ int, _ http.Header) error {
+	now, err := f.Token(ctx)
+	if err == nil && now == token {
+		return errors.New("the server refuses this user's credential; connect it anew at the gate")
+	}
+	return err
+}
+
 // Fixed are no credentials but the headers: a refusal is the end.
 type Fixed struct{}
 

@@ -49,6 +49,11 @@ type flags struct {
 const (
 	EnvURL     = "BRIDGE_CONNECT_URL"
 	EnvHeaders = "BRIDGE_CONNECT_HEADERS" // a JSON object
+
+	// The file in $CREDENTIALS_DIRECTORY with the credential of the user whom the
+	// child serves, and the header that it goes into.
+	EnvCredential       = "BRIDGE_CONNECT_CREDENTIAL"        //nolint:gosec // a name
+	EnvCredentialHeader = "BRIDGE_CONNECT_CREDENTIAL_HEADER" //nolint:gosec // a name
 )
 
 // ErrUsage says that the arguments are wrong.
@@ -91,7 +96,10 @@ func Connect(ctx context.Context, args []string, s Streams) error {
 	if err != nil {
 		return err
 	}
-	c, err := connect.New(connect.Options{URL: f.URL, Header: header, Transport: transport, Credentials: creds, Log: log})
+	c, err := connect.New(connect.Options{
+		URL: f.URL, Header: header, Transport: transport, Log: log,
+		Credentials: creds, TokenHeader: os.Getenv(EnvCredentialHeader),
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
@@ -176,6 +184,8 @@ func (f *flags) headers(more string) (http.Header, error) {
 
 func (f *flags) credentials(header http.Header, t http.RoundTripper, s Streams) (connect.Credentials, error) {
 	switch {
+	case os.Getenv(EnvCredential) != "":
+		return connect.Lent(filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), os.Getenv(EnvCredential))), nil
 	case f.TokenFile != "":
 		return connect.TokenFile(f.TokenFile), nil
 	case f.NoSignIn || header.Get("Authorization") != "":
