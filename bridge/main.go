@@ -33,8 +33,8 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	// Whoever starts the bridge may have files open that are not for its children.
-	if err := sandbox.CloseFiles(); err != nil {
-		os.Exit(streams{err: os.Stderr}.exit(fmt.Errorf("inherited descriptors cannot be closed: %w", err)))
+	if err := sandbox.Seal(); err != nil {
+		os.Exit(streams{err: os.Stderr}.exit(err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := bridge(ctx, os.Args[1:], os.Stdout, os.Stderr, child.StartGuardian)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/bridge/internal/sandbox/inside"
 )
 
@@ -30,9 +32,17 @@ func kernelLacks() (lacks []string) {
 	return lacks
 }
 
-// CloseFiles keeps what this process was started with, beside its three pipes,
-// from all that it starts, in a box or not.
-func CloseFiles() error { return inside.CloseFiles() }
+// Seal keeps what this process was started with, beside its three pipes, from all
+// that it starts, in a box or not, and its memory, which holds secrets, from disk.
+func Seal() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("core dumps cannot be switched off: %w", err)
+	}
+	if err := inside.CloseFiles(); err != nil {
+		return fmt.Errorf("inherited descriptors cannot be closed: %w", err)
+	}
+	return nil
+}
 
 // asRoot is said of a bridge whose user owns the machine's secrets.
 func asRoot() []string {

@@ -14,8 +14,8 @@ func kernelLacks() []string {
 	return []string{"boxes: " + runtime.GOOS + " has none, children are not confined"}
 }
 
-// CloseFiles is for Linux alone.
-func CloseFiles() error { return nil }
+// Seal is for Linux alone.
+func Seal() error { return nil }
 
 func asRoot() []string { return nil }
 
