@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"gatehouse/test/freeport"
+	"gatehouse/test/running"
 )
 
 // childMode makes this test binary the stdio server behind the bridge.
@@ -28,27 +29,19 @@ func TestMain(m *testing.M) {
 		serveChild()
 		return
 	}
-	dir, err := os.MkdirTemp("", "gatehouse-bridge-")
-	if err == nil {
-		program = filepath.Join(dir, "bridge")
-		build := exec.Command("go", "build", "-o", program, "./bridge")
-		build.Dir = "../.."
-		var out []byte
-		if out, err = build.CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
-	}
+	path, remove, err := running.Build()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "build:", err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	program = path
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	_ = os.RemoveAll(dir)
+	remove()
 	os.Exit(code)
 }
 

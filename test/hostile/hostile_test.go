@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/test/freeport"
+	"gatehouse/test/running"
 )
 
 var program string // the bridge
@@ -30,23 +30,7 @@ func TestMain(m *testing.M) {
 		serveChild()
 		return
 	}
-	dir, err := os.MkdirTemp("", "gatehouse-hostile-")
-	if err == nil {
-		program = filepath.Join(dir, "bridge")
-		build := exec.Command("go", "build", "-o", program, "./bridge")
-		build.Dir = "../.."
-		var out []byte
-		if out, err = build.CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(running.Tests(m, &program))
 }
 
 func pointer(b *byte) unsafe.Pointer { return unsafe.Pointer(b) }
@@ -55,8 +39,6 @@ func pointer(b *byte) unsafe.Pointer { return unsafe.Pointer(b) }
 type gate struct {
 	base   string
 	dir    string // with its file of tokens and its credentials
-	cmd    *exec.Cmd
-	log    strings.Builder
 	target target
 }
 
@@ -84,34 +66,18 @@ func start(t *testing.T, flags ...string) *gate {
 	addr := freeport.Addr(t)
 	g.base = "http://" + addr
 	args := append([]string{"--listen", addr, "--identity", "token", "--token-file", g.target.Config}, flags...)
-	g.cmd = exec.Command(program, append(args, "--env", childMode+"=1", "--", os.Args[0])...)
-	g.cmd.Env = append(os.Environ(), "CREDENTIALS_DIRECTORY="+filepath.Dir(g.target.Credentials),
+	cmd := exec.Command(program, append(args, "--env", childMode+"=1", "--", os.Args[0])...)
+	cmd.Env = append(os.Environ(), "CREDENTIALS_DIRECTORY="+filepath.Dir(g.target.Credentials),
 		"HOME="+t.TempDir(), "TMPDIR="+t.TempDir()) // without a box that is where children write
-	g.cmd.Dir, g.cmd.Stderr = g.dir, &g.log
+	cmd.Dir = g.dir
 	// As a shell may: a descriptor that is not for children.
 	open, err := os.Open(g.target.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer open.Close() //nolint:errcheck // read only
-	g.cmd.ExtraFiles = []*os.File{open}
-	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = g.cmd.Process.Signal(syscall.SIGTERM)
-		_ = g.cmd.Wait()
-		if t.Failed() {
-			t.Logf("the bridge's log:\n%s", g.log.String())
-		}
-	})
-	eventually(t, "the bridge answers", func() bool {
-		res, err := http.Get(g.base + "/health")
-		if err == nil {
-			_ = res.Body.Close()
-		}
-		return err == nil
-	})
+	cmd.ExtraFiles = []*os.File{open}
+	running.Start(t, cmd, g.base)
 	return g
 }
 
@@ -132,17 +98,6 @@ func listen(t *testing.T, network, addr string) net.Addr {
 		}
 	}()
 	return l.Addr()
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !is(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
 }
 
 // bearer shows a token.

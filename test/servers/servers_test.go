@@ -4,20 +4,19 @@ package servers_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gatehouse/test/freeport"
+	"gatehouse/test/running"
 )
 
 // cache is where make has installed the servers.
@@ -26,23 +25,7 @@ const cache = "../../.cache/servers"
 var program string // the bridge
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "gatehouse-servers-")
-	if err == nil {
-		program = filepath.Join(dir, "bridge")
-		build := exec.Command("go", "build", "-o", program, "./bridge")
-		build.Dir = "../.."
-		var out []byte
-		if out, err = build.CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(running.Tests(m, &program))
 }
 
 // server is a real one, and a call whose answer is known.
@@ -166,31 +149,9 @@ func start(t *testing.T, argv []string, flags ...string) string {
 	addr := freeport.Addr(t)
 	args := append([]string{"--listen", addr, "--start-time", "60s"}, flags...)
 	cmd := exec.Command(program, append(append(args, "--"), argv...)...)
-	log := &strings.Builder{}
-	cmd.Stderr = log
 	if root, err := filepath.Abs(cache); err == nil {
 		cmd.Dir = filepath.Join(root, "npm") // where npx finds what is installed
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the bridge ends with %v", err)
-		}
-		if t.Failed() {
-			t.Logf("the bridge's log:\n%s", log.String()[max(0, log.Len()-3000):])
-		}
-	})
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-tick.C {
-		if res, err := http.Get("http://" + addr + "/health"); err == nil {
-			_ = res.Body.Close()
-			return "http://" + addr
-		}
-	}
-	t.Fatal("the bridge does not answer in 30 s")
-	return ""
+	running.Start(t, cmd, "http://"+addr)
+	return "http://" + addr
 }
