@@ -97,7 +97,7 @@ func (l *limit) move(t time.Time, now int64, set func(time.Time) error) error {
 		return set(t)
 	}
 	l.at.Store(at)
-	if l.hard.Swap(false) {
+	if l.hard.Load() && l.hard.Swap(false) {
 		return set(time.Time{})
 	}
 	return nil

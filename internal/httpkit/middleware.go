@@ -29,9 +29,10 @@ const (
 	maxRequestID    = 64
 )
 
-// named is what WithRequestID puts into the context. The logger with the id in
-// it is made by Log, for most requests log nothing.
+// named is the context that WithRequestID makes. The logger with the id in it is
+// made by Log, for most requests log nothing.
 type named struct {
+	context.Context
 	once sync.Once
 	id   string // made when it is asked for, where the proxy gave none
 	log  *zerolog.Logger
@@ -47,6 +48,14 @@ func (n *named) name() string {
 }
 
 type namedKey struct{}
+
+// Value implements context.Context.
+func (n *named) Value(key any) any {
+	if key == (namedKey{}) {
+		return n
+	}
+	return n.Context.Value(key)
+}
 
 // RequestID returns the id that WithRequestID put into the context, or "".
 func RequestID(ctx context.Context) string {
@@ -80,8 +89,7 @@ func WithRequestID(log zerolog.Logger) Middleware {
 }
 
 func name(r *http.Request, log *zerolog.Logger) *http.Request {
-	n := &named{id: PlainRequestID(r), log: log}
-	return r.WithContext(context.WithValue(r.Context(), namedKey{}, n))
+	return r.WithContext(&named{Context: r.Context(), id: PlainRequestID(r), log: log})
 }
 
 // PlainRequestID returns the id that the proxy in front gave, or "" where it

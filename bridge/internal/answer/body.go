@@ -53,6 +53,7 @@ func (b Body) Read(w http.ResponseWriter, r *http.Request) (body []byte, handed 
 		b.refuse(w, err)
 		return nil, nil, false
 	}
+	_ = r.Body.Close() // read whole; net/http would look for more before it answers
 	return body, handed, true
 }
 

@@ -122,6 +122,27 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
+// TestTimes: the date of a second is kept for its other lines, and for no line
+// of another second.
+func TestTimes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	s := open(t, path, nil)
+	east := time.FixedZone("east", 5*3600)
+	times := []time.Time{
+		time.Unix(0, 0), time.Unix(1e9, 5), time.Unix(1e9, 120_000_000), time.Unix(1e9, 0), time.Unix(1e9-1, 999_999_999),
+		time.Unix(1e9, 10).In(east), time.Unix(-1, 1), time.Unix(-1, 999_000), {}, time.Now(),
+	}
+	for _, at := range times {
+		s.Write(&audit.Record{Time: at})
+	}
+	s.Close()
+	for i, line := range lines(t, path) {
+		if want := `{"time":"` + times[i].UTC().Format(time.RFC3339Nano) + `",`; !strings.HasPrefix(line, want) {
+			t.Errorf("%s, want it to begin with %s", line, want)
+		}
+	}
+}
+
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	s := open(t, path, nil)

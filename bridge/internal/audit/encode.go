@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -8,8 +9,8 @@ import (
 
 // append writes the record as json.Marshal would, without its allocations: it
 // runs once for each call.
-func (r *Record) append(b []byte) []byte {
-	b = r.Time.UTC().AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
+func (r *Record) append(b []byte, c *calendar) []byte {
+	b = c.append(append(b, `{"time":"`...), r.Time)
 	b = appendText(append(b, `","program":`...), r.Program)
 	b = optional(b, `,"request_id":`, r.RequestID)
 	b = optional(b, `,"session":`, r.Session)
@@ -31,6 +32,29 @@ func (r *Record) append(b []byte) []byte {
 		b = append(append(b, `,"args":`...), r.Args...)
 	}
 	return append(b, '}')
+}
+
+// calendar writes times as time.RFC3339Nano does, in UTC. Most are of the same
+// second as the one before, whose date is not worked out again.
+type calendar struct {
+	second int64
+	date   []byte // of the second; nil before the first
+}
+
+func (c *calendar) append(b []byte, t time.Time) []byte {
+	if s := t.Unix(); s != c.second || c.date == nil {
+		c.second, c.date = s, t.UTC().AppendFormat(c.date[:0], "2006-01-02T15:04:05")
+	}
+	b = append(b, c.date...)
+	if rest := t.Nanosecond(); rest > 0 {
+		var digits [len(".999999999")]byte
+		for i := len(digits) - 1; i > 0; i-- {
+			digits[i], rest = byte('0'+rest%10), rest/10 //nolint:gosec // a digit
+		}
+		digits[0] = '.'
+		b = append(b, bytes.TrimRight(digits[:], "0")...)
+	}
+	return append(b, 'Z')
 }
 
 // optional leaves out what is empty.

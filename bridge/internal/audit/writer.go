@@ -35,6 +35,7 @@ type writer struct {
 	file    *os.File
 	free    []Record // room for those that wait
 	buf     []byte
+	dates   calendar
 	torn    bool // the file ends within a line
 	failing bool
 }
@@ -65,7 +66,7 @@ func (w *writer) lines() (buf []byte, lines int) {
 		if r.ArgsHash == "" {
 			r.ArgsHash = w.sink.Hash(r.Hidden)
 		}
-		w.buf = append(r.append(w.buf), '\n')
+		w.buf = append(r.append(w.buf, &w.dates), '\n')
 	}
 	clear(records) // let what they point to go
 	w.free = records

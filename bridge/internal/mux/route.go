@@ -42,7 +42,7 @@ func (c *Conn) routeResponse(m *rpc.Message) {
 // answer. The lock is held.
 func (c *Conn) answered(call *Call, failed bool, result []byte) {
 	c.forget(call)
-	if mayCause(call.Method) {
+	if c.o.Shared && mayCause(call.Method) {
 		c.mayAskUntil(call.link, time.Now().Add(lateAnswered))
 	}
 	call.link.note(call, failed)

@@ -50,13 +50,15 @@ func firstRune(raw []byte) rune {
 
 // find notes the value of a key. A key that differs only in case, or that is
 // escaped, is refused: Go's own decoder, for one, would take it for the same.
+// An error has a copy of the key: that leaves keys, and what they note, on the
+// stack of the caller.
 func find(keys []member, raw []byte, value Span) error {
 	if bytes.IndexByte(raw, '\\') >= 0 {
 		var room [keyRoom]byte
 		text, fits := unescape(room[:0], raw)
 		for _, k := range keys {
 			if fits && likeKey(text, k.key) {
-				return fmt.Errorf("%w: the key %q is written with escapes", ErrMessage, k.key)
+				return fmt.Errorf("%w: the key %q is written with escapes", ErrMessage, strings.Clone(k.key))
 			}
 		}
 		return nil
@@ -64,7 +66,7 @@ func find(keys []member, raw []byte, value Span) error {
 	for _, k := range keys {
 		if string(raw) == k.key {
 			if !k.value.None() {
-				return fmt.Errorf("%w: the key %q is there twice", ErrMessage, k.key)
+				return fmt.Errorf("%w: the key %q is there twice", ErrMessage, strings.Clone(k.key))
 			}
 			*k.value = value
 			return nil
@@ -72,7 +74,7 @@ func find(keys []member, raw []byte, value Span) error {
 	}
 	for _, k := range keys {
 		if likeKey(raw, k.key) {
-			return fmt.Errorf("%w: the key %q is written in other case", ErrMessage, k.key)
+			return fmt.Errorf("%w: the key %q is written in other case", ErrMessage, strings.Clone(k.key))
 		}
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 // addresses is asked to open the one at which a credential is connected
 // (2025-11-25, client/elicitation).
 func (s *Session) asked(err error) error {
+	if err == nil {
+		return nil
+	}
 	var missing *mux.MissingError
 	if !errors.As(err, &missing) {
 		return err
