@@ -39,7 +39,7 @@ func (b Body) Read(w http.ResponseWriter, r *http.Request) (body []byte, handed 
 		b.refuse(w, errTooLong)
 		return nil, nil, false
 	}
-	reading := reading{Body: b, conn: http.NewResponseController(w)}
+	reading := reading{Body: b, w: w}
 	body, err := reading.read(r)
 	if err == nil && len(body) > b.Max {
 		err = errTooLong
@@ -85,7 +85,7 @@ func (b Body) refuse(w http.ResponseWriter, err error) {
 // reading is one body on its way.
 type reading struct {
 	Body
-	conn  *http.ResponseController
+	w     http.ResponseWriter
 	began time.Time // zero until the first bytes are there
 	share *share    // of the room; nil while the body is small
 }
@@ -134,7 +134,7 @@ func (b *reading) hold(ctx context.Context, n int) error {
 		return nil
 	}
 	if b.share == nil {
-		b.share = &share{room: b.Room, conn: b.conn}
+		b.share = &share{room: b.Room, conn: http.NewResponseController(b.w)}
 	}
 	asked := time.Now()
 	err := b.share.take(ctx, n)
@@ -152,7 +152,7 @@ func (b *reading) hurry(have int) {
 		}
 	}
 	if ok {
-		_ = b.conn.SetReadDeadline(end)
+		_ = http.NewResponseController(b.w).SetReadDeadline(end)
 	}
 }
 
@@ -161,7 +161,7 @@ func (b *reading) unhurried() {
 	if b.share != nil {
 		b.share.read()
 	}
-	_ = b.conn.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{})
 }
 
 // due is until when a body that began then must have more than it has.

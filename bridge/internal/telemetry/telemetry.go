@@ -84,9 +84,13 @@ func New(reg prometheus.Registerer) *Metrics {
 
 // Operation records a call that has ended. errorType is "" for a success.
 func (m *Metrics) Operation(server, era, method, tool, errorType string, took time.Duration) {
+	key := series{server, era, method, tool, errorType}
 	m.mu.RLock()
-	key := m.known(series{server, era, method, tool, errorType})
-	observer := m.series[key]
+	observer := m.series[key] // there are only known names in it
+	if observer == nil {
+		key = m.known(key)
+		observer = m.series[key]
+	}
 	m.mu.RUnlock()
 	if observer == nil {
 		observer = m.observer(key)
