@@ -197,3 +197,22 @@ func TestWhatStandsInMeta(t *testing.T) {
 		}
 	}
 }
+
+// TestParseAllocatesNothing: every message of either side is parsed once, and
+// all that is noted of it stays on the stack.
+func TestParseAllocatesNothing(t *testing.T) {
+	for _, line := range []string{
+		`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","_meta":{"progressToken":1},"arguments":{}}}`,
+		`{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello"}]}}`,
+	} {
+		body := []byte(line)
+		n := testing.AllocsPerRun(100, func() {
+			if _, err := rpc.ParseClient(body); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n > 0 {
+			t.Errorf("%v allocations for %s", n, line)
+		}
+	}
+}
