@@ -30,8 +30,11 @@ lint: $(GOLANGCI) ## gofmt, vet, golangci-lint
 # Packages that a part of their own tests; unit leaves them to it.
 OWN_PART := /(test/(edge|doctor|load|cost)|deploy/check)(/|$$)
 
+# The longest first, so that none of them is left to run alone at the end.
+LONGEST := ./test/bridge ./authsvc ./bridge ./bridge/internal/stateless
+
 unit: ## Unit tests with the race detector
-	go test -race -count=1 -timeout 8m $$(go list ./... | grep -Ev '$(OWN_PART)')
+	go test -race -count=1 -timeout 8m $(LONGEST) $$(go list ./... | grep -Ev '$(OWN_PART)')
 
 test: deps build ## Everything: each part of TEST_PARTS, with its seconds
 	@test/parts.sh $(TEST_PARTS)

@@ -56,9 +56,9 @@ func TestHungProvider(t *testing.T) {
 	cookie := g.login(issuer)
 	issuer.Hang.Store(true)
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		begin := time.Now()
+		slowest, begin := g.pace(), time.Now()
 		g.wantVerdict("200", "Cookie", cookie)
-		if took := time.Since(begin); took > 2*time.Second {
+		if took := time.Since(begin); took > 2*time.Second+slowest() {
 			t.Errorf("a request waited %s, want at most 2s", took)
 		}
 	}
@@ -72,9 +72,10 @@ func TestRedisAway(t *testing.T) {
 	redis.Freeze()
 	took := eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
 	t.Logf("a hung Redis showed after %s", took)
-	begin := time.Now()
+	slowest, begin := g.pace(), time.Now()
 	res := g.wantVerdict("503", "Cookie", cookie)
-	if took := time.Since(begin); took > time.Second || res.Header.Get("Retry-After") == "" || len(res.Cookies()) != 0 {
+	if took := time.Since(begin); took > time.Second+slowest() || res.Header.Get("Retry-After") == "" ||
+		len(res.Cookies()) != 0 {
 		t.Errorf("after %s: %v", took, res.Header)
 	}
 	g.wantVerdict("200", bearer(token)...)
@@ -249,22 +250,21 @@ func TestParallelLoginsOfOneUser(t *testing.T) {
 	gates := []*gate{start(t, issuer, redis.URL).ready(), start(t, issuer, redis.URL).ready()}
 	const logins = 100
 	cookies := make([]string, logins)
+	var again atomic.Int32
 	var wg sync.WaitGroup
 	for i := range logins {
 		wg.Go(func() {
-			secret, _, err := gates[i%2].svc.sessions.Create(t.Context(), session.Grant{
+			cookie, tries := gates[i%2].create(session.Grant{
 				Identity: contract.Identity{Subject: issuertest.Subject, Expires: time.Now().Add(time.Hour)},
 			}, session.Browser{Since: time.Now()})
-			if err != nil {
-				t.Error(err)
-			}
-			cookies[i] = session.CookieName + "=" + secret.Encode()
+			cookies[i] = cookie
+			again.Add(int32(tries - 1))
 		})
 	}
 	wg.Wait()
 	list, err := gates[0].svc.sessions.List(t.Context(), issuertest.Subject)
-	if err != nil || len(list) != logins {
-		t.Errorf("%d sessions are listed, %v; want %d", len(list), err, logins)
+	if err != nil || len(list) < logins || len(list) > logins+int(again.Load()) {
+		t.Errorf("%d sessions are listed, %v; want %d, and at most %d begun twice", len(list), err, logins, again.Load())
 	}
 	if err := gates[1].svc.sessions.EndUser(t.Context(), issuertest.Subject); err != nil {
 		t.Error(err)

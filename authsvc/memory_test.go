@@ -1,3 +1,8 @@
+//go:build !race
+
+// The race detector makes a minute of what takes seconds and watches none of it:
+// the sessions are held by a program of its own. `make cost` runs it.
+
 package main
 
 import (
@@ -33,7 +38,7 @@ func TestTenThousandSessionsFit(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range liveSessions / 8 {
-				secret, _, err := g.svc.sessions.Create(t.Context(), session.Grant{Identity: contract.Identity{
+				cookie, _ := g.create(session.Grant{Identity: contract.Identity{
 					Subject: "user-" + session.NewSecret().Encode(), Email: "someone@example.com", Name: "Some One",
 					Roles: []string{
 						"mcp-user",
@@ -41,11 +46,10 @@ func TestTenThousandSessionsFit(t *testing.T) {
 					}, Scopes: []string{"openid", "mcp.access"}, Expires: time.Now().Add(time.Hour),
 				}, RefreshToken: strings.Repeat("r", 900), IDToken: strings.Repeat("i", 1100)},
 					session.Browser{IP: "192.0.2.1", Agent: "Mozilla/5.0", Since: time.Now()})
-				if err != nil {
-					t.Error(err)
+				if t.Failed() {
 					return
 				}
-				g.wantVerdict("200", "Cookie", session.CookieName+"="+secret.Encode())
+				g.wantVerdict("200", "Cookie", cookie)
 			}
 		})
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,14 +26,13 @@ func TestHungRedisPilesNothing(t *testing.T) {
 	eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
 	before, most := runtime.NumGoroutine(), 0
 	var asked sync.WaitGroup
-	for range 400 {
+	waited, slowest := make([]time.Duration, 400), g.pace()
+	for i := range waited {
 		other := session.CookieName + "=" + session.NewSecret().Encode()
 		asked.Go(func() {
 			begin := time.Now()
 			g.wantVerdict("503", "Cookie", other)
-			if took := time.Since(begin); took > time.Second {
-				t.Errorf("a caller waited %s", took)
-			}
+			waited[i] = time.Since(begin)
 		})
 		<-time.After(5 * time.Millisecond) // new ones come while others wait
 		most = max(most, runtime.NumGoroutine()-before)
@@ -41,12 +42,40 @@ func TestHungRedisPilesNothing(t *testing.T) {
 		t.Errorf("a logout that cannot be done answered %d, cookies %v", res.StatusCode, res.Cookies())
 	}
 	asked.Wait()
+	if longest, machine := slices.Max(waited), slowest(); longest > time.Second+machine {
+		t.Errorf("a caller waited %s, of which the machine explains %s", longest, machine)
+	}
 	took := eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() < before+20 || g.idle() })
 	t.Logf("at most %d goroutines more with 200 callers a second; gone after %s", most, took)
 	redis.Thaw()
 	eventually(t, "in again", func() bool { return verdict(g.auth("Cookie", cookie)) == "200" })
 	<-time.After(session.Recheck + 100*time.Millisecond) // nothing remembered answers now
 	g.wantVerdict("200", "Cookie", cookie)
+}
+
+// pace asks again and again for what needs no store, until slowest is called:
+// how long just now the machine itself makes an answer wait.
+func (g *gate) pace() (slowest func() time.Duration) {
+	g.t.Helper()
+	stop, most := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var longest time.Duration
+		for {
+			begin := time.Now()
+			if res, err := g.internal.Get("http://x/health/live"); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
+			longest = max(longest, time.Since(begin))
+			select {
+			case <-stop:
+				most <- longest
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() time.Duration { close(stop); return <-most }
 }
 
 // idle closes the connections that only wait, which have goroutines too.
@@ -59,9 +88,10 @@ func TestStoppedRedis(t *testing.T) {
 	g.wantVerdict("200", "Cookie", cookie)
 	redis.Stop()
 	took := eventually(t, "503", func() bool { return verdict(g.auth("Cookie", cookie)) == "503" })
-	begin := time.Now()
+	slowest, begin := g.pace(), time.Now()
 	res := g.wantVerdict("503", "Cookie", cookie)
-	if took := time.Since(begin); took > time.Second || res.Header.Get("Retry-After") == "" || len(res.Cookies()) != 0 {
+	if took := time.Since(begin); took > time.Second+slowest() || res.Header.Get("Retry-After") == "" ||
+		len(res.Cookies()) != 0 {
 		t.Errorf("after %s: %v", took, res.Header)
 	}
 	if res := g.do(g.public, http.MethodGet, "/login", ""); res.StatusCode != http.StatusServiceUnavailable ||
@@ -82,12 +112,20 @@ func TestSlowRedis(t *testing.T) {
 	issuer, redis := issuertest.Start(t), redistest.Start(t)
 	g := start(t, issuer, redis.URL).ready()
 	cookie := g.login(issuer)
-	<-time.After(session.Recheck) // nothing is remembered
-	redis.Pause(500 * time.Millisecond)
-	begin := time.Now()
-	g.wantVerdict("200", "Cookie", cookie)
-	if took := time.Since(begin); took < 200*time.Millisecond || took > time.Second {
-		t.Errorf("a verdict from a slow Redis took %s", took)
+	var got string
+	var took, machine time.Duration
+	for range 5 { // a machine that is slow too leaves Redis no time for its answer
+		<-time.After(session.Recheck) // nothing is remembered
+		redis.Pause(500 * time.Millisecond)
+		slowest, begin := g.pace(), time.Now()
+		got = verdict(g.auth("Cookie", cookie))
+		took, machine = time.Since(begin), slowest()
+		if got == "200" {
+			break
+		}
+	}
+	if got != "200" || took < 200*time.Millisecond || took > time.Second+machine {
+		t.Errorf("a verdict from a slow Redis: %s after %s", got, took)
 	}
 }
 
@@ -120,14 +158,19 @@ func TestLostMessage(t *testing.T) {
 	for _, caller := range [][]string{{"Cookie", cookie}, bearer(token)} {
 		two.wantVerdict("200", caller...)
 	}
-	begin := time.Now()
+	slowest, begin := two.pace(), time.Now()
 	if err := one.svc.sessions.EndUser(t.Context(), issuertest.Subject); err != nil {
 		t.Fatal(err)
 	}
+	took := map[string]time.Duration{}
 	for _, caller := range [][]string{{"Cookie", cookie}, bearer(token)} {
 		eventually(t, "the other replica", func() bool { return verdict(two.auth(caller...)) == "401" })
-		if took := time.Since(begin); took > session.Recheck+time.Second/2 {
-			t.Errorf("%s: refused after %s", caller[0], took)
+		took[caller[0]] = time.Since(begin)
+	}
+	machine := slowest()
+	for header, after := range took {
+		if after > session.Recheck+time.Second/2+machine {
+			t.Errorf("%s: refused after %s", header, after)
 		}
 	}
 	t.Logf("with the message lost the other replica refused after %s", time.Since(begin))

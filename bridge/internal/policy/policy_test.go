@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/bridge/internal/policy"
 	"gatehouse/internal/contract"
+	"gatehouse/test/work"
 )
 
 const sample = `default: deny
@@ -255,12 +256,13 @@ func TestExpensiveConditionRefuses(t *testing.T) {
 		"default: deny\nrules:\n- {name: slow, tools: [t], when: 'args.a.all(x, args.a.all(y, x != y + 1))'}\n",
 	)
 	long := `{"a":[` + strings.Repeat("7,", 5000) + `7]}`
-	start := time.Now()
-	if d := p.Decide(user("", ""), "s", policy.Tool, "t", []byte(long)); d.Outcome != policy.Denied {
-		t.Errorf("25 million steps: %v, want denied", d.Outcome)
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("the refusal took %v", took)
+	took := work.Of(func() {
+		if d := p.Decide(user("", ""), "s", policy.Tool, "t", []byte(long)); d.Outcome != policy.Denied {
+			t.Errorf("25 million steps: %v, want denied", d.Outcome)
+		}
+	})
+	if took > time.Second {
+		t.Errorf("the refusal took %v of a processor", took)
 	}
 }
 

@@ -64,14 +64,23 @@ func TestWhereAllAreOneUserNobodyIsBlamed(t *testing.T) {
 	}
 }
 
+// untilUnhealthy asks for a look until one has seen the fault: while the last
+// one of before is not quite over, another is not begun.
+func (s *strict) untilUnhealthy(fault string) {
+	s.t.Helper()
+	eventually(s.t, fault+": it is unhealthy", func() bool {
+		s.server.Check()
+		return s.server.Health() != nil
+	})
+}
+
 // TestHealthIsWhetherAChildCanBeMadeReady, which nobody needs to call for, and
 // it is found out when it is mended.
 func TestHealthIsWhetherAChildCanBeMadeReady(t *testing.T) {
 	s := newStrict(t, nil)
 	for _, fault := range []string{refuses, crashes} {
 		mend := s.make(fault)
-		s.server.Check()
-		eventually(t, fault+": it is unhealthy", func() bool { return s.server.Health() != nil })
+		s.untilUnhealthy(fault)
 		if err := openFor(t, s, "bob", initializeLine); err == nil {
 			t.Errorf("%s: a caller has to find out again", fault)
 		}
@@ -88,8 +97,7 @@ func TestWarmChildrenComeBack(t *testing.T) {
 	s := newStrictFrom(t, func(c *fleet.ServerConfig) { c.Warm = 2 })
 	alive := func() bool { return s.server.Stats.Started.Load()-s.server.Stats.Ended.Load() == 2 }
 	mend := s.make(crashes)
-	s.server.Check()
-	eventually(t, "it is unhealthy", func() bool { return s.server.Health() != nil })
+	s.untilUnhealthy(crashes)
 	s.server.Warm()
 	mend()
 	eventually(t, "two wait", alive)
