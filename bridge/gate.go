@@ -17,6 +17,7 @@ import (
 	"gatehouse/bridge/internal/child"
 	"gatehouse/bridge/internal/credential"
 	"gatehouse/bridge/internal/door"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/sandbox"
 	"gatehouse/bridge/internal/session"
@@ -38,6 +39,7 @@ type gate struct {
 	flags   *flags
 	log     zerolog.Logger
 	starter *child.Starter
+	turns   *fleet.Turns // of all children that start
 	boxes   *sandbox.Host
 	roster  roster
 	door    *door.Door // nil without a file of servers
@@ -65,7 +67,7 @@ func newGate(ctx context.Context, f *flags, log zerolog.Logger, env ...string) (
 	if g.watch, err = newWatch(f, g.reg, log); err != nil {
 		return nil, err
 	}
-	g.workers, g.starter = newWorkers(ctx), child.NewStarter()
+	g.workers, g.starter, g.turns = newWorkers(ctx), child.NewStarter(), fleet.NewTurns()
 	if g.starter.Max = f.MaxChildren; f.MaxChildren == 0 {
 		g.starter.Max = child.Capacity()
 	}

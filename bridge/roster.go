@@ -246,7 +246,8 @@ func (g *gate) newServed(e config.Server) *served {
 		return g.newServed(e)
 	}
 	s.server = fleet.NewServer(fleet.ServerConfig{
-		Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate), Starter: g.starter,
+		Name: e.Name, Isolation: fleet.Isolation(f.isolation(e.Gate)), Limits: f.serverLimits(e.Gate),
+		Starter: g.starter, Turns: g.turns,
 		Spec: spec, Boxes: boxes,
 		Child: f.childOptions(e),
 		Guard: g.watch.sessionGuard(), Log: g.log, Identity: childIdentity(e.Gate),

@@ -9,9 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/contract"
@@ -25,39 +23,18 @@ import (
 )
 
 const (
-	fairUsers    = 16
-	fairPause    = 220 * time.Millisecond // between two calls of a quiet user: under the 5 a second that ship
-	fairBulk     = 16                     // connections of the user who calls in bulk, each at an address of its own
-	fairBurn     = 600 * time.Millisecond // of CPU for each start, as server-everything takes
-	fairBody     = 1 << 20                // bytes
-	fairPatience = 20 * time.Second       // of the user in bulk: a start and his place in the line
-	fairIntro    = "## Fair shares\n\nWhat quiet users feel of one who takes all that he gets. " +
+	fairUsers = 16
+	fairPause = 220 * time.Millisecond // between two calls of a quiet user: under the 5 a second that ship
+	fairBulk  = 16                     // connections of the user who calls in bulk, each at an address of its own
+	fairBurn  = 600 * time.Millisecond // of CPU for each start, as server-everything takes
+	fairIntro = "## Fair shares\n\nWhat quiet users feel of one who takes all that he gets. " +
 		"The whole way: TLS, nginx with the limits that ship, authsvc, the bridge, a child for each session " +
 		"whose start costs 600 ms of CPU, as that of a server in Node does. " +
 		"Quiet are 16 users with a session each, at an address of their own, who call at most 4 times a second. " +
 		"The other has 16 connections, each from an address of its own, and never pauses. " +
+		"His client runs at the lowest priority, as if it were on another machine. " +
 		"Alone and beside him are measured in turn, and the ratio is the median of the rounds' own.\n\n"
 )
-
-// bulk is a way in which one user takes much.
-type bulk struct {
-	name string
-	do   func(target wire.Target, got *fairGot)
-}
-
-// fairGot counts what the user in bulk got.
-type fairGot struct {
-	good, refused, opened atomic.Int64
-	first                 sync.Once // refusal that is not the limit of a user, told
-}
-
-// no counts a refusal.
-func (g *fairGot) no(err error) {
-	g.refused.Add(1)
-	if !strings.Contains(err.Error(), "status 429") {
-		g.first.Do(func() { progress("he who takes much: " + err.Error()) })
-	}
-}
 
 // partFair measures the latency of quiet users alone, and beside a user who
 // calls, sends or opens in bulk.
@@ -89,16 +66,16 @@ func partFair(ctx context.Context, b *bench) error {
 	text := fairIntro + report.Made(b.command) +
 		"| beside one who | quiet p50 ms: alone, beside | quiet p99 ms: alone, beside | p99 ratio | he got, each second |\n" +
 		"|---|---:|---:|---:|---|\n"
-	rows := make([]fairRow, len(f.bulks()))
+	rows := make([]fairRow, len(greeds()))
 	for round := range b.rounds {
-		for i, k := range f.bulks() {
-			if err := f.round(&rows[i], k, b.window); err != nil {
+		for i, k := range greeds() {
+			if err := f.round(ctx, &rows[i], k.name, b.window); err != nil {
 				return err
 			}
 			progress(fmt.Sprintf("round %d/%d beside one who %s: p99 ratio %.2f", round+1, b.rounds, k.name, rows[i].last()))
 		}
 	}
-	for i, k := range f.bulks() {
+	for i, k := range greeds() {
 		text += rows[i].line(k.name, b.window*time.Duration(b.rounds))
 	}
 	text += "\n"
@@ -127,10 +104,11 @@ type fair struct {
 	bulk  string // the one token of the user in bulk: each login has a child of its own
 }
 
-// target is who shows the token, at an address.
-func (f *fair) target(token string, block, number byte) wire.Target {
+// fairTarget is who shows the token, at an address.
+func fairTarget(addr, token string, block, number byte) wire.Target {
 	return wire.Target{
-		Addr: f.nginx.Addr, TLS: f.tls, From: net.IPv4(127, 4, block, number),
+		Addr: addr, From: net.IPv4(127, 4, block, number),
+		TLS:    &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a certificate of this run, on loopback
 		Header: map[string]string{"Authorization": "Bearer " + token},
 	}
 }
@@ -142,7 +120,7 @@ func (f *fair) seat() error {
 		if err != nil {
 			return err
 		}
-		c := caller.New(caller.MCP, f.target(token, 0, byte(n+1)), "")
+		c := caller.New(caller.MCP, fairTarget(f.nginx.Addr, token, 0, byte(n+1)), "")
 		f.quiet = append(f.quiet, c)
 		if err := c.Open(); err != nil {
 			return err
@@ -159,63 +137,20 @@ func (f *fair) leave() {
 	}
 }
 
-func (f *fair) bulks() []bulk {
-	return []bulk{
-		{"calls", func(target wire.Target, got *fairGot) { takeCall(target, got, "x") }},
-		{"sends 1 MB with each call", func(target wire.Target, got *fairGot) {
-			takeCall(target, got, strings.Repeat("x", fairBody))
-		}},
-		{"opens sessions", func(target wire.Target, got *fairGot) {
-			c := caller.New(caller.MCP, target, "") // it is not closed: past his bound his idlest makes room
-			if err := c.Open(); err != nil {
-				got.no(err)
-				return
-			}
-			got.opened.Add(1)
-		}},
-	}
-}
-
-// takeCall makes one call of 2026-07-28, which needs no session.
-func takeCall(target wire.Target, got *fairGot, text string) {
-	conn := wire.New(target, fairPatience)
-	defer conn.Close()
-	header, body := caller.Echo(text)
-	resp, err := conn.Do("POST", "/mcp", header, body)
-	if err == nil && resp.Status != 200 {
-		err = fmt.Errorf("status %d: %.200s", resp.Status, resp.Body)
-	}
-	if err != nil {
-		got.no(err)
-		return
-	}
-	got.good.Add(1)
-}
-
 // round measures the quiet users alone, and then beside the other.
-func (f *fair) round(row *fairRow, k bulk, window time.Duration) error {
+func (f *fair) round(ctx context.Context, row *fairRow, way string, window time.Duration) error {
 	alone, err := f.listen(window)
 	if err != nil {
 		return err
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for n := range fairBulk {
-		target := f.target(f.bulk, 1, byte(n+1))
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					k.do(target, &row.got)
-				}
-			}
-		})
+	other, err := startGreedy(ctx, greedy{Way: way, Addr: f.nginx.Addr, Token: f.bulk})
+	if err != nil {
+		return err
 	}
 	beside, err := f.listen(window)
-	close(stop)
-	wg.Wait()
+	got, gone := other.stop()
+	row.got.add(got)
+	err = cmp.Or(err, gone)
 	proc.Settle(10 * time.Second)
 	row.add(alone, beside)
 	return err
@@ -231,6 +166,7 @@ func (f *fair) listen(window time.Duration) ([]float64, error) {
 	var wg sync.WaitGroup
 	for i, c := range f.quiet {
 		wg.Go(func() {
+			time.Sleep(fairPause * time.Duration(i) / fairUsers) // users do not keep step
 			pace := time.NewTicker(fairPause)
 			defer pace.Stop()
 			for seq := f.seq; time.Now().Before(end); seq++ {
@@ -251,7 +187,7 @@ func (f *fair) listen(window time.Duration) ([]float64, error) {
 // fairRow is what the rounds of one row came to.
 type fairRow struct {
 	alone50, beside50, alone99, beside99, ratios []float64
-	got                                          fairGot
+	got                                          greedyGot
 }
 
 func (r *fairRow) add(alone, beside []float64) {
@@ -263,10 +199,10 @@ func (r *fairRow) add(alone, beside []float64) {
 func (r *fairRow) last() float64 { return r.ratios[len(r.ratios)-1] }
 
 func (r *fairRow) line(name string, spent time.Duration) string {
-	each := func(n *atomic.Int64) float64 { return float64(n.Load()) / spent.Seconds() }
+	each := func(n int64) float64 { return float64(n) / spent.Seconds() }
 	return fmt.Sprintf("| %s | %.1f, %.1f | %.1f, %.1f | %.2f | %.1f answers, %.1f sessions, %.0f refusals |\n", name,
 		measure.Median(r.alone50), measure.Median(r.beside50), measure.Median(r.alone99), measure.Median(r.beside99),
-		measure.Median(r.ratios), each(&r.got.good), each(&r.got.opened), each(&r.got.refused))
+		measure.Median(r.ratios), each(r.got.Good), each(r.got.Opened), each(r.got.Refused))
 }
 
 // quantile of the values, 0 of none.

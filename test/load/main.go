@@ -42,6 +42,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) int {
+	if len(args) == 1 && args[0] == greedyCommand {
+		return runGreedy(os.Stdin, os.Stdout)
+	}
 	o, err := parse(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)

@@ -4,7 +4,7 @@
 //	Server  one configured command: starts children, backs off, knows its health
 //	Pool    warm children that the bridge initialised itself, by identity or for all
 //	spares  children started ahead, as many as are asked for
-//	Wakes   lets so many sessions that slept have a child again at once
+//	Turns   lets so many children start at once, each user in turn
 //	Recall  remembers what initialize is answered, for sessions that begin asleep
 //	Breaker remembers what failed, so that the next try comes later
 //

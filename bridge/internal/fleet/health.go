@@ -127,7 +127,7 @@ const checkLabel = "check" // of its lines in the log, and for whom its box is
 
 // check starts a child for nobody, so it learns no user (Contract 4).
 func (s *Server) check() {
-	c, err := s.launch(nil, checkLabel, true, nil)
+	c, err := s.launch(context.Background(), nil, checkLabel, true, nil)
 	if err != nil {
 		return // it was counted, or says nothing of the server
 	}

@@ -241,7 +241,7 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	if owner != nil {
 		label = "user"
 	}
-	w.conn, w.err = p.server.forPool(owner, label)
+	w.conn, w.err = p.server.forPool(context.Background(), owner, label)
 	if w.err == nil {
 		if w.err = p.server.prepare(context.Background(), w.conn, modern); w.err != nil {
 			w.conn.Stop()

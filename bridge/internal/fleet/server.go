@@ -44,6 +44,7 @@ type ServerConfig struct {
 	Limits    Limits
 	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
+	Turns     *Turns // of those that start, of all servers; nil makes some for this one alone
 	// Start is what to speak with in place of a child of Spec; nil for a child. It
 	// must not block.
 	Start  func(owner *contract.Identity, label string) (mux.Process, error)
@@ -68,7 +69,8 @@ type Server struct {
 	callers callers
 	failing subjects // see suspect
 	pool    *Pool
-	wakes   *Wakes
+	life    context.Context // it ends with Close
+	die     context.CancelCauseFunc
 	Stats   Stats
 	Recall  Recall
 
@@ -103,15 +105,16 @@ func NewServer(cfg ServerConfig) *Server {
 		log:   cfg.Log.With().Str("server", cfg.Name).Logger(),
 		conns: map[*mux.Conn]struct{}{},
 	}
-	s.pool, s.wakes = newPool(s), newWakes(cfg.Limits)
+	if cfg.Turns == nil {
+		s.cfg.Turns = NewTurns()
+	}
+	s.pool = newPool(s)
+	s.life, s.die = context.WithCancelCause(context.Background())
 	return s
 }
 
 // Limits are the bounds in force.
 func (s *Server) Limits() Limits { return s.limits }
-
-// Wakes bounds how many sessions wake at once.
-func (s *Server) Wakes() *Wakes { return s.wakes }
 
 // Log is where what concerns the server is told, under its name.
 func (s *Server) Log() *zerolog.Logger { return &s.log }
@@ -136,8 +139,10 @@ func (s *Server) Answered(ctx context.Context, who *mux.Caller, m *rpc.Message, 
 	return mux.Answered(ctx, s.cfg.Guard, who, m, bytes)
 }
 
-// start runs a child for the owner, where it may be tried.
-func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
+// start runs a child for the owner, where it may be tried, when it is its turn.
+func (s *Server) start(
+	ctx context.Context, owner *contract.Identity, label string, shared bool,
+) (*mux.Conn, error) {
 	if r := s.refusal(owner); r != nil {
 		return nil, r
 	}
@@ -146,15 +151,25 @@ func (s *Server) start(owner *contract.Identity, label string, shared bool) (*mu
 		s.Stats.Refused.Add(1)
 		return nil, err
 	}
-	c, err := s.launch(owner, label, shared, loan)
+	c, err := s.launch(ctx, owner, label, shared, loan)
 	if err != nil && loan != nil {
 		loan.Return()
 	}
 	return c, err
 }
 
-// launch runs a child. label marks its lines in the log.
-func (s *Server) launch(owner *contract.Identity, label string, shared bool, loan Loan) (*mux.Conn, error) {
+// launch runs a child when it is its turn. label marks its lines in the log.
+func (s *Server) launch(
+	ctx context.Context, owner *contract.Identity, label string, shared bool, loan Loan,
+) (*mux.Conn, error) {
+	turn, err := s.turn(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	if r := s.refusal(owner); owner != nil && r != nil { // since it waited
+		turn.over()
+		return nil, r
+	}
 	log, born, hide := s.labelled(label), time.Now(), func(line string) string { return line }
 	if loan != nil {
 		hide = loan.Hide
@@ -162,9 +177,12 @@ func (s *Server) launch(owner *contract.Identity, label string, shared bool, loa
 	says := func(line string) { log.Info().Str("stderr", hide(line)).Msg("server says") }
 	proc, err := s.run(owner, label, says, loan)
 	if err != nil {
+		turn.over()
 		return nil, err
 	}
-	return s.speak(proc, owner, log, shared, loan, func() { s.spares.took(time.Since(born)) }), nil
+	turn.began(proc)
+	spoke := func() { s.spares.took(time.Since(born)) }
+	return s.speak(proc, owner, log, shared, loan, turn, spoke), nil
 }
 
 // labelled is the log with a session's label, or another word for who speaks.
@@ -195,7 +213,7 @@ func (s *Server) run(
 	defer s.mu.Unlock()
 	if s.closed {
 		box.Close()
-		return nil, &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second}
+		return nil, stopping()
 	}
 	proc, err := s.spawn(owner, label, spec, opts)
 	if err != nil {
@@ -218,18 +236,19 @@ func (s *Server) run(
 	return proc, nil
 }
 
-// speak gives the process to the owner; spoke is called at its first word.
+// speak gives the process to the owner; spoke is called at its first word, which
+// ends the turn.
 func (s *Server) speak(
-	proc mux.Process, owner *contract.Identity, log zerolog.Logger, shared bool, loan Loan, spoke func(),
+	proc mux.Process, owner *contract.Identity, log zerolog.Logger, shared bool, loan Loan, turn *turn, spoke func(),
 ) *mux.Conn {
-	guard, gone := s.cfg.Guard, s.gone
+	guard, gone := s.cfg.Guard, func(c *mux.Conn) { turn.over(); s.gone(c) }
 	if loan != nil {
-		guard, gone = loan.Guard(guard), func(c *mux.Conn) { loan.Return(); s.gone(c) }
+		guard, gone = loan.Guard(guard), func(c *mux.Conn) { turn.over(); loan.Return(); s.gone(c) }
 	}
 	o := mux.Options{
 		Shared: shared, Secret: owner == nil, Sleeps: s.limits.Sleep > 0, Guard: guard,
 		Bounds: s.limits.Bounds, Stats: &s.Stats.Stats, Log: log,
-		Spoke: func() { s.spoke(owner); spoke() }, Failed: func(why string) { s.ended(owner, why) }, Gone: gone,
+		Spoke: func() { turn.over(); s.spoke(owner); spoke() }, Failed: func(why string) { s.ended(owner, why) }, Gone: gone,
 	}
 	if !shared && s.cfg.Adapt != nil {
 		o.Adapter = s.cfg.Adapt()
@@ -350,6 +369,7 @@ func (s *Server) all() []*mux.Conn {
 
 // Close stops every child and waits for the last, or for ctx.
 func (s *Server) Close(ctx context.Context) error {
+	s.die(stopping())
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
@@ -379,3 +399,5 @@ func (s *Server) killAll() {
 		c.Kill()
 	}
 }
+
+func stopping() error { return &mux.Refusal{Reason: "the bridge is stopping", Retry: 5 * time.Second} }

@@ -16,6 +16,7 @@ import (
 // spare is a child that was started ahead. Nobody has spoken with it.
 type spare struct {
 	proc  mux.Process
+	turn  *turn
 	born  time.Time
 	log   atomic.Pointer[zerolog.Logger]
 	taken chan struct{}
@@ -117,6 +118,13 @@ func (s *spares) took(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.demand.took(d)
+}
+
+// usual is how long a start takes of late.
+func (s *spares) usual() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.demand.start()
 }
 
 // demand is how many children are asked for, and how long one needs until it is

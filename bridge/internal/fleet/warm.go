@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,13 +48,12 @@ func (s *Server) refill(now time.Time) {
 
 func (s *Server) startAhead(started func()) {
 	spare := newSpare(s.labelled(warmLabel))
-	proc, err := s.run(everybody(), warmLabel, spare.says, nil)
+	err := s.runAhead(spare)
 	started()
 	if err != nil {
 		s.spares.failed(1)
 		return
 	}
-	spare.proc = proc
 	if !s.spares.begun(spare) {
 		s.retire(spare)
 		return
@@ -61,9 +61,10 @@ func (s *Server) startAhead(started func()) {
 	go func() {
 		select {
 		case <-spare.taken:
-		case <-proc.Done():
+		case <-spare.proc.Done():
+			spare.turn.over()
 			if s.spares.remove(spare) {
-				status, _ := proc.Exit()
+				status, _ := spare.proc.Exit()
 				s.Stats.Failed.Add(1)
 				s.gave(spare)
 				s.suspect(nil, status)
@@ -72,8 +73,24 @@ func (s *Server) startAhead(started func()) {
 	}()
 }
 
+// runAhead starts a child that nobody asked for, when it is its turn. Nobody
+// hears its first word, so its turn lasts as long as a start of late.
+func (s *Server) runAhead(spare *spare) (err error) {
+	if spare.turn, err = s.turn(s.life, nil); err != nil {
+		return err
+	}
+	if spare.proc, err = s.run(everybody(), warmLabel, spare.says, nil); err != nil {
+		spare.turn.over()
+		return err
+	}
+	spare.turn.began(spare.proc)
+	spare.turn.last(s.spares.usual())
+	return nil
+}
+
 // retire ends a child that nobody took.
 func (s *Server) retire(spare *spare) {
+	spare.turn.over()
 	spare.proc.Stop()
 	go func() {
 		<-spare.proc.Done()
@@ -90,21 +107,27 @@ func (s *Server) gave(spare *spare) {
 
 // ForSession returns a child of the session's own: one started ahead where
 // there is one that lives, whose place is then filled again.
-func (s *Server) ForSession(owner *contract.Identity, label string) (*mux.Conn, error) {
-	return s.take(owner, label, false)
+func (s *Server) ForSession(
+	ctx context.Context, owner *contract.Identity, label string,
+) (*mux.Conn, error) {
+	return s.take(ctx, owner, label, false)
 }
 
 // forPool is the same for a child that the bridge makes ready itself.
-func (s *Server) forPool(owner *contract.Identity, label string) (*mux.Conn, error) {
+func (s *Server) forPool(
+	ctx context.Context, owner *contract.Identity, label string,
+) (*mux.Conn, error) {
 	if s.cfg.Identity != TellsNone {
-		return s.start(owner, label, true)
+		return s.start(ctx, owner, label, true)
 	}
-	return s.take(owner, label, true)
+	return s.take(ctx, owner, label, true)
 }
 
-func (s *Server) take(owner *contract.Identity, label string, shared bool) (*mux.Conn, error) {
+func (s *Server) take(
+	ctx context.Context, owner *contract.Identity, label string, shared bool,
+) (*mux.Conn, error) {
 	if s.cfg.Warm == 0 || s.cfg.Lend != nil { // what was started ahead has nobody's credential
-		return s.start(owner, label, shared)
+		return s.start(ctx, owner, label, shared)
 	}
 	if r := s.refusal(owner); r != nil {
 		return nil, r
@@ -112,12 +135,13 @@ func (s *Server) take(owner *contract.Identity, label string, shared bool) (*mux
 	spare := s.spares.take(time.Now())
 	defer s.refill(time.Now())
 	if spare == nil {
-		return s.launch(owner, label, shared, nil)
+		return s.launch(ctx, owner, label, shared, nil)
 	}
 	log := s.labelled(label)
 	log.Debug().Msg("the session takes a warm child")
 	spare.log.Store(&log)
-	return s.speak(spare.proc, owner, log, shared, nil, func() {}), nil
+	spare.turn.over()
+	return s.speak(spare.proc, owner, log, shared, nil, spare.turn, func() {}), nil
 }
 
 // says is the standard error of a child that is taken by somebody, or not yet.

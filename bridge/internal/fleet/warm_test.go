@@ -44,7 +44,7 @@ func TestASignedCallerTakesAWarmChild(t *testing.T) {
 	ready(t, dir, 3) // two and the one that tells the health
 	began := time.Now()
 	alice := &contract.Identity{Subject: "alice", SessionID: "1", Roles: []string{"writer"}}
-	conn, err := server.ForSession(alice, "test")
+	conn, err := server.ForSession(t.Context(), alice, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestThePoolFollowsDemand(t *testing.T) {
 	}
 	fronttest.Eventually(t, "the one that tells the health has ended", func() bool { return waiting() == 2 })
 	for range 20 {
-		if _, err := server.ForSession(&contract.Identity{Subject: "alice"}, "test"); err != nil {
+		if _, err := server.ForSession(t.Context(), &contract.Identity{Subject: "alice"}, "test"); err != nil {
 			t.Fatal(err)
 		}
 		taken++

@@ -101,7 +101,7 @@ func TestWarmChildrenComeBack(t *testing.T) {
 	s.server.Warm()
 	mend()
 	eventually(t, "two wait", alive)
-	took, err := s.server.ForSession(&contract.Identity{Subject: "local"}, "test")
+	took, err := s.server.ForSession(t.Context(), &contract.Identity{Subject: "local"}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,25 @@ const (
 	placeLook = time.Second / 4 // between two looks at who may sleep
 )
 
-// child is a child for the session.
+// child is a child for the session, which is waited for until the session ends.
 func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-s.done:
+			cancel(errGone)
+		case <-ctx.Done():
+		}
+	}()
+	return s.crowded(ctx)
+}
+
+// errGone ends the wait of a session that has ended.
+var errGone = errors.New("the session has ended meanwhile")
+
+// crowded waits for room for one more child where the server sleeps.
+func (s *Session) crowded(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 	var crowded *fleet.Crowded
 	conn, lease, err := s.take(ctx)
 	if s.server.Limits().Sleep == 0 || !errors.As(err, &crowded) {
@@ -41,8 +58,6 @@ func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 		}
 		select {
 		case <-tick.C:
-		case <-s.done:
-			return nil, nil, fleet.ErrGone
 		case <-ctx.Done():
 			return nil, nil, err
 		}
@@ -57,7 +72,7 @@ func (s *Session) child(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 
 func (s *Session) take(ctx context.Context) (*mux.Conn, *fleet.Lease, error) {
 	if s.server.Isolation == fleet.PerSession {
-		conn, err := s.server.ForSession(&s.Owner, s.ID.Label())
+		conn, err := s.server.ForSession(ctx, &s.Owner, s.ID.Label())
 		return conn, nil, err
 	}
 	lease, err := s.server.Pool().Acquire(ctx, &s.Owner)

@@ -98,24 +98,14 @@ func (s *Session) answer(
 	return nil
 }
 
-// wake is begin for a session that sleeps. It waits for its user's turn among
-// those who wake.
+// wake is begin for a session that sleeps.
 func (s *Session) wake(ctx context.Context) (*mux.Link, error) {
 	began := time.Now()
-	link, err := s.inTurn(ctx)
+	link, err := s.join(ctx, true)
 	if ctx.Err() == nil && s.Err() == nil { // else nobody wants it any more
 		s.table.woken(s, time.Since(began), err)
 	}
 	return link, err
-}
-
-func (s *Session) inTurn(ctx context.Context) (*mux.Link, error) {
-	leave, err := s.server.Wakes().Enter(ctx, s.done, s.Owner.Subject)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	return s.join(ctx, true)
 }
 
 // Asleep counts the sessions that sleep, by the name of their server.

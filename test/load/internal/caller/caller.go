@@ -51,8 +51,13 @@ var made atomic.Int64 // numbers callers, so that each has texts of its own
 
 // New makes a caller; prefix is put in front of its paths.
 func New(mode Mode, target wire.Target, prefix string) Caller {
+	return NewPatient(mode, target, prefix, Timeout)
+}
+
+// NewPatient is New of one who waits so long for an answer.
+func NewPatient(mode Mode, target wire.Target, prefix string, timeout time.Duration) Caller {
 	number := made.Add(1)
-	post := wire.New(target, Timeout)
+	post := wire.New(target, timeout)
 	switch mode {
 	case SSE:
 		return &sse{post: post, get: wire.New(target, Timeout), prefix: prefix, number: number}

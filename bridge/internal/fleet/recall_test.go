@@ -1,0 +1,37 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestWhatIsRecalledOfInitialize(t *testing.T) {
+	var r Recall
+	now := time.Now()
+	name := new(Server).Asks(nil, []byte("params"))
+	if !r.Learn(name, []byte("result"), now) || string(r.Answer(name, now)) != "result" {
+		t.Error("it is not remembered")
+	}
+	one, two := `{"a":1,"_meta":{"trace":"1"},"b":2}`, `{"a":1,"_meta":{"trace":"2"},"b":2}`
+	if new(Server).Asks(nil, []byte(one)) != new(Server).Asks(nil, []byte(two)) {
+		t.Error("a trace makes it another")
+	}
+	if r.Answer(new(Server).Asks(nil, []byte("other")), now) != nil || r.Answer(name, now.Add(2*recallFor)) != nil {
+		t.Error("it is remembered for others, or for ever")
+	}
+	if r.Learn(name, []byte("another"), now) || r.Answer(name, now) != nil {
+		t.Error("a server that changed is not seen")
+	}
+	r.Learn(name, []byte("result"), now)
+	if r.Answer(name, now) != nil {
+		t.Error("a server that never says the same is believed at once")
+	}
+	later := now.Add(2 * recallNothing)
+	for i := range 3 * maxRecall / maxRecalled {
+		r.Learn(new(Server).Asks(nil, fmt.Append(nil, i)), make([]byte, maxRecalled), later)
+	}
+	if r.bytes > maxRecall || len(r.answers) != maxRecall/maxRecalled {
+		t.Errorf("%d bytes of %d answers are kept", r.bytes, len(r.answers))
+	}
+}
