@@ -66,16 +66,17 @@ func partFair(ctx context.Context, b *bench) error {
 	text := fairIntro + report.Made(b.command) +
 		"| beside one who | quiet p50 ms: alone, beside | quiet p99 ms: alone, beside | p99 ratio | he got, each second |\n" +
 		"|---|---:|---:|---:|---|\n"
-	rows := make([]fairRow, len(greeds()))
+	ways := b.greeds()
+	rows := make([]fairRow, len(ways))
 	for round := range b.rounds {
-		for i, k := range greeds() {
+		for i, k := range ways {
 			if err := f.round(ctx, &rows[i], k.name, b.window); err != nil {
 				return err
 			}
 			progress(fmt.Sprintf("round %d/%d beside one who %s: p99 ratio %.2f", round+1, b.rounds, k.name, rows[i].last()))
 		}
 	}
-	for i, k := range greeds() {
+	for i, k := range ways {
 		text += rows[i].line(k.name, b.window*time.Duration(b.rounds))
 	}
 	text += "\n"

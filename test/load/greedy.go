@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,16 @@ func greeds() []greed {
 			got.opened.Add(1)
 		}},
 	}
+}
+
+// greeds are those that hold one of the words of -rows.
+func (b *bench) greeds() (ways []greed) {
+	for _, way := range greeds() {
+		if slices.ContainsFunc(strings.Split(b.only, ","), func(word string) bool { return strings.Contains(way.name, word) }) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
 }
 
 // takeCall makes one call of 2026-07-28, which needs no session.

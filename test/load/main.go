@@ -27,7 +27,7 @@ type options struct {
 	sessions int
 	hold     time.Duration // of parts gate-idle and scale
 	scale    scale
-	only     string // of parts bridge and gate: those whose names hold one of these words
+	only     string // of parts bridge, gate and fair: those whose names hold one of these words
 	beside   string // of part bridge: an earlier build of the bridge, measured too
 	bin      string // bridge, authsvc
 	tools    string // limit, child, oauth2-proxy, node_modules
@@ -85,7 +85,7 @@ func parse(args []string) (options, error) {
 		&o.only,
 		"rows",
 		"",
-		"of parts bridge and gate only the rows that hold one of these words, as in limit,signed",
+		"of parts bridge, gate and fair only the rows that hold one of these words, as in limit,signed",
 	)
 	fs.StringVar(&o.beside, "beside", "", "of part bridge: an earlier build of the bridge, measured in the same rounds")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of bridge and authsvc")

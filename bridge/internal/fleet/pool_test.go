@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { fronttest.Main(m) }
 
-func newServer(t *testing.T, change func(*fleet.ServerConfig)) *fleet.Server {
+func newServer(t *testing.T, changes ...func(*fleet.ServerConfig)) *fleet.Server {
 	t.Helper()
 	starter := child.NewStarter()
 	cfg := fleet.ServerConfig{
@@ -26,7 +26,9 @@ func newServer(t *testing.T, change func(*fleet.ServerConfig)) *fleet.Server {
 		Child:     child.Options{StdinGrace: 20 * time.Millisecond, TermGrace: time.Second},
 		Isolation: fleet.PerUser, Limits: fleet.DefaultLimits(), Log: zerolog.Nop(),
 	}
-	change(&cfg)
+	for _, change := range changes {
+		change(&cfg)
+	}
 	server := fleet.NewServer(cfg)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

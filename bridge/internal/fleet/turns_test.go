@@ -133,14 +133,14 @@ func TestAMachineWithACoreToSpareStartsMore(t *testing.T) {
 		for range 5 {
 			want(t, turns, "alice", in)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + turnLook/2) // between two looks
 		if len(in) != 1 {
 			t.Errorf("%d start on a busy machine", len(in))
 		}
 		turns.mu.Lock()
 		turns.idle = func() bool { return true }
 		turns.mu.Unlock()
-		time.Sleep(5 * turnLook / 2)
+		time.Sleep(2 * turnLook)
 		if len(in) != 3 {
 			t.Errorf("%d have started after two looks at an idle machine, want 3", len(in))
 		}

@@ -78,7 +78,7 @@ func TestASignedCallerTakesAWarmChild(t *testing.T) {
 // and they end when nobody asks any more.
 func TestThePoolFollowsDemand(t *testing.T) {
 	dir := t.TempDir()
-	server := newServer(t, slow(dir))
+	server := newServer(t, slow(dir), func(c *fleet.ServerConfig) { c.Turns = fleet.SomeTurns(64, 64) })
 	server.Warm()
 	ready(t, dir, 3)
 	taken := 0
