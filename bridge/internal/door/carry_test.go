@@ -1,0 +1,136 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/rpc"
+)
+
+// TestServersAreNotToldOfEachOthersQuestions: two ask one client under the same
+// id and the same progress token. The answer and the progress reach the asker.
+func TestServersAreNotToldOfEachOthersQuestions(t *testing.T) {
+	h := build(t, []string{"a", "b"}, time.Second, nil)
+	g := h.enters()
+	calls := map[string]*event.Queue{"a": g.begins(1, rpc.CallTool, `{"name":"a__x"}`)}
+	h.called("a")
+	calls["b"] = g.begins(2, rpc.CallTool, `{"name":"b__x"}`)
+	h.called("b")
+	asked := map[string]rpc.Message{}
+	for name, q := range calls {
+		h.of(name).say(`{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage",`+
+			`"params":{"of":%q,"_meta":{"progressToken":"same"}}}`, name)
+		m, err := rpc.Parse([]byte(h.next(q))) // with the call that it is about, not the newest
+		if err != nil || !strings.Contains(string(m.Params()), name) {
+			t.Fatalf("on the call of %s came %s, %v", name, m.Line, err)
+		}
+		asked[name] = m
+	}
+	a, b := asked["a"], asked["b"]
+	if string(a.ID()) == string(b.ID()) || string(a.Token()) == string(b.Token()) {
+		t.Errorf("asked alike: %s and %s", a.Line, b.Line)
+	}
+	for name, m := range asked {
+		g.sends(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":`+
+			`{"progressToken":%s,"progress":1,"message":"to %s"}}`, m.Token(), name))
+		g.sends(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"to":%q}}`, m.ID(), name))
+	}
+	for name := range asked {
+		h.hears(h.of(name), "notifications/progress", `"progressToken":"same"`, `"to `+name+`"`)
+		h.hears(h.of(name), `"id":7`, `"to":"`+name+`"`)
+		select {
+		case more := <-h.of(name).heard:
+			t.Errorf("%s also heard %s", name, more)
+		default:
+		}
+	}
+	g.sends(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":2}}`,
+		a.Token()))
+	g.sends(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`)
+	h.hears(h.of("a"), "roots/list_changed") // and nothing of an answered question before it
+}
+
+// TestACallIsGivenUpWhereItIs: the server is told of it under the id that it
+// knows, and nobody else's call with the same id is.
+func TestACallIsGivenUpWhereItIs(t *testing.T) {
+	h := build(t, []string{"a"}, time.Second, nil)
+	g := h.enters()
+	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
+	id := h.called("a")
+	g.sends(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	h.hears(h.of("a"), "notifications/cancelled", `"requestId":`+id)
+	if e, ok, _ := q.Pop(); !ok || !e.Silent {
+		t.Errorf("the client was told %s", e.Bytes())
+	}
+	if again := g.begins(2, rpc.CallTool, `{"name":"a__x"}`); h.called("a") != "" {
+		h.of("a").result([]byte("2"), `{}`)
+		if got := h.next(again); !strings.Contains(got, `"id":2`) {
+			t.Errorf("the next call: %s", got)
+		}
+	}
+}
+
+// TestTheEndOfAServersSessionAnswersItsCalls: the client waits for nothing that
+// cannot come.
+func TestTheEndOfAServersSessionAnswersItsCalls(t *testing.T) {
+	h := build(t, []string{"a"}, time.Second, nil)
+	g := h.enters()
+	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
+	h.called("a")
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := h.table.Retire(over, h.door.o.Parts()[0].Server); err != nil && over.Err() == nil {
+		t.Fatal(err)
+	}
+	if got := h.next(q); !strings.Contains(got, `"id":1,"error"`) {
+		t.Errorf("the client was told %s", got)
+	}
+}
+
+// TestWhatAServerLogsComesBeforeItsAnswer.
+func TestWhatAServerLogsComesBeforeItsAnswer(t *testing.T) {
+	h := build(t, []string{"a"}, time.Second, func(f *fake, m *rpc.Message) {
+		for i := range 5 {
+			f.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s %d"}}`, m.ID(), i)
+		}
+		echoes(f, m)
+	})
+	g := h.enters()
+	for id := 1; id < 50; id++ {
+		g.asks(id, rpc.CallTool, `{"name":"a__x"}`)
+		for i := range 5 {
+			e, ok, _ := g.Standing.Pop()
+			if want := fmt.Sprintf("%d %d", id, i); !ok || !strings.Contains(string(e.Bytes()), want) {
+				t.Fatalf("with its answer the client has %q, want %q", e.Bytes(), want)
+			}
+		}
+	}
+}
+
+// BenchmarkCall is a call at the door beside one at the server itself.
+func BenchmarkCall(b *testing.B) {
+	h := build(b, []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}, time.Second, echoes)
+	g := h.enters()
+	g.asks(1, rpc.CallTool, `{"name":"j__x"}`)
+	own, err := h.table.Open(h.door.o.Parts()[9].Server, *h.who, "streamable")
+	if err != nil {
+		b.Fatal(err)
+	}
+	direct := &guest{own, h}
+	direct.asks(0, "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c"}}`)
+	for name, one := range map[string]struct {
+		g    *guest
+		name string
+	}{"own": {direct, "x"}, "door": {g, "j__x"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := range b.N {
+				one.g.asks(i+10, rpc.CallTool, `{"name":"`+one.name+`","arguments":{"text":"gatehouse-load.1.1."}}`)
+			}
+		})
+	}
+}
