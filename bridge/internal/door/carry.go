@@ -158,8 +158,7 @@ func (k *desk) named(by caller, m *rpc.Message) (Part, *rpc.Message, error) {
 	if err := p.May(by.id); err != nil {
 		return p, nil, err
 	}
-	own, err := renamed(m, name)
-	return p, own, err
+	return p, m.Renamed(quoted(name)), nil
 }
 
 // resource is a call by a URI, which is told to no server that has not listed

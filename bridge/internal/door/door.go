@@ -122,18 +122,7 @@ func (d *Door) Route(m *rpc.Message, who *contract.Identity) (Part, *rpc.Message
 	if !ok || !p.Server.Described().Modern || !plainName(name) || p.May(who) != nil {
 		return Part{}, nil
 	}
-	own, err := renamed(m, name)
-	if err != nil {
-		return Part{}, nil
-	}
-	return p, own
-}
-
-// renamed is a call by the name that its server knows.
-func renamed(m *rpc.Message, name string) (*rpc.Message, error) {
-	line := rpc.AppendEdited(make([]byte, 0, len(m.Line)), m.Line, rpc.Edit{At: m.NameSpan(), With: quoted(name)})
-	own, err := rpc.Reparse(line)
-	return &own, err
+	return p, m.Renamed(quoted(name))
 }
 
 // lateFor is how long no list starts a server that did not come in time, and of

@@ -105,6 +105,12 @@ func cursors(text string) (at map[string]json.RawMessage, err error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &at)
 	}
+	for _, own := range at {
+		if len(own) == 0 || own[0] != '"' {
+			at = nil // a server gives strings
+			break
+		}
+	}
 	if err != nil || at == nil {
 		return nil, rpc.Errorf(rpc.CodeInvalidParams, "cursor is none that this list gave: begin without one")
 	}

@@ -1,5 +1,29 @@
 package rpc
 
+// Renamed is the message with another params.name, as JSON has it. Nothing else
+// is another, so nothing is read again.
+func (m *Message) Renamed(name []byte) *Message {
+	at := m.fields.name
+	own := *m
+	own.Line = AppendEdited(make([]byte, 0, len(m.Line)+len(name)), m.Line, Edit{At: at, With: name})
+	if at.None() {
+		return &own
+	}
+	by, f := len(name)-(at.End-at.Start), &own.fields
+	for _, s := range [...]*Span{
+		&own.id, &own.params, &own.result, &f.token, &f.requestID, &f.name, &f.uri, &f.metaToken, &f.version,
+		&f.subscription,
+	} {
+		if s.Start >= at.End {
+			s.Start += by
+		}
+		if s.End >= at.End {
+			s.End += by
+		}
+	}
+	return &own
+}
+
 // Edit replaces one place of a message.
 type Edit struct {
 	At   Span
