@@ -2,12 +2,14 @@ package door
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -132,5 +134,84 @@ func BenchmarkCall(b *testing.B) {
 				one.g.asks(i+10, rpc.CallTool, `{"name":"`+one.name+`","arguments":{"text":"gatehouse-load.1.1."}}`)
 			}
 		})
+	}
+}
+
+// TestATaskIsAskedOfWhoHasIt: of two servers that give their tasks ids of their
+// own, and by the list where the call that began one is forgotten.
+func TestATaskIsAskedOfWhoHasIt(t *testing.T) {
+	h := build(t, []string{"a", "b"}, 10*time.Second, func(f *fake, m *rpc.Message) {
+		switch {
+		case m.Method == rpc.CallTool:
+			f.result(m.ID(), `{"task":{"taskId":"of `+f.name+`","status":"working"}}`)
+		default:
+			echoes(f, m)
+		}
+	})
+	g := h.enters()
+	g.asks(1, rpc.CallTool, `{"name":"a__x","task":{}}`)
+	g.asks(2, rpc.CallTool, `{"name":"b__x","task":{}}`)
+	for i, method := range []string{"tasks/get", "tasks/result", "tasks/cancel"} {
+		for j, name := range []string{"a", "b"} {
+			got := g.asks(10+2*i+j, method, `{"taskId":"of `+name+`"}`)
+			if !strings.Contains(got, ` of `+name+`"`) {
+				t.Errorf("%s of %s: %s", method, name, got)
+			}
+		}
+	}
+	if got := g.asks(20, "tasks/get", `{"taskId":"of nobody"}`); !strings.Contains(got, "-32602") {
+		t.Errorf("a task of nobody: %s", got)
+	}
+	if got := h.enters().asks(3, "tasks/get", `{"taskId":"of a"}`); !strings.Contains(got, "-32602") {
+		t.Errorf("a task of another session: %s", got)
+	}
+}
+
+// noScope is a guard that wants a scope for everything that its server does.
+type noScope struct{ mux.Guard }
+
+func (noScope) refusal() error {
+	return &mux.ScopeError{RPC: &rpc.Error{Code: -32003, Message: "no scope"}, Challenge: "Bearer scope"}
+}
+
+func (n noScope) Begin(_ context.Context, c *mux.CallInfo) (mux.Watch, error) {
+	if wayOf(c.Method) == nil {
+		return nil, nil
+	}
+	return nil, n.refusal()
+}
+
+func (n noScope) Again(_ context.Context, c *mux.CallInfo) error {
+	_, err := n.Begin(context.Background(), c)
+	return err
+}
+
+// TestARefusalKeepsItsChallenge, for every method that one server answers,
+// before its session is open and after.
+func TestARefusalKeepsItsChallenge(t *testing.T) {
+	h := build(t, []string{"a"}, 10*time.Second, func(f *fake, m *rpc.Message) {
+		f.result(m.ID(), `{"resources":[{"uri":"x://1"}],"resourceTemplates":[],"tools":[{"name":"x"}]}`)
+	}, noScope{})
+	g := h.enters()
+	ask := func(id int, method, params string) error {
+		m, err := rpc.Parse(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, id, method, params))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = g.Call(context.Background(), h.who, &m, event.NewQueue(1<<20))
+		return err
+	}
+	var scope *mux.ScopeError
+	if err := ask(1, rpc.CallTool, `{"name":"a__x"}`); !errors.As(err, &scope) {
+		t.Errorf("a tool of a server that is not open: %v", err)
+	}
+	g.asks(2, "resources/list", `{}`)
+	for i, method := range []string{
+		rpc.CallTool, rpc.GetPrompt, rpc.ReadResource, mux.MethodSubscribe, "completion/complete",
+	} {
+		params := `{"name":"a__x","uri":"x://1","ref":{"type":"ref/resource","uri":"x://1"}}`
+		if err := ask(10+i, method, params); !errors.As(err, &scope) {
+			t.Errorf("%s: %v", method, err)
+		}
 	}
 }

@@ -105,7 +105,10 @@ func (l *lockedText) String() string {
 }
 
 // build puts servers behind a door, of which each answers by the function.
-func build(t testing.TB, names []string, listTime time.Duration, answer func(f *fake, m *rpc.Message)) *house {
+func build(
+	t testing.TB, names []string, listTime time.Duration, answer func(f *fake, m *rpc.Message), guard ...mux.Guard,
+) *house {
+	guard = append(guard, nil)
 	h := &house{t: t, log: &lockedText{}, who: &contract.Identity{Subject: "alice"}, fakes: map[string]*fake{}}
 	log := zerolog.New(h.log)
 	limits := fleet.DefaultLimits()
@@ -113,7 +116,7 @@ func build(t testing.TB, names []string, listTime time.Duration, answer func(f *
 	var parts []Part
 	for _, name := range names {
 		server := fleet.NewServer(fleet.ServerConfig{
-			Name: name, Isolation: fleet.PerSession, Limits: limits, Log: log,
+			Name: name, Isolation: fleet.PerSession, Limits: limits, Log: log, Guard: guard[0],
 			Start: func(*contract.Identity, string) (mux.Process, error) {
 				f := &fake{
 					name: name, answer: answer, lines: make(chan []byte, 1000), heard: make(chan string, 1000),
