@@ -133,7 +133,9 @@ func TestTheRoomsOfTheBridgeKnowOnlyWhatIsBelow(t *testing.T) {
 // bridge gets tokens.
 func TestTheOtherEndKnowsNothingOfTheBridge(t *testing.T) {
 	const room = module + "bridge/internal/"
-	may := []string{"connect", "connect/cli", "connect/outbound", "connect/signin", "rpc", "translate"}
+	may := []string{
+		"connect", "connect/cli", "connect/keyring", "connect/outbound", "connect/signin", "rpc", "translate",
+	}
 	for _, dep := range list(t, "-deps", module+"bridge/connect") {
 		if name, ours := strings.CutPrefix(dep, room); ours && !contains(may, name) {
 			t.Errorf("the other end links %s", name)

@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/bridge/internal/connect"
+	"gatehouse/bridge/internal/connect/keyring"
 	"gatehouse/bridge/internal/connect/outbound"
 	"gatehouse/bridge/internal/connect/signin"
 	"gatehouse/internal/version"
@@ -40,6 +41,7 @@ type flags struct {
 	Scope            []string         `help:"Scope to ask for beside what the server wants; repeat for more."`
 	CallbackPort     int              `help:"Port of this machine that the browser comes back to; 0 takes a free one."`
 	Tokens           string           `help:"Folder for tokens; gatehouse in the user's configuration folder by default." placeholder:"DIR"`
+	Keyring          bool             `help:"Seal the tokens with a key of the system's keyring; it must be reachable."`
 	Version          kong.VersionFlag `env:"-" help:"Print the version and end."`
 	LogLevel         string           `default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
@@ -197,7 +199,7 @@ func (f *flags) credentials(header http.Header, t http.RoundTripper, s Streams) 
 func (f *flags) source(t http.RoundTripper, s Streams) (*signin.Source, error) {
 	o := signin.Options{
 		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Scopes: f.Scope, Port: f.CallbackPort,
-		Device: f.Device, Tell: func(text string) { _, _ = fmt.Fprintln(s.Err, text) },
+		Device: f.Device, Keys: keyring.System{}, Seal: f.Keyring, Tell: func(text string) { _, _ = fmt.Fprintln(s.Err, text) },
 	}
 	if !f.NoBrowser {
 		o.Browse = signin.Browse

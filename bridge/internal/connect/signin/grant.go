@@ -19,6 +19,9 @@ import (
 // record has a token of, where the resource still names it. have are scopes
 // that must not be lost.
 func (s *Source) signIn(ctx context.Context, r *record, doc *resource, c challenge, have []string) error {
+	if err := s.canSeal(ctx); err != nil {
+		return err // before anybody is asked
+	}
 	name := doc.Servers[0]
 	if r.Issuer != nil && slices.Contains(doc.Servers, r.Issuer.Issuer) {
 		name = r.Issuer.Issuer
@@ -183,7 +186,7 @@ func (r *record) forgetUnknown(err error) {
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && (refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client") {
 		delete(r.Clients, r.Issuer.Issuer)
-		r.registered = true
+		r.keep = true
 	}
 }
 
@@ -224,43 +227,4 @@ func plainly(err error) error {
 	}
 	return fmt.Errorf("the authorization server answered %s: %s %s",
 		status, printable(refused.ErrorCode), printable(refused.ErrorDescription))
-}
-
-// Logout revokes the tokens (RFC 7009) and forgets all that is kept for the
-// server. What could not be revoked is forgotten too, and said.
-func (s *Source) Logout(ctx context.Context) error {
-	return s.store.locked(ctx, func() error {
-		r, err := s.store.load()
-		if err != nil {
-			return err
-		}
-		if r.Token == nil && len(r.Clients) == 0 {
-			return ErrSignedOut
-		}
-		return errors.Join(s.revoke(ctx, r), s.store.remove())
-	})
-}
-
-func (s *Source) revoke(ctx context.Context, r *record) error {
-	if r.Token == nil {
-		return nil
-	}
-	if r.Issuer.Revoke == "" {
-		return errors.New("forgotten here, but the authorization server revokes nothing: the token lives to its end")
-	}
-	c := r.Clients[r.Issuer.Issuer]
-	for hint, token := range map[string]string{"refresh_token": r.Token.Refresh, "access_token": r.Token.Access} {
-		if token == "" {
-			continue
-		}
-		form := url.Values{"token": {token}, "token_type_hint": {hint}}
-		status, err := s.post(ctx, r.Issuer.Revoke, c, form)
-		if err != nil {
-			return fmt.Errorf("forgotten here, but not revoked: %w", err)
-		}
-		if status != http.StatusOK {
-			return fmt.Errorf("forgotten here, but not revoked: the authorization server answered %d", status)
-		}
-	}
-	return nil
 }

@@ -6,14 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"gatehouse/bridge/internal/connect/outbound"
 )
@@ -45,7 +41,7 @@ func (s *Source) client(ctx context.Context, r *record, redirect string) (client
 	if r.Clients == nil {
 		r.Clients = map[string]client{}
 	}
-	r.Clients[r.Issuer.Issuer], r.registered = c, true
+	r.Clients[r.Issuer.Issuer], r.keep = c, true
 	return c, nil
 }
 
@@ -141,29 +137,4 @@ func registered(res *http.Response, method, redirect string) (client, error) {
 		c.Expires = time.Unix(doc.Expires, 0)
 	}
 	return c, nil
-}
-
-// post sends a form as the client.
-func (s *Source) post(ctx context.Context, to string, c client, form url.Values) (int, error) {
-	if c.style() == oauth2.AuthStyleInParams {
-		form.Set("client_id", c.ID)
-		if c.Secret != "" {
-			form.Set("client_secret", c.Secret)
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if c.style() == oauth2.AuthStyleInHeader {
-		req.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret)) // RFC 6749, section 2.3.1
-	}
-	res, err := outbound.Rigid(s.opts.Transport).Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, res.Body, maxDocument)
-	return res.StatusCode, nil
 }

@@ -20,6 +20,8 @@ import (
 type Options struct {
 	URL          string
 	Dir          string // of the tokens, 0700
+	Keys         Keys   // the system's keyring; nil where none can be had
+	Seal         bool   // what is kept, with a key of the keyring; what was sealed once stays so
 	Transport    http.RoundTripper
 	ClientID     string // registered ahead, or the URL of a client id metadata document; "" registers
 	ClientSecret string
@@ -63,10 +65,13 @@ func New(o Options) (*Source, error) {
 		return nil, fmt.Errorf("the address of the server: %w", err)
 	}
 	u.Fragment = ""
+	if o.Seal && o.Keys == nil {
+		return nil, errors.New("there is no keyring to seal with")
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Source{opts: o, url: u, store: newStore(o.Dir, u), turn: make(chan struct{}, 1)}, nil
+	return &Source{opts: o, url: u, store: newStore(o.Dir, u, o.Keys, o.Seal), turn: make(chan struct{}, 1)}, nil
 }
 
 // alone runs do while nobody else here or in another process changes the
@@ -80,15 +85,15 @@ func (s *Source) alone(ctx context.Context, do func(r *record) error) error {
 		return ctx.Err()
 	}
 	return s.store.locked(ctx, func() error {
-		r, err := s.store.load()
+		r, err := s.store.load(ctx)
 		if err != nil {
 			return err
 		}
 		before := r.Token
 		err = do(r)
-		if r.registered || err == nil && r.Token != before {
+		if r.keep || err == nil && r.Token != before {
 			r.URL = s.url.String()
-			err = errors.Join(err, s.store.save(r))
+			err = errors.Join(err, s.store.save(ctx, r))
 		}
 		if err == nil {
 			s.set(r)
@@ -111,8 +116,13 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 	s.mu.Unlock()
 	if r == nil {
 		var err error
-		if r, err = s.store.load(); err != nil {
+		if r, err = s.store.load(ctx); err != nil {
 			return "", err
+		}
+		if r.keep { // it is plain, and is to be sealed
+			if err := s.alone(ctx, func(now *record) error { r = now; return nil }); err != nil {
+				return "", err
+			}
 		}
 		s.set(r)
 	}

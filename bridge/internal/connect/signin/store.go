@@ -26,7 +26,9 @@ type record struct {
 	Token    *grant            `json:"token,omitempty"`
 	Clients  map[string]client `json:"clients,omitempty"` // by issuer
 
-	registered bool // the clients have changed since it was read
+	keep bool   // it is to be saved, whatever comes of what is done with it
+	key  string // of the keyring, where the file is sealed
+	with []byte // that key, where it has opened the file
 }
 
 // grant is a token and when it was given.
@@ -62,11 +64,14 @@ func (g *grant) good(now time.Time) bool {
 // store is a file for one server, and the lock of those who change it.
 type store struct {
 	path string
+	url  string
 	lock *flock.Flock
+	keys Keys // nil where none can be had
+	seal bool // also a file that was plain
 }
 
 // newStore names the file after the host, for people, and the whole address.
-func newStore(dir string, u *url.URL) *store {
+func newStore(dir string, u *url.URL, keys Keys, seal bool) *store {
 	sum := sha256.Sum256([]byte(u.String()))
 	host := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' {
@@ -75,7 +80,10 @@ func newStore(dir string, u *url.URL) *store {
 		return '_'
 	}, strings.ToLower(u.Host))
 	path := filepath.Join(dir, host+"-"+hex.EncodeToString(sum[:6]))
-	return &store{path: path + ".json", lock: flock.New(path+".lock", flock.SetPermissions(0o600))}
+	return &store{
+		path: path + ".json", url: u.String(), lock: flock.New(path+".lock", flock.SetPermissions(0o600)),
+		keys: keys, seal: seal,
+	}
 }
 
 // locked runs do while no other process does.
@@ -92,7 +100,7 @@ func (s *store) locked(ctx context.Context, do func() error) error {
 
 // load returns an empty record where there is none, or none that can be read:
 // then one signs in again.
-func (s *store) load() (*record, error) {
+func (s *store) load(ctx context.Context) (*record, error) {
 	raw, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &record{}, nil
@@ -100,16 +108,24 @@ func (s *store) load() (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the tokens: %w", err)
 	}
+	var box sealed
+	if json.Unmarshal(raw, &box) == nil && box.Key != "" {
+		return s.open(ctx, box)
+	}
 	r := &record{}
 	if json.Unmarshal(raw, r) != nil {
 		return &record{}, nil //nolint:nilerr // torn by a crash: who it was signs in again
 	}
+	r.keep = s.seal // it is to be plain no longer
 	return r, nil
 }
 
 // save replaces the file at once; only its owner can read it.
-func (s *store) save(r *record) error {
+func (s *store) save(ctx context.Context, r *record) error {
 	raw, err := json.MarshalIndent(r, "", "  ")
+	if err == nil && (s.seal || r.key != "") {
+		raw, err = s.close(ctx, r, raw)
+	}
 	if err != nil {
 		return err
 	}
@@ -125,10 +141,13 @@ func (s *store) save(r *record) error {
 	return os.Rename(temp.Name(), s.path)
 }
 
-func (s *store) remove() error {
+func (s *store) remove(ctx context.Context, r *record) error {
 	err := os.Remove(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		err = nil
+	}
+	if r.key != "" {
+		err = errors.Join(err, s.forget(ctx, r.key))
 	}
 	return err
 }
