@@ -209,14 +209,13 @@ func (s *Server) run(
 			return nil, err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if !s.lives() {
 		box.Close()
 		return nil, stopping()
 	}
 	proc, err := s.spawn(owner, label, spec, opts)
 	if err != nil {
+		s.alive.Done()
 		box.Close()
 	}
 	if child.Exhausted(err) {
@@ -232,8 +231,19 @@ func (s *Server) run(
 		return nil, s.breaker.down(time.Now())
 	}
 	s.Stats.Started.Add(1)
-	s.alive.Add(1)
 	return proc, nil
+}
+
+// lives counts a child that is about to start, unless the server is closed. The
+// lock is not held while it starts: who takes a warm child must not wait for that.
+func (s *Server) lives() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.alive.Add(1)
+	return true
 }
 
 // speak gives the process to the owner; spoke is called at its first word, which

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,43 @@ func TestWhoStartsManyLetsOthersGoFirst(t *testing.T) {
 	asks(t, second, "user")
 	if got := nice(); got != fmt.Sprint([]int{own}) {
 		t.Errorf("after its first word the child runs at %s, want [%d]", got, own)
+	}
+}
+
+// TestAStartIsInNobodysWay: a machine that is slow to start a process holds up
+// nobody else.
+func TestAStartIsInNobodysWay(t *testing.T) {
+	begun, done := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(done) })
+	defer goOn()
+	server := newServer(t, func(c *fleet.ServerConfig) {
+		starter, spec, opts := c.Starter, c.Spec, c.Child
+		opts.Stderr, opts.MaxLine, opts.MaxWaiting = func(string) {}, c.Limits.Line, c.Limits.Waiting
+		c.Start = func(_ *contract.Identity, label string) (mux.Process, error) {
+			if label == "slow" {
+				close(begun)
+				<-done
+			}
+			return starter.Start(spec, opts)
+		}
+	})
+	slow := make(chan error, 1)
+	go func() {
+		_, err := server.ForSession(t.Context(), &contract.Identity{Subject: "alice"}, "slow")
+		slow <- err
+	}()
+	<-begun
+	quick := make(chan error, 1)
+	go func() {
+		_, err := server.ForSession(t.Context(), &contract.Identity{Subject: "bob"}, "quick")
+		quick <- err
+	}()
+	if err := came(t, quick); err != nil {
+		t.Error(err)
+	}
+	goOn()
+	if err := came(t, slow); err != nil {
+		t.Error(err)
 	}
 }
 
