@@ -78,27 +78,6 @@ func TestGroupHoldsWhoeverLeaves(t *testing.T) {
 	}
 }
 
-// TestGroupBoundsMemory needs the kernel's memory controller in version 2.
-func TestGroupBoundsMemory(t *testing.T) {
-	dir := unified(t)
-	if err := write(dir, "cgroup.subtree_control", "+memory"); err != nil {
-		t.Skip("no memory controller here: ", err)
-	}
-	g, err := (&groups{dir: dir}).open(Limits{Memory: 64 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.close()
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c",
-		"echo 0 >"+g.path()+"/cgroup.procs; exec tail /dev/zero")
-	if err := cmd.Run(); err == nil {
-		t.Error("it lives with all of the memory")
-	}
-	if why := g.why(Limits{Memory: 64 << 20}); !strings.Contains(why, "64 MiB") {
-		t.Errorf("why: %q", why)
-	}
-}
-
 // TestWhatAGroupSays: what is written into a group's files, and what is read from
 // them. The kernel's own files are in the tests above.
 func TestWhatAGroupSays(t *testing.T) {
