@@ -168,6 +168,22 @@ func (k *desk) resource(by caller, m *rpc.Message) (Part, *rpc.Message, error) {
 	return p, m, err
 }
 
+// unsubscribe tells a server what nobody wants any more, where its session is
+// open.
+func (k *desk) unsubscribe(ctx context.Context, by caller, m *rpc.Message) {
+	p, _, err := k.resource(by, m)
+	if err == nil {
+		if in := k.open(p); in != nil {
+			_, err = in.ask(ctx, by, m.Method, m.Params())
+		}
+	}
+	if err != nil {
+		k.fail(m.ID(), err)
+		return
+	}
+	k.reply(m.ID(), []byte("{}"))
+}
+
 // completed is a completion of what its ref names.
 func (k *desk) completed(by caller, m *rpc.Message) (Part, *rpc.Message, error) {
 	ref := inside(m.Line, rpc.MemberOf(m.Line, "params"), "ref")

@@ -215,3 +215,43 @@ func TestARefusalKeepsItsChallenge(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLastOfAUserIsUnsubscribed: clients without a session share one desk,
+// and the server is told when none of them wants a resource any more.
+func TestTheLastOfAUserIsUnsubscribed(t *testing.T) {
+	subs := make(chan string, 10)
+	h := build(t, []string{"a"}, 10*time.Second, func(f *fake, m *rpc.Message) {
+		if m.Method == mux.MethodSubscribe || m.Method == mux.MethodUnsubscribe {
+			subs <- m.Method + " " + m.URI()
+		}
+		f.result(m.ID(), `{"resources":[{"uri":"x://1"}],"resourceTemplates":[]}`)
+	})
+	lease, err := h.outer.Pool().AcquireModern(context.Background(), h.who, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	q := event.NewQueue(1 << 20)
+	link, err := lease.Conn.Link(mux.LinkOptions{Caller: &mux.Caller{Identity: h.who, Era: "stateless"}, Standing: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := rpc.Parse([]byte(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"x://1"}}`))
+	if _, err := link.Call(context.Background(), &m, q); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.next(q); !strings.Contains(got, `"result"`) {
+		t.Errorf("subscribed: %s", got)
+	}
+	link.Close()
+	for _, want := range []string{"resources/subscribe x://1", "resources/unsubscribe x://1"} {
+		select {
+		case got := <-subs:
+			if got != want {
+				t.Errorf("the server was told %q, want %q", got, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("the server was never told %q", want)
+		}
+	}
+}

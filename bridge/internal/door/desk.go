@@ -155,6 +155,8 @@ func (k *desk) request(by caller, m *rpc.Message) {
 		k.reply(m.ID(), []byte("{}"))
 	case mux.MethodSetLevel:
 		k.begin(m, func(ctx context.Context) { k.setLevel(ctx, by, m) })
+	case mux.MethodUnsubscribe: // by the bridge, of what no client of a Conn of several wants any more
+		k.begin(m, func(ctx context.Context) { k.unsubscribe(ctx, by, m) })
 	default:
 		k.fail(m.ID(), rpc.MethodNotFound(m.Method))
 	}
