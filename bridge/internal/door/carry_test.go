@@ -16,7 +16,7 @@ import (
 // TestServersAreNotToldOfEachOthersQuestions: two ask one client under the same
 // id and the same progress token. The answer and the progress reach the asker.
 func TestServersAreNotToldOfEachOthersQuestions(t *testing.T) {
-	h := build(t, []string{"a", "b"}, time.Second, nil)
+	h := build(t, []string{"a", "b"}, 10*time.Second, nil)
 	g := h.enters()
 	calls := map[string]*event.Queue{"a": g.begins(1, rpc.CallTool, `{"name":"a__x"}`)}
 	h.called("a")
@@ -59,7 +59,7 @@ func TestServersAreNotToldOfEachOthersQuestions(t *testing.T) {
 // TestACallIsGivenUpWhereItIs: the server is told of it under the id that it
 // knows, and nobody else's call with the same id is.
 func TestACallIsGivenUpWhereItIs(t *testing.T) {
-	h := build(t, []string{"a"}, time.Second, nil)
+	h := build(t, []string{"a"}, 10*time.Second, nil)
 	g := h.enters()
 	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
 	id := h.called("a")
@@ -79,7 +79,7 @@ func TestACallIsGivenUpWhereItIs(t *testing.T) {
 // TestTheEndOfAServersSessionAnswersItsCalls: the client waits for nothing that
 // cannot come.
 func TestTheEndOfAServersSessionAnswersItsCalls(t *testing.T) {
-	h := build(t, []string{"a"}, time.Second, nil)
+	h := build(t, []string{"a"}, 10*time.Second, nil)
 	g := h.enters()
 	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
 	h.called("a")
@@ -95,7 +95,7 @@ func TestTheEndOfAServersSessionAnswersItsCalls(t *testing.T) {
 
 // TestWhatAServerLogsComesBeforeItsAnswer.
 func TestWhatAServerLogsComesBeforeItsAnswer(t *testing.T) {
-	h := build(t, []string{"a"}, time.Second, func(f *fake, m *rpc.Message) {
+	h := build(t, []string{"a"}, 10*time.Second, func(f *fake, m *rpc.Message) {
 		for i := range 5 {
 			f.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s %d"}}`, m.ID(), i)
 		}

@@ -98,7 +98,7 @@ func TestListsAreJoinedInTheOrderOfTheFile(t *testing.T) {
 // TestAServerThatHangsCostsItsOwnEntries, once the time of a list; the next list
 // does not wait for it, and what it has comes with a word.
 func TestAServerThatHangsCostsItsOwnEntries(t *testing.T) {
-	h := build(t, []string{"a", "deaf"}, 300*time.Millisecond, func(f *fake, m *rpc.Message) {
+	h := build(t, []string{"a", "deaf"}, 1500*time.Millisecond, func(f *fake, m *rpc.Message) {
 		if f.name == "a" {
 			pagesOf(f, m)
 		}
