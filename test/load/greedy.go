@@ -107,8 +107,9 @@ func greeds() []greed {
 
 // greeds are those that hold one of the words of -rows.
 func (b *bench) greeds() (ways []greed) {
+	words := strings.Split(b.only, ",")
 	for _, way := range greeds() {
-		if slices.ContainsFunc(strings.Split(b.only, ","), func(word string) bool { return strings.Contains(way.name, word) }) {
+		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(way.name, word) }) {
 			ways = append(ways, way)
 		}
 	}
