@@ -27,7 +27,7 @@ trap 'exit 130' INT TERM
 step() { # step NAME COMMAND...: run it, say how long it took
 	local name=$1 began=$EPOCHREALTIME
 	shift
-	"$@" >"$dir/step.log" 2>&1 || { grep -E "^ *--- FAIL" "$dir/step.log" >&2; tail -60 "$dir/step.log" >&2; fail "$name failed"; }
+	"$@" >"$dir/step.log" 2>&1 || { grep -E "^ *--- FAIL" "$dir/step.log" >&2 || true; tail -60 "$dir/step.log" >&2; fail "$name failed"; }
 	awk -v name="$name" -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN {printf "cluster: %-46s %6.1f s\n", name, to - from}'
 }
 
