@@ -119,7 +119,7 @@ func (d *Door) Route(m *rpc.Message, who *contract.Identity) (Part, *rpc.Message
 		return Part{}, nil
 	}
 	p, name, ok := d.resolve(d.o.Parts(), m.Name())
-	if !ok || !p.Server.Described().Modern || !plainName(name) || p.May(who) != nil {
+	if !ok || !p.Server.SpeaksModern() || !plainName(name) || p.May(who) != nil {
 		return Part{}, nil
 	}
 	return p, m.Renamed(quoted(name))

@@ -58,6 +58,9 @@ func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
 	}
 	c.SetReady(ready)
 	s.described.Store(&ready)
+	if ready.Modern {
+		s.modern.Store(true)
+	}
 	if !ready.Modern {
 		c.Tell([]byte(InitializedLine))
 	}

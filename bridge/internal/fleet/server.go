@@ -75,6 +75,7 @@ type Server struct {
 	Recall  Recall
 
 	described atomic.Pointer[mux.Ready]
+	modern    atomic.Bool // see SpeaksModern
 
 	checking atomic.Bool
 	spares   spares
@@ -147,6 +148,10 @@ func (s *Server) Described() mux.Ready {
 	}
 	return mux.Ready{}
 }
+
+// SpeaksModern tells whether a child of the bridge's own ever spoke 2026-07-28.
+// What is Described may be the word of one that was asked in an older era since.
+func (s *Server) SpeaksModern() bool { return s.modern.Load() }
 
 // identityEnv is Contract 4: a child that serves one session or one user
 // learns whom, a shared one nothing, nor one whose server wants nothing.
