@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -216,7 +217,8 @@ func expire(t *testing.T, path string) {
 	}
 }
 
-// By the device grant, and out again: what was revoked opens nothing.
+// By the device grant, and out again: what was revoked opens nothing, and
+// Keycloak has no client more than before.
 func TestBridgeConnectByDevice(t *testing.T) {
 	who := newPerson(t)
 	o := bridgeConnect(t, t.TempDir(), "/mcp", "--device")
@@ -228,12 +230,21 @@ func TestBridgeConnectByDevice(t *testing.T) {
 	o.visit(t, who.name, true)
 	<-done
 	_, k := o.kept(t)
+	for _, c := range k.Clients {
+		idOf(t, "/clients?clientId="+url.QueryEscape(c.ID)) // it is there
+	}
 	out := exec.Command(o.cmd.Path, "logout", "--ca", gate.CAFile(), "--tokens", o.dir, gate.URL+"/mcp")
 	if text, err := out.CombinedOutput(); err != nil {
 		t.Fatalf("logout: %v: %s", err, text)
 	}
 	if files, _ := filepath.Glob(filepath.Join(o.dir, "*.json")); len(files) > 0 {
 		t.Errorf("kept after the logout: %v", files)
+	}
+	for _, c := range k.Clients {
+		var left []any
+		if admin(t, http.MethodGet, "/clients?clientId="+url.QueryEscape(c.ID), nil, &left); len(left) > 0 {
+			t.Errorf("the registration is still there: %v", left)
+		}
 	}
 	// authsvc asks Keycloak every 2 s, and both may be busy; how long it takes at
 	// rest auth_clients_test.go shows.

@@ -14,8 +14,9 @@ import (
 	"gatehouse/bridge/internal/connect/outbound"
 )
 
-// Logout revokes the tokens (RFC 7009) and forgets all that is kept for the
-// server. What could not be revoked is forgotten too, and said.
+// Logout revokes the tokens (RFC 7009), deletes the registrations (RFC 7592) and
+// forgets all that is kept for the server. What could not be revoked or deleted
+// is forgotten too, and said.
 func (s *Source) Logout(ctx context.Context) error {
 	return s.store.locked(ctx, func() error {
 		r, err := s.store.load(ctx)
@@ -25,7 +26,8 @@ func (s *Source) Logout(ctx context.Context) error {
 		if r.Token == nil && len(r.Clients) == 0 && r.key == "" {
 			return ErrSignedOut
 		}
-		return errors.Join(s.revoke(ctx, r), s.store.remove(ctx, r))
+		// The tokens first: a client that is gone may revoke nothing.
+		return errors.Join(s.revoke(ctx, r), s.unregister(ctx, r), s.store.remove(ctx, r))
 	})
 }
 
@@ -49,6 +51,42 @@ func (s *Source) revoke(ctx context.Context, r *record) error {
 		if status != http.StatusOK {
 			return fmt.Errorf("forgotten here, but not revoked: the authorization server answered %d", status)
 		}
+	}
+	return nil
+}
+
+// unregister deletes the clients that were registered here (RFC 7592, section
+// 2.3). One that the user gave, or that has no such place, stays.
+func (s *Source) unregister(ctx context.Context, r *record) error {
+	var failed []error
+	for name, c := range r.Clients {
+		if c.Manage == "" {
+			continue
+		}
+		if err := s.deleteClient(ctx, c); err != nil {
+			failed = append(failed, fmt.Errorf("forgotten here, but the registration at %s stays: %w", name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (s *Source) deleteClient(ctx context.Context, c client) error {
+	if c.ManageToken == "" {
+		return errors.New("its registration_client_uri is not where it was registered, or no token came with it")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.Manage, nil)
+	if err != nil {
+		return errors.New("its registration_client_uri is not a URL")
+	}
+	req.Header.Set("Authorization", "Bearer "+c.ManageToken)
+	res, err := outbound.Rigid(s.opts.Transport).Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, res.Body, maxDocument)
+	if res.StatusCode != http.StatusNoContent && res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the authorization server answered %d", res.StatusCode)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -102,7 +103,21 @@ func (s *Source) register(ctx context.Context, at *issuer, redirect string) (cli
 		return client{}, fmt.Errorf("registration: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	return registered(res, ask.Method, redirect)
+	c, err := registered(res, ask.Method, redirect)
+	if err == nil {
+		c.guardManage(at.Register, s.url)
+	}
+	return c, err
+}
+
+// guardManage drops the token of a registration whose place is not at the origin
+// that gave it: it would go to another. The place stays, to be named.
+func (c *client) guardManage(by string, server *url.URL) {
+	to, err := outbound.Check(c.Manage, server)
+	from, parsed := url.Parse(by)
+	if err != nil || parsed != nil || !outbound.SameOrigin(to, from) {
+		c.ManageToken = ""
+	}
 }
 
 func registered(res *http.Response, method, redirect string) (client, error) {
@@ -111,6 +126,8 @@ func registered(res *http.Response, method, redirect string) (client, error) {
 		Secret  string `json:"client_secret"`
 		Method  string `json:"token_endpoint_auth_method"`
 		Expires int64  `json:"client_secret_expires_at"`
+		Manage  string `json:"registration_client_uri"`
+		Token   string `json:"registration_access_token"`
 		Failure string `json:"error"`
 	}
 	err := decode(res.Body, &doc)
@@ -126,7 +143,10 @@ func registered(res *http.Response, method, redirect string) (client, error) {
 	case doc.ID == "":
 		return client{}, errors.New("registration: the authorization server gave no client_id")
 	}
-	c := client{ID: doc.ID, Secret: doc.Secret, Method: doc.Method, Redirect: redirect, Device: redirect == ""}
+	c := client{
+		ID: doc.ID, Secret: doc.Secret, Method: doc.Method, Redirect: redirect, Device: redirect == "",
+		Manage: doc.Manage, ManageToken: doc.Token,
+	}
 	if c.Method == "" {
 		c.Method = method
 	}

@@ -44,6 +44,8 @@ type world struct {
 	change   func(name string, doc map[string]any)
 	back     func(q url.Values) // changes what the browser comes back with
 	gone     bool               // the user has signed out
+
+	elsewhere string // where /elsewhere redirects to
 }
 
 func newWorld(t *testing.T) *world {
@@ -125,6 +127,10 @@ func (w *world) serveIssuer(rw http.ResponseWriter, r *http.Request) {
 		w.write(rw, "device", map[string]any{
 			"device_code": "device", "user_code": "ABCD", "verification_uri": w.issuer.URL + "/visit", "expires_in": 60, "interval": 1,
 		})
+	case "/clients/registered":
+		w.deregister(rw, r)
+	case "/elsewhere":
+		http.Redirect(rw, r, w.elsewhere, http.StatusTemporaryRedirect)
 	case "/revoke":
 		w.note("revoke " + r.Form.Get("token_type_hint"))
 	default:

@@ -47,6 +47,11 @@ type client struct {
 	Redirect string    `json:"redirect_uri,omitempty"`
 	Device   bool      `json:"device,omitempty"` // it may use the device grant
 	Expires  time.Time `json:"expires,omitzero"`
+
+	// Where the registration can be deleted, and by what (RFC 7592, section 3).
+	// Without the token it must not be asked.
+	Manage      string `json:"registration_client_uri,omitempty"`
+	ManageToken string `json:"registration_access_token,omitempty"`
 }
 
 // maxEarly is how long before its end a token is refreshed, at most.
