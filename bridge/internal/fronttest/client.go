@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must come.
-const Patience = 20 * time.Second
+// Patience is how long a test waits for what must come: long for a slow machine,
+// and less than the minute that a write may take.
+const Patience = 40 * time.Second
 
 // Reply is a whole answer.
 type Reply struct {
