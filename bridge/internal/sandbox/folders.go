@@ -29,8 +29,17 @@ func removeAll(dir string) {
 // user: npx and uvx execute what lies there, so no other user may write it.
 type caches struct {
 	dir  string // "" where downloads go into the home, and go with it
+	made bool   // by us, and ours to take away
 	mu   sync.Mutex
 	used map[string]int
+}
+
+// open makes the folder of all, or finds it. Without one downloads go into the home.
+func (c *caches) open(dir string) {
+	_, err := os.Stat(dir)
+	if os.MkdirAll(dir, 0o700) == nil {
+		c.dir, c.made = dir, err != nil
+	}
 }
 
 // keptCaches are so many folders of downloads of users that nobody uses now.
@@ -52,10 +61,11 @@ func (c *caches) take(path, seed string) error {
 			return err
 		}
 	}
+	c.hold(path, false) // first, so that no other that gives it back takes it away
 	if err := os.MkdirAll(path, 0o700); err != nil {
+		c.give(path)
 		return err
 	}
-	c.hold(path, false)
 	for _, used := range []string{path, seed} {
 		now := time.Now()
 		_ = os.Chtimes(used, now, now) // for surplus
@@ -98,11 +108,13 @@ func (c *caches) copy(path, seed string) error {
 	return nil
 }
 
+// give ends a hold. Where nothing was downloaded the folder goes at once.
 func (c *caches) give(path string) {
 	c.mu.Lock()
 	away := ""
 	if c.used[path]--; c.used[path] <= 0 {
 		delete(c.used, path)
+		_ = os.Remove(path) // an empty one and no other: rmdir(2)
 		if away = c.surplus(); away != "" {
 			gone := filepath.Join(c.dir, "old-"+filepath.Base(away)) // found by nobody
 			if os.Rename(away, gone) == nil {
@@ -113,6 +125,13 @@ func (c *caches) give(path string) {
 	c.mu.Unlock()
 	if away != "" {
 		removeAll(away)
+	}
+}
+
+// close takes the folder of all away, where nothing lies in it.
+func (c *caches) close() {
+	if c.made {
+		_ = os.Remove(c.dir)
 	}
 }
 

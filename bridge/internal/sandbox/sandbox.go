@@ -63,8 +63,8 @@ func Open(o Options) (*Host, error) {
 	if o.Program == "" {
 		return h, nil
 	}
-	if o.Cache != "" && os.MkdirAll(o.Cache, 0o700) == nil {
-		h.caches.dir = o.Cache
+	if o.Cache != "" {
+		h.caches.open(o.Cache)
 	}
 	h.lacks = slices.Concat(h.lacks, kernelLacks(), asRoot())
 	if h.groups, err = openGroups(); err != nil {
@@ -108,6 +108,7 @@ func (h *Host) Close() {
 	if h.root != "" {
 		removeAll(h.root)
 	}
+	h.caches.close()
 	h.groups.close()
 }
 

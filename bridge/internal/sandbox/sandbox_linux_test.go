@@ -119,6 +119,28 @@ func TestDownloadsAreOfOneUser(t *testing.T) {
 	}
 }
 
+// TestNothingDownloadedLeavesNothing: a bridge whose servers downloaded nothing
+// leaves no folder behind, and one with a download keeps it.
+func TestNothingDownloadedLeavesNothing(t *testing.T) {
+	for script, want := range map[string]bool{"true": false, "echo x >$XDG_CACHE_HOME/f": true} {
+		cache := filepath.Join(t.TempDir(), "cache")
+		h, err := sandbox.Open(sandbox.Options{Program: program, Dir: t.TempDir(), Cache: cache})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Require(); err != nil {
+			t.Skip(err)
+		}
+		_, b := run(t, boxed(t, h, sandbox.Spec{}, script), "u", script)
+		b.Close()
+		h.Close()
+		if _, err := os.Stat(cache); (err == nil) != want {
+			t.Errorf("after %q the folder is there: %t, want %t", script, err == nil, want)
+		}
+	}
+}
+
+
 // TestWidened: what the entry lists can be read, written and connected to, and
 // a port or a file that the command names needs no list.
 func TestWidened(t *testing.T) {
