@@ -66,7 +66,15 @@ func (s *Server) labelled(label string) zerolog.Logger {
 // run starts a process, with what is lent to it; loan may be nil.
 func (s *Server) run(
 	owner *contract.Identity, label string, stderr func(string), loan Loan,
-) (mux.Process, error) {
+) (proc mux.Process, err error) {
+	if !s.lives() {
+		return nil, stopping()
+	}
+	defer func() {
+		if err != nil {
+			s.alive.Done() // last: Close waits until all is said of it
+		}
+	}()
 	spec, opts := s.cfg.Spec, s.cfg.Child
 	spec.Env = append(append([]string(nil), spec.Env...), s.identityEnv(owner)...)
 	opts.Stderr = stderr
@@ -82,13 +90,8 @@ func (s *Server) run(
 			return nil, err
 		}
 	}
-	if !s.lives() {
-		box.Close()
-		return nil, stopping()
-	}
-	proc, err := s.spawn(owner, label, spec, opts)
+	proc, err = s.spawn(owner, label, spec, opts)
 	if err != nil {
-		s.alive.Done()
 		box.Close()
 	}
 	if child.Exhausted(err) {
