@@ -53,8 +53,8 @@ func TestACommandThatIsNotThereIsNamedByItsEntry(t *testing.T) {
 	}
 	want := `mcpServers.wrong.command: \"no-such-command\" cannot be started: executable file not found in $PATH; ` +
 		"name a program that is on the PATH or give its whole path"
-	if !strings.Contains(log.said.String(), want) || strings.Contains(log.said.String(), "mcpServers.right.command") {
-		t.Errorf("want %q:\n%s", want, log.said.String())
+	if said := log.String(); !strings.Contains(said, want) || strings.Contains(said, "mcpServers.right.command") {
+		t.Errorf("want %q:\n%s", want, said)
 	}
 }
 
@@ -73,4 +73,11 @@ func (l *endAt) Write(line []byte) (int, error) {
 		l.end()
 	}
 	return l.said.Write(line)
+}
+
+// String is what was said: a line may still be on its way when the program has ended.
+func (l *endAt) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.String()
 }

@@ -140,7 +140,6 @@ func TestNothingDownloadedLeavesNothing(t *testing.T) {
 	}
 }
 
-
 // TestWidened: what the entry lists can be read, written and connected to, and
 // a port or a file that the command names needs no list.
 func TestWidened(t *testing.T) {
