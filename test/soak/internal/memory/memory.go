@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,10 +28,15 @@ type Series struct {
 }
 
 const (
-	fewest   = 12  // samples that say anything
-	warming  = 4   // samples at the start of a life that say nothing: pools and heaps fill
-	freely   = 6.0 // MB that any program may grow by
-	freePart = 0.1 // or this part of its weight, where that is more
+	fewest   = 12               // samples that say anything
+	shortest = 10 * time.Minute // between the first of them and the last
+	freely   = 6.0              // MB that any program may grow by
+	freePart = 0.1              // or this part of its weight, where that is more
+
+	// warming is the start of a life, which says nothing: what is kept for minutes
+	// fills, and a heap that may treble between two collections takes as many of
+	// them to reach its height.
+	warming = 15 * time.Minute
 )
 
 // Fit is the straight line through the samples: MB an hour, and its standard error.
@@ -63,10 +69,11 @@ func (s Series) Verdict() (line string, grows bool) {
 	first, last := s.Samples[0], s.Samples[len(s.Samples)-1]
 	line = fmt.Sprintf("%-12s %6d  %6.1f MB at %s, %6.1f MB at %s", s.Name, s.PID,
 		first.MB, first.At.Round(time.Second), last.MB, last.At.Round(time.Second))
-	if len(s.Samples) < fewest+warming {
+	warm := slices.IndexFunc(s.Samples, func(one Sample) bool { return one.At >= first.At+warming })
+	if warm < 0 || len(s.Samples)-warm < fewest || last.At-s.Samples[warm].At < shortest {
 		return line + ", too short to fit", false
 	}
-	settled := s.Samples[warming:]
+	settled := s.Samples[warm:]
 	slope, err := Fit(settled)
 	life := (last.At - settled[0].At).Hours()
 	grown, sure := slope*life, (slope-2*err)*life

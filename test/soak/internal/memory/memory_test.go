@@ -38,6 +38,7 @@ func TestOnlyWhatGrowsIsAccused(t *testing.T) {
 		"too short to tell":    {short, false},
 		"a jump at the start":  {first(life(60, 0, 1), 10), false},
 		"grows and falls back": {sawtooth(), false},
+		"fills for 15 minutes": {filling(), false},
 	} {
 		line, grows := tc.series.Verdict()
 		if grows != tc.grows {
@@ -50,6 +51,15 @@ func TestOnlyWhatGrowsIsAccused(t *testing.T) {
 func first(s memory.Series, mb float64) memory.Series {
 	for i := range 3 {
 		s.Samples[i].MB = mb
+	}
+	return s
+}
+
+// filling grows by 70 MB at first, and then no more.
+func filling() memory.Series {
+	s := life(100, 0, 1)
+	for i := range 15 {
+		s.Samples[i].MB -= 70 * float64(15-i) / 15
 	}
 	return s
 }

@@ -67,8 +67,8 @@ func (p Plan) Kinds() []Kind {
 }
 
 // sparedDecks is for how many decks of faults the first replica lives, so that
-// its memory can be watched.
-const sparedDecks = 4
+// its memory can be watched: an hour, where a deck takes four minutes.
+const sparedDecks = 16
 
 // mostJump of a clock is within the 30 s that authsvc grants the provider's.
 const mostJump = 20 * time.Second
