@@ -58,7 +58,8 @@ $(KEYCLOAK)/.unpacked: | deps-run
 .PHONY: field-test
 LATE_PARTS += field-test
 
-FIELD_NPM := @anthropic-ai/claude-code@2.1.332 @openai/codex@0.171.0 opencode-ai@1.18.33 @modelcontextprotocol/inspector@2.12.0
+FIELD_NPM := @anthropic-ai/claude-code@2.1.332 @openai/codex@0.171.0 opencode-ai@1.18.33 \
+	@modelcontextprotocol/inspector@2.12.0 @google/gemini-cli@0.61.0 @github/copilot@1.0.102
 FIELD_PIP := fastmcp==4.2.3
 FIELD := $(GATEHOUSE_CACHE)/field-$(shell echo $(FIELD_NPM) $(FIELD_PIP) | sha256sum | cut -c1-12)
 
@@ -68,5 +69,5 @@ $(FIELD)/.installed:
 	python3 -m venv $(FIELD)/py && $(FIELD)/py/bin/pip install -q --disable-pip-version-check $(FIELD_PIP)
 	touch $@
 
-field-test: deps-run deps-test programs $(KEYCLOAK)/.unpacked $(FIELD)/.installed ## Claude Code, Codex, opencode, Inspector, fastmcp: sign in, tools, renewal, sign-out
+field-test: deps-run deps-test programs $(KEYCLOAK)/.unpacked $(FIELD)/.installed ## Seven clients as people have them: a token and a call; sign in, tools, renewal, sign-out
 	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) GATEHOUSE_FIELD=$(FIELD) go test -tags "e2e field" -run TestField -count=1 -timeout 12m -v ./test/e2e

@@ -64,8 +64,8 @@ func programs(url string) []program {
 }
 
 // TestField drives each program in turn, and names the one that fails. mcp-remote
-// is TestMcpRemoteSignsIn; what has no command to sign in with (Gemini CLI), and
-// VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
+// is TestMcpRemoteSignsIn; what signs in from a screen of its own (Gemini CLI,
+// Copilot CLI) is TestFieldWithAToken, and VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
 // requests (TestRegistration, TestParallelRefresh).
 func TestField(t *testing.T) {
 	var realm struct{ AccessTokenLifespan int }
@@ -121,11 +121,16 @@ func TestField(t *testing.T) {
 
 // home is where a program lives, with an opener of links that only writes down
 // which.
-type home struct{ dir, link string }
+type home struct {
+	dir, link string
+	at        string   // where it is started
+	env       []string // of the program itself
+}
 
 func newHome(t *testing.T) home {
 	t.Helper()
 	h := home{dir: t.TempDir()}
+	h.at = h.dir
 	h.link = filepath.Join(h.dir, "link")
 	bin := filepath.Join(h.dir, "bin")
 	if err := os.Mkdir(bin, 0o700); err != nil {
@@ -145,8 +150,8 @@ func newHome(t *testing.T) home {
 func (h home) command(ctx context.Context, argv ...string) *exec.Cmd {
 	cache := os.Getenv("GATEHOUSE_FIELD")
 	cmd := exec.CommandContext(ctx, "/usr/bin/env", argv...)
-	cmd.Dir = h.dir
-	cmd.Env = []string{
+	cmd.Dir = h.at
+	cmd.Env = append([]string{
 		"HOME=" + h.dir, "TERM=dumb", "DISPLAY=:99", "CI=", "BROWSER=" + filepath.Join(h.dir, "bin", "xdg-open"),
 		"PATH=" + strings.Join(
 			[]string{filepath.Join(h.dir, "bin"), cache + "/node_modules/.bin", cache + "/py/bin", os.Getenv("PATH")},
@@ -155,7 +160,7 @@ func (h home) command(ctx context.Context, argv ...string) *exec.Cmd {
 		"NODE_EXTRA_CA_CERTS=" + gate.CAFile(), "SSL_CERT_FILE=" + gate.CAFile(), "CODEX_CA_CERTIFICATE=" + gate.CAFile(),
 		"REQUESTS_CA_BUNDLE=" + gate.CAFile(), "MCP_AUTO_OPEN_ENABLED=true",
 		"DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1", "OPENCODE_DISABLE_AUTOUPDATE=1",
-	}
+	}, h.env...)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }

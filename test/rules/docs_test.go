@@ -227,13 +227,15 @@ func TestTheGuideTypesWhatIsTried(t *testing.T) {
 func TestClientPagesSayWhatIsTyped(t *testing.T) {
 	field := text(t, filepath.Join("..", "..", "test", "e2e", "field_test.go"))
 	body, _, _ := strings.Cut(field[strings.Index(field, "func programs("):], "\n}\n")
+	given := text(t, filepath.Join("..", "..", "test", "e2e", "field_token_test.go"))
+	body += given[strings.Index(given, "func agents("):]
 	pages := ""
 	for _, page := range glob(t, "docs/clients/*.md") {
 		pages += text(t, page)
 	}
-	word := regexp.MustCompile(`"([^"]*)"|\b(url)\b`)
+	word := regexp.MustCompile(`"([^"]*)"|\b(url|bearer)\b`)
 	typed := 0
-	for _, m := range regexp.MustCompile(`(?:add|login): +\[\]string\{([^}]*)\}`).FindAllStringSubmatch(body, -1) {
+	for _, m := range regexp.MustCompile(`(?:add|login|token): +\[\]string\{([^}]*)\}`).FindAllStringSubmatch(body, -1) {
 		var words []string
 		for _, w := range word.FindAllStringSubmatch(m[1], -1) {
 			words = append(words, w[1]+w[2])
@@ -242,13 +244,14 @@ func TestClientPagesSayWhatIsTyped(t *testing.T) {
 		line = strings.TrimSuffix(strings.TrimPrefix(line, "script -qec "), " /dev/null") // a terminal for it
 		line = regexp.MustCompile(`\bgate\b`).ReplaceAllString(line, "gatehouse")
 		line = regexp.MustCompile(`\burl\b$|\burl (--)`).ReplaceAllString(line, "https://mcp.example.com/mcp $1")
+		line = regexp.MustCompile(`\bbearer$`).ReplaceAllString(line, `"Authorization: Bearer $$KEY"`)
 		line = strings.TrimSpace(strings.Replace(line, "mcp-inspector", "@modelcontextprotocol/inspector", 1))
 		typed++
 		if !strings.Contains(pages, line) {
 			t.Errorf("no page of docs/clients says %q, which make field-test types", line)
 		}
 	}
-	if typed < 6 {
+	if typed < 9 {
 		t.Errorf("%d lines found: looking in the wrong place", typed)
 	}
 }
