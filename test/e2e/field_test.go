@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"gatehouse/test/e2e/model"
 )
 
 // fieldTokens is how long an access token lives in this run: shorter than every
@@ -24,17 +28,19 @@ const fieldTokens = 30 // seconds
 // find who signs in, register, send its person to a browser, and list tools.
 type program struct {
 	name  string
+	env   []string
 	add   []string // makes the address known, nil where a file does
 	file  string   // of the configuration, below the home
 	text  string
 	login []string // sends the person to the browser
+	keys  []stroke // typed meanwhile, where login is a screen
 	list  []string // shows that it is connected
 	want  string   // what list then says
 	gone  string   // what it says after a sign-out; "" where it cannot be asked
 	once  bool     // it keeps no token: the run that signs in is the one that lists
 }
 
-func programs(url string) []program {
+func programs(url, model string) []program {
 	return []program{
 		{
 			name: "Claude Code", add: []string{"claude", "mcp", "add", "--transport", "http", "gate", url},
@@ -53,6 +59,30 @@ func programs(url string) []program {
 			want: "connected", gone: "auth",
 		},
 		{
+			name: "Gemini CLI", env: geminiEnv(model), file: ".gemini/settings.json", text: geminiSettings,
+			add:   []string{"gemini", "mcp", "add", "--scope", "user", "--transport", "http", "gate", url},
+			login: []string{"gemini"},
+			keys: []stroke{
+				{"Type your message", "/mcp auth gate"},
+				{"/mcp auth gate", enter},
+				{"Do you want to continue", enter},
+				{"uccessfully authenticated and reloaded", "/mcp"},
+				{"> /mcp", enter},
+				{"_whoami", "/quit"},
+				{"> /quit", enter},
+			},
+			list: []string{"gemini", "mcp", "list"},
+			want: "Connected", gone: "Disconnected",
+		},
+		{
+			name: "Copilot CLI", env: copilotEnv(model),
+			add:   []string{"copilot", "mcp", "add", "--transport", "http", "gate", url},
+			login: []string{"copilot"},
+			keys:  []stroke{{"Do you trust the files", enter}, {"1 server connected", "/exit"}, {"/exit", enter}},
+			list:  []string{"copilot", "--allow-all-tools", "-p", "who am I"},
+			want:  "@example.com", gone: "no tool whoami",
+		},
+		{
 			name: "fastmcp", login: []string{"fastmcp", "list", url, "--auth", "oauth"}, want: "whoami", once: true,
 		},
 		{
@@ -64,20 +94,22 @@ func programs(url string) []program {
 }
 
 // TestField drives each program in turn, and names the one that fails. mcp-remote
-// is TestMcpRemoteSignsIn; what signs in from a screen of its own (Gemini CLI,
-// Copilot CLI) is TestFieldWithAToken, and VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
+// is TestMcpRemoteSignsIn; VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
 // requests (TestRegistration, TestParallelRefresh).
 func TestField(t *testing.T) {
+	mind := httptest.NewServer(model.Handler("whoami"))
+	t.Cleanup(mind.Close)
 	var realm struct{ AccessTokenLifespan int }
 	admin(t, http.MethodGet, "", nil, &realm)
 	admin(t, http.MethodPut, "", map[string]any{"accessTokenLifespan": fieldTokens}, nil)
 	t.Cleanup(func() {
 		admin(t, http.MethodPut, "", map[string]any{"accessTokenLifespan": realm.AccessTokenLifespan}, nil)
 	})
-	for _, p := range programs(gate.URL + "/mcp") {
+	for _, p := range programs(gate.URL+"/mcp", mind.URL) {
 		t.Run(p.name, func(t *testing.T) {
 			who := newPerson(t)
 			h := newHome(t)
+			h.env = p.env
 			if p.file != "" {
 				path := filepath.Join(h.dir, p.file)
 				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -88,10 +120,10 @@ func TestField(t *testing.T) {
 				}
 			}
 			if p.add != nil {
-				h.signIn(t, who.name, p.add...) // some sign in at once
+				h.signIn(t, who.name, nil, p.add...) // some sign in at once
 			}
 			begin := time.Now()
-			said := h.signIn(t, who.name, p.login...)
+			said := h.signIn(t, who.name, p.keys, p.login...)
 			if p.once {
 				if !strings.Contains(said, p.want) {
 					t.Errorf("%v says nothing of %q:\n%s", p.login, p.want, said)
@@ -175,15 +207,36 @@ func (h home) run(t *testing.T, argv ...string) string {
 
 var authorizeLink = regexp.MustCompile(`https?://[^\s"']+/protocol/openid-connect/auth\?[^\s"']+`)
 
-// signIn runs a command and is the person whom it sends to a browser.
-func (h home) signIn(t *testing.T, user string, argv ...string) string {
+const enter = "\r"
+
+// stroke is what is typed once something is on the screen.
+type stroke struct{ shown, keys string }
+
+// escapes are what a terminal draws with.
+var escapes = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[()].|[=>78])")
+
+// signIn runs a command, types at its screen if it has one, and is the person
+// whom it sends to a browser.
+func (h home) signIn(t *testing.T, user string, keys []stroke, argv ...string) string {
 	t.Helper()
 	_ = os.Remove(h.link)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	name := argv[0]
+	if keys != nil {
+		argv = []string{"script", "-qfec", "stty rows 50 cols 150; exec " + strings.Join(argv, " "), "/dev/null"}
+	}
 	cmd := h.command(ctx, argv...)
 	said := &transcript{}
 	cmd.Stdout, cmd.Stderr = said, said
+	var keyboard io.Writer
+	if keys != nil {
+		pipe, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyboard = pipe
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -191,24 +244,42 @@ func (h home) signIn(t *testing.T, user string, argv ...string) string {
 	go func() { ended <- cmd.Wait() }()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	visited, seen, typed := false, 0, time.Now()
 	for {
 		select {
-		case <-ended:
+		case err := <-ended:
+			if visited && err != nil || len(keys) > 0 {
+				t.Fatalf("%v: %v, with %v to be typed\n%s", argv, err, keys, escapes.ReplaceAllString(said.String(), ""))
+			}
 			return said.String()
 		case <-tick.C:
 		}
+		if len(keys) > 0 {
+			if text := said.String(); strings.Contains(escapes.ReplaceAllString(text[seen:], ""), keys[0].shown) {
+				seen = len(text)
+				_, _ = io.WriteString(keyboard, keys[0].keys)
+				keys, typed = keys[1:], time.Now()
+			}
+		}
+		if keyboard != nil && time.Since(typed) > 10*time.Second { // it was not listening yet; on an empty line it is nothing
+			_, _ = io.WriteString(keyboard, enter)
+			typed = time.Now()
+		}
+		if visited {
+			continue
+		}
 		link, _ := os.ReadFile(h.link)
-		if len(link) == 0 {
+		if len(link) == 0 && keyboard == nil {
 			link = []byte(authorizeLink.FindString(said.String()))
 		}
 		if len(link) == 0 {
 			continue
 		}
-		page := browser(t)
+		visited = true
 		do(
 			t,
-			page,
-			argv[0]+": sign in and consent",
+			browser(t),
+			name+": sign in and consent",
 			chromedp.Navigate(string(link)),
 			keycloakLogin(user),
 			chromedp.WaitVisible(
@@ -217,9 +288,5 @@ func (h home) signIn(t *testing.T, user string, argv ...string) string {
 			chromedp.Click(`[name="accept"]`),
 			chromedp.WaitNotPresent(`[name="accept"]`),
 		)
-		if err := <-ended; err != nil {
-			t.Fatalf("%v: %v\n%s", argv, err, said.String())
-		}
-		return said.String()
 	}
 }

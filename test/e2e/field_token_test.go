@@ -55,17 +55,12 @@ func agents(url, model, token string) []agent {
 			call: []string{"opencode", "run", "who am I"},
 		},
 		{
-			name: "Gemini CLI", env: []string{
-				"GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL=" + model, "GEMINI_CLI_TRUST_WORKSPACE=true",
-			},
-			file: ".gemini/settings.json", text: `{"security": {"auth": {"selectedType": "gemini-api-key"}}}`,
+			name: "Gemini CLI", env: geminiEnv(model), file: ".gemini/settings.json", text: geminiSettings,
 			token: []string{"gemini", "mcp", "add", "--transport", "http", "gate", url, "--header", bearer},
 			call:  []string{"gemini", "-y", "-m", "gemini-2.5-flash", "-p", "who am I"},
 		},
 		{
-			name: "Copilot CLI", env: []string{
-				"COPILOT_OFFLINE=true", "COPILOT_PROVIDER_BASE_URL=" + model + "/v1", "COPILOT_MODEL=stand-in",
-			},
+			name: "Copilot CLI", env: copilotEnv(model),
 			token: []string{"copilot", "mcp", "add", "--transport", "http", "gate", url, "--header", bearer},
 			call:  []string{"copilot", "--allow-all-tools", "-p", "who am I"},
 		},
@@ -77,6 +72,24 @@ func agents(url, model, token string) []agent {
 				"--header", bearer,
 			},
 		},
+	}
+}
+
+// geminiSettings say that it has a key for its model.
+const geminiSettings = `{"security": {"auth": {"selectedType": "gemini-api-key"}}}`
+
+func geminiEnv(model string) []string {
+	return []string{
+		"GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL=" + model, "GEMINI_CLI_TRUST_WORKSPACE=true", "TERM=xterm-256color",
+	}
+}
+
+// copilotEnv is of a Copilot with a model of one's own: it asks for no login at
+// GitHub.
+func copilotEnv(model string) []string {
+	return []string{
+		"COPILOT_OFFLINE=true", "COPILOT_PROVIDER_BASE_URL=" + model + "/v1", "COPILOT_MODEL=stand-in",
+		"TERM=xterm-256color",
 	}
 }
 
