@@ -63,7 +63,7 @@ func programs(url, model string) []program {
 			add:   []string{"gemini", "mcp", "add", "--scope", "user", "--transport", "http", "gate", url},
 			login: []string{"gemini"},
 			keys: []stroke{
-				{"Type your message", "/mcp auth gate"},
+				{"1 MCP server", "/mcp auth gate"}, // before that it takes a command for a prompt
 				{"/mcp auth gate", enter},
 				{"Do you want to continue", enter},
 				{"uccessfully authenticated and reloaded", "/mcp"},
