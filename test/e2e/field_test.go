@@ -59,22 +59,6 @@ func programs(url, model string) []program {
 			want: "connected", gone: "auth",
 		},
 		{
-			name: "Gemini CLI", env: geminiEnv(model), file: ".gemini/settings.json", text: geminiSettings,
-			add:   []string{"gemini", "mcp", "add", "--scope", "user", "--transport", "http", "gate", url},
-			login: []string{"gemini"},
-			keys: []stroke{
-				{"1 MCP server", "/mcp auth gate"}, // before that it takes a command for a prompt
-				{"/mcp auth gate", enter},
-				{"Do you want to continue", enter},
-				{"uccessfully authenticated and reloaded", "/mcp"},
-				{"> /mcp", enter},
-				{"_whoami", "/quit"},
-				{"> /quit", enter},
-			},
-			list: []string{"gemini", "mcp", "list"},
-			want: "Connected", gone: "Disconnected",
-		},
-		{
 			name: "Copilot CLI", env: copilotEnv(model),
 			add:   []string{"copilot", "mcp", "add", "--transport", "http", "gate", url},
 			login: []string{"copilot"},
@@ -94,7 +78,8 @@ func programs(url, model string) []program {
 }
 
 // TestField drives each program in turn, and names the one that fails. mcp-remote
-// is TestMcpRemoteSignsIn; VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
+// is TestMcpRemoteSignsIn; Gemini CLI, which takes a command that is typed while it starts
+// for a prompt, is TestFieldWithAToken; VS Code, Cursor, Claude's and ChatGPT's connectors, go by their documented
 // requests (TestRegistration, TestParallelRefresh).
 func TestField(t *testing.T) {
 	mind := httptest.NewServer(model.Handler("whoami"))
