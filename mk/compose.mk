@@ -8,7 +8,7 @@ $(COMPOSE):
 	go build -trimpath -ldflags='-s -w' -modfile=test/tools/compose.mod -o $@ github.com/docker/compose/v2/cmd
 
 .PHONY: compose-test env-check
-compose-test: deps-run deps-test $(COMPOSE) env-check ## Bring the compose file up on an engine of its own, test it whole, and down
+compose-test: build deps-run deps-test $(COMPOSE) env-check ## Bring the compose file up on an engine of its own, test it whole, and down
 	go test -count=1 ./test/compose
 	CACHE=$(GATEHOUSE_CACHE) COMPOSE=$(COMPOSE) bash test/compose/run.sh
 
