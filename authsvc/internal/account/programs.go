@@ -44,10 +44,10 @@ func programs(called, url string) []program {
 		{ID: "codex", Name: "Codex", Tried: "0.171.0", Lines: []line{
 			{"", "codex mcp add " + name + " --url " + url}, {"", "codex mcp login " + name},
 		}},
-		{ID: "gemini", Name: "Gemini CLI", Lines: []line{
+		{ID: "gemini", Name: "Gemini CLI", Tried: "0.61.0", Lines: []line{
 			{"", "gemini mcp add --transport http " + name + " " + url}, {"", "/mcp auth " + name},
 		}},
-		{ID: "copilot", Name: "Copilot CLI", Lines: []line{
+		{ID: "copilot", Name: "Copilot CLI", Tried: "1.0.102", Lines: []line{
 			{`~/.copilot/mcp-config.json, %USERPROFILE%\.copilot\mcp-config.json`,
 				`{"mcpServers": {"` + name + `": {"type": "http", "url": "` + url + `", "tools": ["*"]}}}`},
 		}},
