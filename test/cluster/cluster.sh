@@ -1,6 +1,6 @@
 #!/bin/bash
 # cluster.sh start|stop DIR: the cluster of node.sh, reached from here by a pair
-# of interfaces (10.214.0.1 here, 10.214.0.2 there). PARTS and IMAGES as there.
+# of interfaces (10.214.0.1 here, 10.214.0.2 there). PARTS, IMAGES and POLICIES as there.
 set -euo pipefail
 action=$1 dir=$2
 
@@ -15,7 +15,7 @@ groups() { # takes away the control groups that the kubelet has made
 start() {
 	mkdir -p "$dir"
 	ip link delete gh-cluster 2>/dev/null || true # of a run that was killed; the caller holds the lock
-	unshare --mount --net --pid --uts --ipc --fork --kill-child bash test/cluster/node.sh "$dir" "$PARTS" "$IMAGES" \
+	unshare --mount --net --pid --uts --ipc --fork --kill-child bash test/cluster/node.sh "$dir" "$PARTS" "$IMAGES" "$POLICIES" \
 		>"$dir/said" 2>&1 &
 	local outer=$! first
 	echo $outer >"$dir/pid"

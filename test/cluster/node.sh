@@ -1,10 +1,10 @@
 #!/bin/bash
-# node.sh DIR PARTS IMAGES: a Kubernetes cluster of one node, run by cluster.sh
+# node.sh DIR PARTS IMAGES POLICIES: a Kubernetes cluster of one node, run by cluster.sh
 # as the first process of namespaces of its own (mount, network, pid, uts, ipc):
 # when it ends, every part and every container ends with it. Its state lies
-# under DIR, the programs in PARTS, containerd's images in IMAGES.
+# under DIR, the programs in PARTS and POLICIES, containerd's images in IMAGES.
 set -eu
-dir=$1 parts=$2 images=$3 address=10.214.0.2
+dir=$1 parts=$2 images=$3 policies=$4 address=10.214.0.2
 
 mount --make-rprivate /
 mount --make-rshared / # the kubelet's mounts must reach the containers
@@ -100,6 +100,13 @@ start kubelet "$parts/kubelet" --config kubelet.yaml --kubeconfig kubeconfig --r
 start proxy "$parts/kube-proxy" --kubeconfig kubeconfig --hostname-override node-0 --proxy-mode iptables \
 	--cluster-cidr 10.244.0.0/16 --conntrack-max-per-core 0
 until_true 90 "the node is ready" sh -c 'kubectl get node node-0 | grep -q " Ready"'
+# What enforces NetworkPolicies: by iptables, which must see what crosses the
+# pods' bridge. It wants its node to be there.
+echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+start policies "$policies/kube-router" --kubeconfig kubeconfig --hostname-override node-0 --run-firewall \
+	--run-router=false --run-service-proxy=false --enable-cni=false \
+	--service-cluster-ip-range 10.96.0.0/16 --health-port 0
+until_true 60 "NetworkPolicies are enforced" iptables -n -L KUBE-ROUTER-FORWARD
 touch up
 wait -n # a part that ends takes the cluster with it
 echo "node: a part has ended" >&2

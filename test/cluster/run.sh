@@ -1,7 +1,7 @@
 #!/bin/bash
 # The Kubernetes manifests on a real control plane with a real kubelet: applied
 # twice, run in pods, driven end to end, scaled, rolled, killed and drained.
-# CACHE keeps the programs (PARTS) and the images; nothing else is left. FULL=1
+# CACHE keeps the programs (PARTS, POLICIES) and the images; nothing else is left. FULL=1
 # runs the end-to-end suite through the Service too, which takes 127.0.0.1:443.
 set -euo pipefail
 fail() { echo "cluster: $*" >&2; exit 1; }
@@ -10,7 +10,7 @@ mkdir -p "$CACHE"
 exec 8>"$CACHE/cluster-test.lock"
 flock -n 8 || fail "another run is under way ($CACHE/cluster-test.lock)"
 dir=$(mktemp -d /tmp/gh-cluster-XXXXXX)
-export PARTS IMAGES=$CACHE/cluster-images KUBECONFIG=$dir/kubeconfig
+export PARTS POLICIES IMAGES=$CACHE/cluster-images KUBECONFIG=$dir/kubeconfig
 
 finish() {
 	code=$?
