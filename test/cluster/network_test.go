@@ -44,20 +44,14 @@ spec: {automountServiceAccountToken: false, terminationGracePeriodSeconds: 0,
 
 // What the NetworkPolicies forbid is refused, and what they allow is open.
 func TestWhoReachesWhom(t *testing.T) {
-	defer func() {
-		_, _ = try(context.WithoutCancel(t.Context()), "delete", "pod", "--all-namespaces", "-l", "gatehouse.test/probe",
-			"--ignore-not-found")
-	}()
 	var pods strings.Builder
 	pods.WriteString("---\n{apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}\n")
 	for _, r := range reach {
 		_, _ = fmt.Fprintf(&pods, prober, r.from, r.namespace, r.label)
 	}
-	apply := exec.CommandContext(t.Context(), "kubectl", "apply", "-f", "-")
-	apply.Stdin = strings.NewReader(pods.String())
-	if out, err := apply.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	// A probe that stayed would be taken for a pod of the part that it stands for.
+	defer manifest(t, pods.String(), "delete", "--ignore-not-found", "--timeout=120s")
+	manifest(t, pods.String(), "apply")
 	var ask strings.Builder
 	for _, door := range doors {
 		part, port, _ := strings.Cut(door, ":")
@@ -75,6 +69,16 @@ func TestWhoReachesWhom(t *testing.T) {
 			}
 			return asAllowed(said, r.from, r.to)
 		})
+	}
+}
+
+// manifest says the verb to the objects of the text.
+func manifest(t *testing.T, text string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", append(args, "-f", "-")...)
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
