@@ -21,7 +21,8 @@ func TestANewSessionStartsNothingThatHangs(t *testing.T) {
 	for i := range 9 {
 		entries = append(entries, entryOf(fmt.Sprintf("s%d", i), ""))
 	}
-	base, _ := startSeveral(t, entries, "--admin-listen", admin, "--list-time", "3s", "--start-time", "10m", "--drain-time", "5s")
+	base, _ := startSeveral(t, entries, "--admin-listen", admin,
+		"--list-time", "3s", "--start-time", "10m", "--drain-time", "5s")
 	var before, after, tools []string
 	begun := time.Now()
 	for n := 1; ; n++ {
@@ -75,7 +76,8 @@ func TestOneThatComesLateIsTold(t *testing.T) {
 			gate := filepath.Join(t.TempDir(), "gate")
 			late := fmt.Sprintf(`"late": {"command": "sh", "args": ["-c", "until [ -e %s ]; do sleep 0.1; done; exec %s"],
 				"env": {%q: "1", %q: "late"}, "gatehouse": {"sandbox": "off"}}`, gate, os.Args[0], childMode, severalMode)
-			base, _ := startSeveral(t, []string{entryOf("a", ""), late}, "--list-time", "500ms", "--start-time", "10m", "--drain-time", "5s")
+			base, _ := startSeveral(t, []string{entryOf("a", ""), late},
+				"--list-time", "500ms", "--start-time", "10m", "--drain-time", "5s")
 			first := visit(t, base, "2025-11-25")
 			second := visit(t, base, "2025-11-25")
 			first.tools()

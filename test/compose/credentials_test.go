@@ -38,7 +38,8 @@ func TestCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		compose(t, "-f", filepath.Join(root, "docker-compose.yml"), "-f", filepath.Join(root, "deploy/compose/credentials.yml"),
+		compose(t, "-f", filepath.Join(root, "docker-compose.yml"),
+			"-f", filepath.Join(root, "deploy/compose/credentials.yml"),
 			"up", "--detach", "--wait", "authsvc", "bridge", "nginx")
 		const connect = "/account/connect/notes"
 		if _, err := open(t, gate); err == nil || !strings.Contains(err.Error(), gate.URL+connect) {

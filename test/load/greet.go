@@ -80,7 +80,8 @@ func (b *bench) greet(ctx context.Context) (string, error) {
 				return "", fmt.Errorf("new sessions, %s: %w", g.name, err)
 			}
 			g.started += startedAt(admin) - before
-			progress(fmt.Sprintf("round %d/%d new sessions, %s: p50 %.1f ms", round+1, b.rounds, g.name, percentile(g.took, 0.5)))
+			progress(fmt.Sprintf("round %d/%d new sessions, %s: p50 %.1f ms",
+				round+1, b.rounds, g.name, percentile(g.took, 0.5)))
 		}
 	}
 	return greetTable(first, rows), nil

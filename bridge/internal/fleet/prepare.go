@@ -60,8 +60,7 @@ func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
 	s.described.Store(&ready)
 	if ready.Modern {
 		s.modern.Store(true)
-	}
-	if !ready.Modern {
+	} else {
 		c.Tell([]byte(InitializedLine))
 	}
 	return nil

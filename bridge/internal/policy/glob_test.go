@@ -46,7 +46,9 @@ func TestAHostileNameCostsLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 		took := work.Of(func() {
-			for _, name := range []string{strings.Repeat("a", 1<<20), strings.Repeat("/a", 1<<19), strings.Repeat("a", 1<<20) + "/b/"} {
+			for _, name := range []string{
+				strings.Repeat("a", 1<<20), strings.Repeat("/a", 1<<19), strings.Repeat("a", 1<<20) + "/b/",
+			} {
 				if g.match(name) {
 					t.Errorf("%q matches", pattern)
 				}

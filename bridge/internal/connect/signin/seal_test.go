@@ -194,7 +194,8 @@ func TestTheKeyringDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys.broken = errors.New("no bus")
-	if _, err := w.user(dir, keys.with(false)).use(limited(t), ""); err == nil || !strings.Contains(err.Error(), "no bus") {
+	_, err = w.user(dir, keys.with(false)).use(limited(t), "")
+	if err == nil || !strings.Contains(err.Error(), "no bus") {
 		t.Errorf("%v", err)
 	}
 	keys.broken = nil
