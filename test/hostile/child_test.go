@@ -75,8 +75,8 @@ func whoAmI() about {
 	if me.Tmp == "" {
 		me.Tmp = os.TempDir()
 	}
-	for _, file := range []string{filepath.Join(me.Home, secretFile), filepath.Join(me.Tmp, secretFile)} {
-		_ = os.WriteFile(file, []byte("mine"), 0o600)
+	for _, dir := range []string{me.Home, me.Tmp} {
+		keepSecret(dir)
 	}
 	if id, err := unix.SysvShmGet(unix.IPC_PRIVATE, 4096, 0o600); err == nil {
 		me.Shared = id
@@ -100,6 +100,16 @@ func whoAmI() about {
 }
 
 const secretFile = ".gatehouse-hostile-secret"
+
+// keepSecret puts the file there whole: without a box all children share the
+// folder, and one that starts must not leave the file empty under another's try.
+func keepSecret(dir string) {
+	file := filepath.Join(dir, secretFile)
+	draft := fmt.Sprintf("%s-%d", file, os.Getpid())
+	if os.WriteFile(draft, []byte("mine"), 0o600) == nil {
+		_ = os.Rename(draft, file)
+	}
+}
 
 // read is what a file gave, in short: no secret is printed.
 func read(path string) (string, error) {
