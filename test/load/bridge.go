@@ -18,6 +18,7 @@ import (
 // Row names, as they stand in the tables.
 const (
 	rowLimit   = "limit: bare net/http"
+	rowSame    = "limit: bare net/http, sent the same headers"
 	rowBridge  = "bridge, signed identity"
 	rowNone    = "bridge, no identity"
 	rowUnboxed = "bridge, no identity, no box for its children"
@@ -28,6 +29,8 @@ const (
 	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, " +
 		"medians of interleaved rounds. " +
 		"The ratio is to the bare net/http handler in the same run. " +
+		"What says who calls is a header of 620 bytes, which net/http reads and checks before any handler: " +
+		"the table of signed callers has the ratio to the handler that is sent it, too, and does not look at it. " +
 		"A peer that hands one caller's answer to another has it under foreign. " +
 		"CPU is of the program and its children, and the time to open a session holds the start of its child; " +
 		"both at the largest number of callers.\n\n"
@@ -89,6 +92,10 @@ func partBridge(ctx context.Context, b *bench) error {
 	for _, t := range []report.Table{
 		{Title: "Streamable HTTP with sessions (2025-06-18)", Mode: caller.MCP, Base: rowLimit, Cells: cells},
 		{
+			Title: "Signed callers, the ratio to the handler that is sent the same headers",
+			Mode:  caller.MCP, Base: rowSame, Cells: signedOnly(cells),
+		},
+		{
 			Title: "Stateless (2026-07-28), the child of the older kind; ratio to the session figure of the limit",
 			Mode:  caller.Stateless, Base: rowLimit, BaseMode: caller.MCP, Cells: cells,
 		},
@@ -126,6 +133,12 @@ func (b *bench) rows(keys string, headers []map[string]string) ([]row, error) {
 			name:  rowLimit,
 			argv:  []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()},
 			modes: []caller.Mode{caller.MCP, caller.SSE},
+		},
+		{
+			name:    rowSame,
+			argv:    []string{filepath.Join(b.tools, "limit"), "-listen", "%ADDR%", b.child()},
+			modes:   []caller.Mode{caller.MCP},
+			headers: headers,
 		},
 		super(caller.MCP, "--outputTransport", "streamableHttp", "--stateful"),
 		super(caller.Stateless, "--outputTransport", "streamableHttp"),
@@ -183,6 +196,13 @@ func (b *bench) bridgeArgv(flags ...string) []string { return b.argvOf(b.bridge(
 func (b *bench) argvOf(program string, flags ...string) []string {
 	argv := append([]string{program, "--listen", "%ADDR%", "--log-level", "warn"}, flags...)
 	return append(argv, "--", b.child())
+}
+
+// signedOnly are the cells of rows whose requests say who calls.
+func signedOnly(cells []*measure.Cell) []*measure.Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c *measure.Cell) bool {
+		return c.Target != rowSame && !strings.Contains(c.Target, "signed")
+	})
 }
 
 func cellsOf(r row, p *proc.Proc) []*measure.Cell {

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
 )
 
 // initialize answers with the union of what the servers say of themselves. One
@@ -20,7 +21,7 @@ func (k *desk) initialize(ctx context.Context, by caller, m *rpc.Message) {
 	parts := k.door.parts(by.id)
 	var wait sync.WaitGroup
 	for _, p := range parts {
-		if k.door.described(p.Server) != nil {
+		if k.door.described(p.Server, by.id) != nil {
 			continue
 		}
 		wait.Go(func() {
@@ -36,19 +37,19 @@ func (k *desk) initialize(ctx context.Context, by caller, m *rpc.Message) {
 	}
 	result, _ := json.Marshal(map[string]any{ // of strings and of what came as JSON
 		"protocolVersion": version,
-		"capabilities":    k.door.capabilities(parts),
+		"capabilities":    k.door.capabilities(parts, by.id),
 		"serverInfo":      map[string]string{"name": "gatehouse", "title": "gatehouse", "version": "1"},
-		"instructions":    k.door.instructions(parts),
+		"instructions":    k.door.instructions(parts, by.id),
 	})
 	k.reply(m.ID(), result)
 }
 
 // capabilities is the union. Lists change when the servers do.
-func (d *Door) capabilities(parts []Part) map[string]any {
+func (d *Door) capabilities(parts []Part, who *contract.Identity) map[string]any {
 	all := map[string]any{}
 	for _, p := range parts {
 		var own map[string]any
-		if json.Unmarshal(rpc.Member(d.described(p.Server), "capabilities"), &own) == nil {
+		if json.Unmarshal(rpc.Member(d.described(p.Server, who), "capabilities"), &own) == nil {
 			union(all, own)
 		}
 	}
@@ -77,12 +78,12 @@ func union(a, b map[string]any) {
 const maxInstructions = 16 << 10 // bytes of one server's
 
 // instructions are the servers' own, each under its name.
-func (d *Door) instructions(parts []Part) string {
+func (d *Door) instructions(parts []Part, who *contract.Identity) string {
 	var all strings.Builder
 	all.WriteString("Several servers answer here. The tools and prompts of each begin with its name and " +
 		d.o.Separator + ".\n")
 	for _, p := range parts {
-		if own := rpc.Text(rpc.Member(d.described(p.Server), "instructions")); own != "" {
+		if own := rpc.Text(rpc.Member(d.described(p.Server, who), "instructions")); own != "" {
 			all.WriteString("\n## " + p.Name + "\n" + rpc.Clip(own, maxInstructions) + "\n")
 		}
 	}
@@ -91,8 +92,8 @@ func (d *Door) instructions(parts []Part) string {
 
 // has tells whether a server may have such a list: one of which nothing is
 // known may.
-func (d *Door) has(server *fleet.Server, capability string) bool {
-	described := d.described(server)
+func (d *Door) has(server *fleet.Server, who *contract.Identity, capability string) bool {
+	described := d.described(server, who)
 	return described == nil || rpc.Member(rpc.Member(described, "capabilities"), capability) != nil
 }
 
@@ -106,7 +107,7 @@ func (k *desk) setLevel(ctx context.Context, by caller, m *rpc.Message) {
 	told := 0
 	for _, p := range k.door.parts(by.id) {
 		in := k.open(p)
-		if in == nil || !k.door.has(p.Server, "logging") {
+		if in == nil || !k.door.has(p.Server, by.id, "logging") {
 			continue
 		}
 		if _, err := in.ask(ctx, by, m.Method, m.Params()); err != nil {

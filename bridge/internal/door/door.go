@@ -41,13 +41,12 @@ type Door struct {
 
 	mu    sync.Mutex
 	desks map[*desk]struct{}
-	known map[*fleet.Server][]byte    // what each said of itself
 	late  map[*fleet.Server]time.Time // when a list may try again one that did not come in time
 }
 
 // New opens nothing yet.
 func New(o Options) *Door {
-	return &Door{o: o, desks: map[*desk]struct{}{}, known: map[*fleet.Server][]byte{}, late: map[*fleet.Server]time.Time{}}
+	return &Door{o: o, desks: map[*desk]struct{}{}, late: map[*fleet.Server]time.Time{}}
 }
 
 // Start is a fleet.ServerConfig's.
@@ -71,17 +70,8 @@ func (d *Door) Start(owner *contract.Identity, label string) (mux.Process, error
 // Changed tells every client that the servers, or what they may do there, are
 // others now.
 func (d *Door) Changed() {
-	now := map[*fleet.Server]bool{}
-	for _, p := range d.o.Parts() {
-		now[p.Server] = true
-	}
 	d.mu.Lock()
 	desks := slices.Collect(maps.Keys(d.desks))
-	for server := range d.known {
-		if !now[server] {
-			delete(d.known, server)
-		}
-	}
 	clear(d.late)
 	d.mu.Unlock()
 	d.memory.clear()
@@ -132,8 +122,8 @@ const lateFor = time.Minute
 // patience is how long a list waits for a server, and whether it may start it.
 // One that was late is tried again beside the list: its entries come with a word
 // that the lists have changed.
-func (d *Door) patience(server *fleet.Server) (wait time.Duration, may bool) {
-	known := d.described(server) != nil
+func (d *Door) patience(server *fleet.Server, who *contract.Identity) (wait time.Duration, may bool) {
+	known := d.described(server, who) != nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	again, late := d.late[server]
@@ -166,12 +156,12 @@ func quoted(name string) []byte {
 	return append(append(append(make([]byte, 0, len(name)+2), '"'), name...), '"')
 }
 
-// learn remembers what a server said of itself. Who was told lists without it,
-// and started none, hears of it.
-func (d *Door) learn(server *fleet.Server, result []byte) {
+// learn remembers what a server said of itself to this caller: it may name him.
+// Who was told lists without it, and started none, hears of it.
+func (d *Door) learn(server *fleet.Server, who *contract.Identity, result []byte) {
+	d.memory.put(keyOf(server, ofItself, who), result)
 	d.mu.Lock()
 	_, late := d.late[server]
-	d.known[server] = result
 	delete(d.late, server)
 	desks := slices.Collect(maps.Keys(d.desks))
 	d.mu.Unlock()
@@ -195,13 +185,10 @@ func (d *Door) handOn(p Part) {
 	}
 }
 
-// described is what is known of a server: the result of initialize or of
-// server/discover, nil where it has said nothing yet.
-func (d *Door) described(server *fleet.Server) []byte {
-	d.mu.Lock()
-	own := d.known[server]
-	d.mu.Unlock()
-	if own != nil {
+// described is what a server said of itself to this caller, or to nobody: the
+// result of initialize or of server/discover, nil where it has said nothing yet.
+func (d *Door) described(server *fleet.Server, who *contract.Identity) []byte {
+	if own := d.memory.get(keyOf(server, ofItself, who)); own != nil {
 		return own
 	}
 	return server.Described().Result

@@ -95,10 +95,10 @@ func (k *desk) soon(ctx context.Context, by caller, p Part) (*inner, error) {
 	if err := p.Server.Health(); err != nil {
 		return nil, err
 	}
-	wait, may := k.door.patience(p.Server)
+	wait, may := k.door.patience(p.Server, by.id)
 	if !may && !k.opening(p) {
 		k.miss(p)
-		if k.door.described(p.Server) != nil && k.lacks(p.Server, true) {
+		if k.door.described(p.Server, by.id) != nil && k.lacks(p.Server, true) {
 			k.changed() // it came just now
 		}
 		return nil, errLate
@@ -215,7 +215,7 @@ func (in *inner) initialize(by caller, params []byte) error {
 	if err != nil {
 		return err
 	}
-	in.desk.door.learn(in.part.Server, bytes.Clone(result))
+	in.desk.door.learn(in.part.Server, by.id, bytes.Clone(result))
 	in.send(by, []byte(fleet.InitializedLine))
 	return nil
 }

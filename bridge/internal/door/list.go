@@ -49,7 +49,7 @@ type page struct {
 // time. What does not costs its own entries.
 func (k *desk) list(ctx context.Context, by caller, m *rpc.Message) {
 	parts := k.door.parts(by.id)
-	pages, err := k.pages(parts, m)
+	pages, err := k.pages(by, parts, m)
 	if err != nil {
 		k.fail(m.ID(), err)
 		return
@@ -77,7 +77,7 @@ func (k *desk) fetch(ctx context.Context, by caller, pages []page, method string
 
 // pages are whom to ask: all who have such a list, or those whose cursors the
 // client's holds.
-func (k *desk) pages(parts []Part, m *rpc.Message) (pages []page, err error) {
+func (k *desk) pages(by caller, parts []Part, m *rpc.Message) (pages []page, err error) {
 	cursor := rpc.Member(m.Params(), "cursor")
 	var at map[string]json.RawMessage
 	if cursor != nil && string(cursor) != "null" {
@@ -92,7 +92,7 @@ func (k *desk) pages(parts []Part, m *rpc.Message) (pages []page, err error) {
 			}
 			continue
 		}
-		if k.door.has(p.Server, lists[m.Method].capability) {
+		if k.door.has(p.Server, by.id, lists[m.Method].capability) {
 			pages = append(pages, page{part: p})
 		}
 	}

@@ -27,7 +27,7 @@ func FuzzCursors(f *testing.F) {
 		if err != nil {
 			return
 		}
-		pages, err := k.pages(parts, &m)
+		pages, err := k.pages(caller{id: &contract.Identity{}}, parts, &m)
 		if err != nil {
 			return
 		}
@@ -151,5 +151,18 @@ func TestMemoryIsOfOneCaller(t *testing.T) {
 	}
 	if m.bytes > memoryBytes || len(m.lists) == 0 {
 		t.Errorf("it holds %d lists of %d bytes", len(m.lists), m.bytes)
+	}
+}
+
+// TestWhatAServerSaysOfItselfIsOfOneCaller: it may name whom it acts for.
+func TestWhatAServerSaysOfItselfIsOfOneCaller(t *testing.T) {
+	h := build(t, []string{"a", "b"}, 10*time.Second, echoes)
+	for range 2 { // the second time from memory
+		for _, user := range []string{"alice", "bob"} {
+			h.who = &contract.Identity{Subject: user}
+			if _, told := h.comes(); strings.Count(told, "You act for "+user) != 2 || strings.Count(told, "You act for") != 2 {
+				t.Errorf("%s is told %s", user, told)
+			}
+		}
 	}
 }

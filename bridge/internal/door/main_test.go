@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fake is a server that answers by a function, and says what a test tells it.
 type fake struct {
 	name   string
+	user   string
 	answer func(f *fake, m *rpc.Message)
 	lines  chan []byte
 	heard  chan string // what is no call
@@ -55,7 +56,8 @@ func (f *fake) Write(line []byte, edits ...rpc.Edit) (func() bool, bool) {
 	case err != nil:
 	case m.Method == "initialize":
 		f.say(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":`+
-			`{"tools":{},"prompts":{},"resources":{},"logging":{}},"serverInfo":{"name":%q}}}`, m.ID(), f.name)
+			`{"tools":{},"prompts":{},"resources":{},"logging":{}},"serverInfo":{"name":%q},`+
+			`"instructions":%q}}`, m.ID(), f.name, "You act for "+f.user)
 	case m.Kind != rpc.Request:
 		f.heard <- string(m.Line)
 	case f.answer != nil:
@@ -117,9 +119,9 @@ func build(
 	for _, name := range names {
 		server := fleet.NewServer(fleet.ServerConfig{
 			Name: name, Isolation: fleet.PerSession, Limits: limits, Log: log, Guard: guard[0],
-			Start: func(*contract.Identity, string) (mux.Process, error) {
+			Start: func(owner *contract.Identity, _ string) (mux.Process, error) {
 				f := &fake{
-					name: name, answer: answer, lines: make(chan []byte, 1000), heard: make(chan string, 1000),
+					name: name, user: owner.Subject, answer: answer, lines: make(chan []byte, 1000), heard: make(chan string, 1000),
 					calls: make(chan []byte, 100), done: make(chan struct{}),
 				}
 				h.mu.Lock()
@@ -184,14 +186,21 @@ type guest struct {
 
 func (h *house) enters() *guest {
 	h.t.Helper()
+	g, _ := h.comes()
+	return g
+}
+
+// comes is enters, with what the guest is told first.
+func (h *house) comes() (g *guest, told string) {
+	h.t.Helper()
 	s, err := h.table.Open(h.outer, *h.who, "streamable")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	s.Reading()
-	g := &guest{s, h}
-	g.asks(0, "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c"}}`)
-	return g
+	g = &guest{s, h}
+	told = g.asks(0, "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c"}}`)
+	return g, told
 }
 
 func (g *guest) begins(id int, method, params string) *event.Queue {

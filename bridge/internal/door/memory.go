@@ -10,9 +10,9 @@ import (
 	"gatehouse/internal/contract"
 )
 
-// memory holds the first page of each list as a caller was last told it, so
-// that a new session starts no server for a list. What it holds was filtered
-// for this very caller: the key has all that a policy can ask.
+// memory holds the first page of each list as a caller was last told it, and what
+// each server said of itself to him, so that a new session starts no server. A
+// list was filtered for this very caller: the key has all that a policy can ask.
 type memory struct {
 	mu    sync.Mutex
 	lists map[remembered]list
@@ -29,6 +29,9 @@ type list struct {
 	result []byte
 	at     time.Time
 }
+
+// ofItself is the method by which a server says what it is.
+const ofItself = "initialize"
 
 const (
 	memoryAge   = time.Hour
@@ -55,7 +58,8 @@ func (m *memory) put(key remembered, result []byte) {
 func (m *memory) get(key remembered) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l, ok := m.lists[key]; ok && time.Since(l.at) < memoryAge {
+	// What a server is does not change while its configuration does not.
+	if l, ok := m.lists[key]; ok && (key.method == ofItself || time.Since(l.at) < memoryAge) {
 		return l.result
 	}
 	return nil

@@ -98,7 +98,7 @@ func (k *desk) surveyed(ctx context.Context, by caller) {
 			if err != nil {
 				break
 			}
-			pages, err := k.pages(parts, &m)
+			pages, err := k.pages(by, parts, &m)
 			if err != nil || len(pages) == 0 {
 				break
 			}

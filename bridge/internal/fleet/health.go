@@ -131,7 +131,7 @@ func (s *Server) check() {
 	if err != nil {
 		return // it was counted, or says nothing of the server
 	}
-	err = s.prepare(context.Background(), c, true)
+	err = s.prepare(context.Background(), c, nil, true)
 	c.Stop()
 	<-c.Done()
 	switch {

@@ -243,7 +243,7 @@ func (p *Pool) fill(w *warm, key whose, owner *contract.Identity, modern bool) {
 	}
 	w.conn, w.err = p.server.forPool(context.Background(), owner, label)
 	if w.err == nil {
-		if w.err = p.server.prepare(context.Background(), w.conn, modern); w.err != nil {
+		if w.err = p.server.prepare(context.Background(), w.conn, owner, modern); w.err != nil {
 			w.conn.Stop()
 			p.server.suspect(owner, w.err.Error())
 		}

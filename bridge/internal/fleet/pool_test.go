@@ -145,6 +145,21 @@ func TestAChildThatIsToldNothingKnowsEverybody(t *testing.T) {
 	}
 }
 
+// TestWhatAUsersChildSaysIsNotTheServers: it may name its user.
+func TestWhatAUsersChildSaysIsNotTheServers(t *testing.T) {
+	for identity, known := range map[fleet.Identity]bool{fleet.TellsUser: false, fleet.TellsNone: true} {
+		server := newServer(t, func(c *fleet.ServerConfig) { c.Identity = identity })
+		lease, err := server.Pool().Acquire(t.Context(), &contract.Identity{Subject: "alice", SessionID: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Release()
+		if (server.Described().Result != nil) != known {
+			t.Errorf("identity %q: the server is described by %s", identity, server.Described().Result)
+		}
+	}
+}
+
 // needsUser is a server that ends where it is not told whom it serves.
 func needsUser(c *fleet.ServerConfig) {
 	c.Spec.Argv = []string{"sh", "-c", `test "$MCP_USER_ID" || exit 9; exec "$0"`, c.Spec.Argv[0]}

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/internal/contract"
 )
 
 // initializeLine is how the bridge initialises a child itself. It announces
@@ -40,8 +41,9 @@ const silence = 2 * time.Second
 
 // prepare makes a child ready, within the time of a start. For a caller of
 // 2026-07-28 it asks first whether the child speaks that; a child that does not
-// is initialised, and so is any child for a caller of the older era.
-func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
+// is initialised, and so is any child for a caller of the older era. owner is
+// whose the child is, nil for nobody's.
+func (s *Server) prepare(ctx context.Context, c *mux.Conn, owner *contract.Identity, modern bool) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Start)
 	defer cancel()
 	link, err := c.Link(mux.LinkOptions{Standing: mux.Discard{}})
@@ -57,7 +59,9 @@ func (s *Server) prepare(ctx context.Context, c *mux.Conn, modern bool) error {
 		return err
 	}
 	c.SetReady(ready)
-	s.described.Store(&ready)
+	if owner == nil || s.sameForAll() { // else it may name its user
+		s.described.Store(&ready)
+	}
 	if ready.Modern {
 		s.modern.Store(true)
 	} else {

@@ -45,6 +45,10 @@ func (s *Server) Asks(owner *contract.Identity, params []byte) (name Asked) {
 		_, _ = h.Write([]byte(v)) // never fails
 		_, _ = h.Write([]byte{0}) // which no variable holds
 	}
+	if owner != nil && s.cfg.Lend != nil { // the child has a credential of his
+		_, _ = h.Write([]byte(owner.Subject))
+		_, _ = h.Write([]byte{0})
+	}
 	meta := rpc.MemberOf(params, "_meta")
 	_, _ = h.Write(params[:meta.Start])
 	_, _ = h.Write(params[meta.End:])

@@ -1,9 +1,12 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"gatehouse/internal/contract"
 )
 
 func TestWhatIsRecalledOfInitialize(t *testing.T) {
@@ -33,5 +36,20 @@ func TestWhatIsRecalledOfInitialize(t *testing.T) {
 	}
 	if r.bytes > maxRecall || len(r.answers) != maxRecall/maxRecalled {
 		t.Errorf("%d bytes of %d answers are kept", r.bytes, len(r.answers))
+	}
+}
+
+// TestWhatIsRecalledIsOfOneCredential, also where a child is told no user.
+func TestWhatIsRecalledIsOfOneCredential(t *testing.T) {
+	alice, bob, params := &contract.Identity{Subject: "alice"}, &contract.Identity{Subject: "bob"}, []byte("{}")
+	plain := &Server{cfg: ServerConfig{Identity: TellsNone}}
+	if plain.Asks(alice, params) != plain.Asks(bob, params) {
+		t.Error("children that are told nothing are asked for each user")
+	}
+	lends := &Server{cfg: ServerConfig{Identity: TellsNone, Lend: func(context.Context, *contract.Identity) (Loan, error) {
+		return nil, nil
+	}}}
+	if lends.Asks(alice, params) == lends.Asks(bob, params) {
+		t.Error("what a child with alice's credential said is told to bob")
 	}
 }

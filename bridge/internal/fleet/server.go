@@ -140,8 +140,8 @@ func (s *Server) Answered(ctx context.Context, who *mux.Caller, m *rpc.Message, 
 	return mux.Answered(ctx, s.cfg.Guard, who, m, bytes)
 }
 
-// Described is what the bridge's last child of its own said of the server; zero
-// before there was one.
+// Described is what a child that knew no user said of the server last; zero before
+// there was one.
 func (s *Server) Described() mux.Ready {
 	if r := s.described.Load(); r != nil {
 		return *r
@@ -164,6 +164,10 @@ func (s *Server) identityEnv(id *contract.Identity) []string {
 		"MCP_USER_NAME=" + id.Name, "MCP_USER_ROLES=" + contract.EncodeRoles(id.Roles),
 	}
 }
+
+// sameForAll reports whether a child of one user is told nothing that one of
+// another is not.
+func (s *Server) sameForAll() bool { return s.cfg.Identity == TellsNone && s.cfg.Lend == nil }
 
 func (s *Server) gone(c *mux.Conn) {
 	s.mu.Lock()

@@ -329,9 +329,22 @@ func (c *Conn) drop(call *Call) bool {
 		return true
 	}
 	now := time.Now()
-	c.stale[call.key] = now
+	c.outdate(call.key, now)
 	c.mayAskUntil(call.link, now.Add(lateDropped))
 	return true
+}
+
+// maxStale is how many ids of calls that were given up are remembered.
+const maxStale = 16 << 10
+
+// outdate remembers an id that the child may still answer. Where the bridge
+// makes the ids, none is used twice, and one that is forgotten costs a line of
+// the log; where they are the client's, no call is taken before there is room.
+// The lock is held.
+func (c *Conn) outdate(key string, now time.Time) {
+	if len(c.stale) < maxStale {
+		c.stale[key] = now
+	}
 }
 
 // forget is drop for a call that the child has answered. The lock is held.

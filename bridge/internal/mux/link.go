@@ -178,6 +178,11 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 		return false, &Refusal{Full: true, Retry: time.Second,
 			Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}
+	if !c.o.Shared && len(c.stale)+len(c.calls) >= maxStale {
+		return false, &Refusal{Full: true, Retry: time.Minute, Reason: fmt.Sprintf(
+			"%d calls of this client were given up within %s and never answered by the server, the most that may be",
+			len(c.stale), staleFor)}
+	}
 	if c.o.Shared {
 		if err := c.mayName(call, m); err != nil {
 			return false, err

@@ -1,6 +1,8 @@
 package mux
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -100,5 +102,26 @@ func TestAChildOfOneClientMayAskAtAnyTime(t *testing.T) {
 	defer c.mu.Unlock()
 	if got, _ := c.cause(true); got != l {
 		t.Error("its only client was not found")
+	}
+}
+
+// TestCallsThatWereGivenUpAreBounded: a client whose calls are never answered is
+// refused before an id could be forgotten that the child may still answer.
+func TestCallsThatWereGivenUpAreBounded(t *testing.T) {
+	c, _, l, q := onPaper(t)
+	for n := range maxStale {
+		call, err := asks(t, l, q, fmt.Sprint(n))
+		if err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		call.Cancel("it is not wanted")
+	}
+	var refusal *Refusal
+	if _, err := asks(t, l, q, "0"); !errors.As(err, &refusal) || !refusal.Full {
+		t.Errorf("with %d ids that may still be answered: %v", len(c.stale), err)
+	}
+	c.Sweep(time.Now().Add(staleFor + time.Second))
+	if _, err := asks(t, l, q, "0"); err != nil {
+		t.Errorf("after a while: %v", err)
 	}
 }

@@ -94,7 +94,7 @@ func (c *Conn) unsubscribe(uri string) {
 	c.mu.Lock()
 	wanted, id := c.wanted(uri, nil), c.freshKey()
 	if !wanted {
-		c.stale[id] = time.Now() // its answer is for nobody
+		c.outdate(id, time.Now()) // its answer is for nobody
 	}
 	c.mu.Unlock()
 	if wanted {
