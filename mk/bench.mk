@@ -24,9 +24,10 @@ bench: bench-tools $(if $(findstring scale,$(PART)),.cache/servers/npm/.installe
 scale-table: ## Write the table "users to hosts" of docs/scale.md from the figures of docs/benchmarks.md
 	go run ./test/load/sim
 
+# As they are shipped: a build with cgo links libc, which is 1.5 MB of a process.
 bench-tools: $(LOAD)/peers/.installed $(LOAD)/oauth2-proxy
-	go build -o bin/ ./bridge ./authsvc
-	go build -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child ./bridge/connect
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./bridge ./authsvc
+	CGO_ENABLED=0 go build -trimpath -o $(LOAD)/ ./test/load ./test/load/limit ./test/load/child ./bridge/connect
 
 # The peers, at the versions that the tables name.
 $(LOAD)/peers/.installed:
