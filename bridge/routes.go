@@ -98,7 +98,12 @@ func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 func (g *gate) modern(s *served, body answer.Body) *stateless.Endpoint {
 	e := &stateless.Endpoint{Front: s.front, Server: s.entry.Name, Body: body, Who: identity.From}
 	if s == g.roster.before() {
-		e.Route = g.routed
+		e.Route = func(r *http.Request, m *rpc.Message) (*stateless.Endpoint, *http.Request, *rpc.Message) {
+			if s.front.Keeps(m) { // it was asked before its server was known to speak this era
+				return nil, nil, nil
+			}
+			return g.routed(r, m)
+		}
 	}
 	return e
 }

@@ -266,6 +266,41 @@ func TestNothingReachesAnotherThroughTheDoor(t *testing.T) {
 	all.Wait()
 }
 
+// TestAnAnswerComesBackToWhereItWasAsked: that a server speaks 2026-07-28 may
+// become known between a question and its answer.
+func TestAnAnswerComesBackToWhereItWasAsked(t *testing.T) {
+	base, _ := startSeveral(t, []string{entryOf("a", `, "gatehouse": {"identity": "required"}`), entryOf("b", "")})
+	asked, known := make(chan struct{}), make(chan struct{})
+	client := mcp.NewClient(&mcp.Implementation{Name: "asked", Version: "1"}, &mcp.ClientOptions{
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			close(asked)
+			<-known
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"word": "yes"}}, nil
+		},
+	})
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: base + "/mcp"},
+		&mcp.ClientSessionOptions{ProtocolVersion: "2026-07-28"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	got := make(chan string, 1)
+	go func() {
+		res, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "a__ask", Arguments: sayArgs{Text: "me"}})
+		if err != nil || len(res.Content) != 1 {
+			got <- fmt.Sprintf("%+v, %v", res, err)
+			return
+		}
+		got <- res.Content[0].(*mcp.TextContent).Text
+	}()
+	<-asked
+	visit(t, base+"/servers/a", "2026-07-28").says("say", "hello")
+	close(known)
+	if told := <-got; told != "a was told yes" {
+		t.Errorf("the call ends with %q", told)
+	}
+}
+
 // minds has something of each server, and looks whether it is its own.
 func (v *visitor) minds(user, mark string) {
 	for server, told := range map[string]string{"a": user, "b": user, "c": ""} {

@@ -73,6 +73,21 @@ func (s *suspended) remove(state string, bind []byte) *waiting {
 	return w
 }
 
+// Keeps tells whether a call waits here for the input that the message brings.
+func (f *Front) Keeps(m *rpc.Message) bool {
+	if !bytes.Contains(m.Line, []byte(`"requestState"`)) { // most bring none
+		return false
+	}
+	raw, err := m.Param("requestState")
+	return err == nil && f.suspended.has(rpc.Text(raw))
+}
+
+func (s *suspended) has(state string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[state] != nil
+}
+
 // lease is that of the call which waits for this one, or nil.
 func (s *suspended) lease(x *exchange) *fleet.Lease {
 	state, ok := x.req.Params.Text("requestState")
