@@ -38,6 +38,7 @@ type flags struct {
 	NoSignIn         bool             `help:"Fail where the server wants a sign-in."`
 	ClientID         string           `name:"client-id" help:"Client registered ahead, or the https URL of a client id metadata document." placeholder:"ID"`
 	ClientSecretFile string           `help:"File with the secret of --client-id." placeholder:"FILE"`
+	Issuer           string           `help:"The one authorization server to sign in at; a server that names another is refused." placeholder:"URL"`
 	Scope            []string         `help:"Scope to ask for beside what the server wants; repeat for more."`
 	CallbackPort     int              `help:"Port of this machine that the browser comes back to; 0 takes a free one."`
 	Tokens           string           `help:"Folder for tokens; gatehouse in the user's configuration folder by default." placeholder:"DIR"`
@@ -198,7 +199,7 @@ func (f *flags) credentials(header http.Header, t http.RoundTripper, s Streams) 
 
 func (f *flags) source(t http.RoundTripper, s Streams) (*signin.Source, error) {
 	o := signin.Options{
-		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Scopes: f.Scope, Port: f.CallbackPort,
+		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Issuer: f.Issuer, Scopes: f.Scope, Port: f.CallbackPort,
 		Device: f.Device, Keys: keyring.System{}, Seal: f.Keyring,
 		Tell: func(text string) { _, _ = fmt.Fprintln(s.Err, text) },
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -22,10 +23,11 @@ func (s *Source) signIn(ctx context.Context, r *record, doc *resource, c challen
 	if err := s.canSeal(ctx); err != nil {
 		return err // before anybody is asked
 	}
-	name := doc.Servers[0]
-	if r.Issuer != nil && slices.Contains(doc.Servers, r.Issuer.Issuer) {
-		name = r.Issuer.Issuer
-	} else {
+	name, err := s.chosen(r, doc)
+	if err != nil {
+		return err
+	}
+	if r.Issuer == nil || name != r.Issuer.Issuer {
 		have = nil // another's
 	}
 	meta, err := s.findIssuer(ctx, name)
@@ -38,7 +40,7 @@ func (s *Source) signIn(ctx context.Context, r *record, doc *resource, c challen
 		flow = s.byDevice
 	}
 	token, err := flow(ctx, r)
-	r.forgetUnknown(err)
+	s.forgetUnknown(r, err)
 	if err != nil {
 		return fmt.Errorf("sign-in: %w", plainly(err))
 	}
@@ -47,6 +49,42 @@ func (s *Source) signIn(ctx context.Context, r *record, doc *resource, c challen
 	}
 	s.signed = r.Token.Access
 	return nil
+}
+
+// chosen is the authorization server to ask, of those that the resource names. A
+// client that the user gave is of one of them, and is shown to no other
+// (2026-07-28, basic/authorization, "Authorization Server Binding").
+func (s *Source) chosen(r *record, doc *resource) (string, error) {
+	only := s.opts.Issuer
+	if only == "" {
+		only = s.boundTo(r)
+	}
+	switch {
+	case only != "" && !slices.Contains(doc.Servers, only):
+		return "", fmt.Errorf("the server names the authorization server %s, and only %s may be asked: "+
+			"it is that of --issuer, or of the client of --client-id, which is not shown to another. "+
+			"If the server has moved, sign out and give the client of the new one",
+			printable(strings.Join(doc.Servers, ", ")), only)
+	case only != "":
+		return only, nil
+	case r.Issuer != nil && slices.Contains(doc.Servers, r.Issuer.Issuer):
+		return r.Issuer.Issuer, nil
+	}
+	return doc.Servers[0], nil
+}
+
+// boundTo is the authorization server at which the client that the user gave was
+// used first; "" where it never was. A metadata document is good at any.
+func (s *Source) boundTo(r *record) string {
+	if s.opts.ClientID == "" || isDocument(s.opts.ClientID) {
+		return ""
+	}
+	for name, c := range r.Clients {
+		if c.ID == s.opts.ClientID {
+			return name
+		}
+	}
+	return ""
 }
 
 // scopes are those of the challenge, else those that the resource names
@@ -181,10 +219,11 @@ func (s *Source) rigid(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, outbound.Rigid(s.opts.Transport))
 }
 
-// forgetUnknown forgets a registration that its issuer does not know any more.
-func (r *record) forgetUnknown(err error) {
+// forgetUnknown forgets a registration that its issuer does not know any more. A
+// client that the user gave stays what it is, and where.
+func (s *Source) forgetUnknown(r *record, err error) {
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) && (refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client") {
+	if s.boundTo(r) == "" && errors.As(err, &refused) && (refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client") {
 		delete(r.Clients, r.Issuer.Issuer)
 		r.keep = true
 	}

@@ -22,7 +22,7 @@ const clientName = "gatehouse bridge connect"
 // registration (2025-11-25, basic/authorization, "Client Registration
 // Approaches"). redirect is "" for the device grant.
 func (s *Source) client(ctx context.Context, r *record, redirect string) (client, error) {
-	document := strings.HasPrefix(s.opts.ClientID, "https://")
+	document := isDocument(s.opts.ClientID)
 	c := client{ID: s.opts.ClientID, Secret: s.opts.ClientSecret, Redirect: redirect}
 	switch known, ok := r.Clients[r.Issuer.Issuer]; {
 	case document && r.Issuer.TakesDocument:
@@ -45,6 +45,9 @@ func (s *Source) client(ctx context.Context, r *record, redirect string) (client
 	r.Clients[r.Issuer.Issuer], r.keep = c, true
 	return c, nil
 }
+
+// isDocument tells a client id metadata document from a client's name.
+func isDocument(clientID string) bool { return strings.HasPrefix(clientID, "https://") }
 
 // fits reports whether a registration serves this sign-in.
 func (s *Source) fits(c client, redirect string) bool {

@@ -330,6 +330,43 @@ func TestTheIssuerMoves(t *testing.T) {
 	}
 }
 
+// TestAClientIsOfOneIssuer: one that the user gave is not shown to another, be it
+// where it was used first or what he names.
+func TestAClientIsOfOneIssuer(t *testing.T) {
+	attacker, w, dir := newWorld(t), newWorld(t), t.TempDir()
+	given := func(o *signin.Options) { o.ClientID = "ahead" }
+	names := func(issuer string) {
+		w.change = func(name string, doc map[string]any) {
+			if name == "resource" {
+				doc["authorization_servers"] = []string{issuer}
+			}
+		}
+	}
+	refused := func(u *user) {
+		t.Helper()
+		_, err := u.use(limited(t), "")
+		if err == nil || !strings.Contains(err.Error(), "is not shown to another") {
+			t.Errorf("at another authorization server: %v", err)
+		}
+	}
+	names(w.issuer.URL)
+	if _, err := w.user(dir, given).use(limited(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.gone = true // and signs in again
+	w.mu.Unlock()
+	names(attacker.issuer.URL)
+	refused(w.user(dir, given))
+	refused(w.user(t.TempDir(), func(o *signin.Options) { given(o); o.Issuer = w.issuer.URL }))
+	if n := attacker.times("authorize") + attacker.times("authorization_code"); n > 0 || w.times("authorize") == 0 {
+		t.Errorf("it was asked %d times, and its own one %d", n, w.times("authorize"))
+	}
+	if _, err := signin.New(signin.Options{URL: w.url(), Issuer: "ftp://x"}); err == nil {
+		t.Error("an issuer at no address is taken")
+	}
+}
+
 func TestWhatIsKeptCanBeAnything(t *testing.T) {
 	w, dir := newWorld(t), t.TempDir()
 	u := w.user(dir, nil)

@@ -25,6 +25,7 @@ type Options struct {
 	Transport    http.RoundTripper
 	ClientID     string // registered ahead, or the URL of a client id metadata document; "" registers
 	ClientSecret string
+	Issuer       string   // the one authorization server to sign in at; "" trusts the resource's word
 	Scopes       []string // asked for beside those that the server wants
 	Port         int      // of the loopback redirect; 0 takes a free one
 	Device       bool     // the device grant in place of a browser
@@ -65,6 +66,9 @@ func New(o Options) (*Source, error) {
 		return nil, fmt.Errorf("the address of the server: %w", err)
 	}
 	u.Fragment = ""
+	if _, err := outbound.Check(o.Issuer, nil); o.Issuer != "" && err != nil {
+		return nil, fmt.Errorf("the authorization server: %w", err)
+	}
 	if o.Seal && o.Keys == nil {
 		return nil, errors.New("there is no keyring to seal with")
 	}
@@ -175,7 +179,7 @@ func (s *Source) refresh(ctx context.Context, r *record) error {
 	token, err := s.exchange(ctx, r, known, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {r.Token.Refresh},
 	})
-	r.forgetUnknown(err)
+	s.forgetUnknown(r, err)
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500 &&
 		refused.Response.StatusCode != http.StatusTooManyRequests {
