@@ -49,16 +49,38 @@ func (r *run) begin(m *rpc.Message, own chan rpc.Message) (*call, *rpc.Error) {
 	return c, nil
 }
 
-// settle takes the call that the response answers; nil where nobody waits.
+// settle takes the call that the response answers, and gives it the id that the
+// call has; nil where nobody waits.
 func (r *run) settle(m *rpc.Message) *call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.calls[string(m.ID())]
+	if c == nil {
+		c = r.sameID(m)
+	}
 	if c != nil {
 		delete(r.calls, c.id)
 		r.heard.answered(c, m)
 	}
 	return c
+}
+
+// sameID finds the call whose id the server has written in another way: with
+// escapes, as 1.0, or as the string "1". The lock is held.
+func (r *run) sameID(m *rpc.Message) *call {
+	key := rpc.Key(m.ID())
+	for id, c := range r.calls {
+		if rpc.Key([]byte(id)) != key {
+			continue
+		}
+		own, err := rpc.Parse(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: m.IDSpan(), With: []byte(id)}))
+		if err != nil {
+			return nil
+		}
+		*m = own
+		return c
+	}
+	return nil
 }
 
 func (c *call) answered() bool {

@@ -65,6 +65,30 @@ func TestANewSessionTakesThePlaceOfOneThatIsOver(t *testing.T) {
 	})
 }
 
+// TestAnIDMayComeBackInAnotherForm: the client gets it as it wrote it.
+func TestAnIDMayComeBackInAnotherForm(t *testing.T) {
+	forms := map[string]string{`1`: `1.0`, `2`: `"2"`, `"3"`: `3`, `"ä/b"`: `"\u00e4\/b"`, `"plain"`: `"plain"`}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		m, err := rpc.Parse(body)
+		if err != nil {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"of":%q}}`, forms[string(m.ID())], m.Method)
+	}))
+	defer server.Close()
+	r := run(t, server.URL, nil)
+	lines := bufio.NewReader(r.out)
+	for id := range forms {
+		_, _ = fmt.Fprintf(r.in, `{"jsonrpc":"2.0","id":%s,"method":"ping"}`+"\n", id)
+		if line, err := lines.ReadString('\n'); err != nil || line != `{"jsonrpc":"2.0","id":`+id+`,"result":{"of":"ping"}}`+"\n" {
+			t.Errorf("the call %s is answered %s, %v", id, line, err)
+		}
+	}
+}
+
 // TestABrokenStreamIsTakenUp: the line breaks in the middle of a call, and the
 // answer comes after Last-Event-ID.
 func TestABrokenStreamIsTakenUp(t *testing.T) {
