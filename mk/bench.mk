@@ -1,5 +1,5 @@
 # The benchmarks: what gatehouse costs beside its peers and beside the limit.
-PART    ?= bridge,idle,auth,gate,policy,connect
+PART    ?= bridge,idle,auth,redis,gate,policy,connect
 ROUNDS  ?= 5
 WINDOW  ?= 1s
 STREAMS ?= 2000
@@ -16,7 +16,7 @@ SLEEP    ?= 15s
 TOLD     ?= user
 
 .PHONY: bench bench-tools
-bench: bench-tools $(if $(findstring scale,$(PART)),.cache/servers/npm/.installed) $(if $(findstring door,$(PART)),.cache/servers/venv/.installed) ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,gate,policy,connect, or door, or gate-idle: 500 streams for HOLD=10m, or scale: SCALE=10000 sessions of SERVER=everything|child that sleep after SLEEP=15s (TOLD=none: any child does for any user), ACTIVE=50 of them call at once for HOLD=5m, or fair: quiet users beside one who takes all he gets, WINDOW=10s; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed BESIDE=an-earlier-build-of-the-bridge)
+bench: bench-tools $(if $(findstring scale,$(PART)),.cache/servers/npm/.installed) $(if $(findstring door,$(PART)),.cache/servers/venv/.installed) ## measure everything and write docs/benchmarks.md (PART=bridge,idle,auth,redis,gate,policy,connect, or door, or gate-idle: 500 streams for HOLD=10m, or scale: SCALE=10000 sessions of SERVER=everything|child that sleep after SLEEP=15s (TOLD=none: any child does for any user), ACTIVE=50 of them call at once for HOLD=5m, or fair: quiet users beside one who takes all he gets, WINDOW=10s; ROUNDS=5 WINDOW=1s STREAMS=2000 ROWS=limit,signed BESIDE=an-earlier-build-of-the-bridge)
 	$(LOAD)/load -part $(PART) -rounds $(ROUNDS) -window $(WINDOW) -streams $(STREAMS) -sessions $(SESSIONS) -rows "$(ROWS)" -beside "$(BESIDE)" -hold $(HOLD) -scale $(SCALE) -active $(ACTIVE) -server $(SERVER) -sleep $(SLEEP) -told $(TOLD) -tools $(LOAD)
 	@$(MAKE) --no-print-directory scale-table >/dev/null
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -38,6 +40,7 @@ type gates struct {
 	internal                                     string // authsvc's own listener
 	url                                          string
 	tls                                          *tls.Config
+	remember                                     int // verdicts of authsvc; 0 is its default
 }
 
 func partAuth(ctx context.Context, b *bench) error {
@@ -114,6 +117,8 @@ func (b *bench) startGates(ctx context.Context, g *gates, sites func() ([]front.
 		"warn",
 		"--store-key",
 		strings.Repeat("k", 32),
+		"--remember",
+		strconv.Itoa(cmp.Or(g.remember, 4000)),
 	)
 	start(
 		&g.foreign,

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) int {
 		name string
 		do   func(context.Context, *bench) error
 	}{
-		{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"gate", partGate},
+		{"bridge", partBridge}, {"idle", partIdle}, {"auth", partAuth}, {"redis", partRedis}, {"gate", partGate},
 		{"gate-idle", partGateIdle}, {"policy", partPolicy}, {"connect", partConnect},
 		{"scale", partScale}, {"fair", partFair}, {"door", partDoor},
 	}
@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string) int {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("load", flag.ContinueOnError)
-	parts := fs.String("part", "bridge,idle,auth,gate,policy,connect", "what to measure")
+	parts := fs.String("part", "bridge,idle,auth,redis,gate,policy,connect", "what to measure")
 	fs.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	fs.DurationVar(&o.window, "window", time.Second, "time of one measurement")
 	fs.IntVar(&o.streams, "streams", 2000, "idle streams")

@@ -19,6 +19,8 @@ type figures struct {
 	nginxKB     float64 // of an open stream
 	bridgeKB    float64 // of a session with its stream, without its child
 	authsvcKB   float64 // of a session that is used
+	lookCPU     float64 // s of CPU of Redis for 10,000 looks at a session
+	redisKB     float64 // of a session there
 	sleeper     *sleeper
 	connections int // of one nginx worker
 	sessions    int // --max-sessions of a bridge
@@ -114,6 +116,8 @@ func read(root string) (f figures, err error) {
 	f.bridgeKB = cell("idle streams", "## Idle SSE streams", "bridge", "RSS KB")
 	two, _ := marks.section("part two")
 	f.authsvcKB = match(two, `used in this run: ([0-9.]+) MB`) * 1024 / match(two, `RSS with ([0-9]+) live sessions`)
+	f.lookCPU = cell("redis", "## What sessions cost Redis", "CPU of 10,000 looks", "of Redis")
+	f.redisKB = cell("redis", "## What sessions cost Redis", "memory of a session", "of Redis")
 	f.cores = int(match(two, ` on ([0-9]+) cores of`))
 	f.connections = int(match(nginx, `worker_connections ([0-9]+);`))
 	f.sessions = int(match(bridge, "`--max-sessions` \\|[^|]*\\| `([0-9]+)`"))

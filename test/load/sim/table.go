@@ -49,6 +49,13 @@ func (f figures) authsvc(l load) []need {
 	return needs(f.cpu(l.asks, f.askCPU), need{float64(l.users) * f.authsvcKB / 1024 / mostMB, "memory of remembered sessions"})
 }
 
+// redis does all on one core, and there is one master, so it is what the others
+// cannot outgrow.
+func (f figures) redis(l load) []need {
+	return needs(need{l.asks * f.lookCPU / 1e4 / busy, "its one core"},
+		need{float64(l.users) * f.redisKB / 1024 / mostMB, "memory of sessions"})
+}
+
 func (f figures) bridge(l load) []need {
 	own := float64(l.users) * f.bridgeKB / 1024
 	all := []need{
@@ -80,14 +87,14 @@ func table(root string) (string, error) {
 	for _, part := range []struct {
 		name  string
 		needs []need
-	}{{"nginx", f.nginx(last)}, {"authsvc", f.authsvc(last)}, {"the bridge", f.bridge(last)}} {
+	}{{"nginx", f.nginx(last)}, {"authsvc", f.authsvc(last)}, {"the bridge", f.bridge(last)}, {"Redis", f.redis(last)}} {
 		var limits []string
 		for _, n := range part.needs {
 			limits = append(limits, thousands(float64(last.users)/n.hosts)+": "+n.of)
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", part.name, strings.Join(limits, "; "))
 	}
-	fmt.Fprintf(&b, "| Redis | not measured; a look is one round trip |\n\n%s\n", f.said())
+	fmt.Fprintf(&b, "\n%s\n", f.said())
 	return b.String(), nil
 }
 
@@ -99,14 +106,15 @@ func (f figures) said() string {
 	}
 	return fmt.Sprintf(`A host has %d cores and %d GB, as the machine that was measured, and is used to %.0f %%
 at the peak second. Its costs are read from benchmarks.md: for 10,000 requests
-nginx %.2f s of CPU, a question to authsvc %.2f, a call at the bridge %.2f; for a session
-%.0f KB at nginx and %.0f at the bridge with its stream open, %.1f at authsvc. `+children+
+nginx %.2f s of CPU, a question to authsvc %.2f, a look at Redis %.2f there, a call at the
+bridge %.2f; for a session %.0f KB at nginx and %.0f at the bridge with its stream open, %.1f
+at authsvc, %.1f in Redis. `+children+
 		`
 Of users it is assumed that each has one session open, calls %d times, %.0f s apart, then
 pauses for %.0f min, all on average and at random; that nginx remembers a verdict for
 %.0f s; and that a session sleeps after %.0f min (`+"`--sleep %.0fm`"+`). The seed is fixed: the table
 is the same each time.
-`, f.cores, hostGB, 100*busy, f.nginxCPU, f.askCPU, f.bridgeCPU, f.nginxKB, f.bridgeKB, f.authsvcKB,
+`, f.cores, hostGB, 100*busy, f.nginxCPU, f.askCPU, f.lookCPU, f.bridgeCPU, f.nginxKB, f.bridgeKB, f.authsvcKB, f.redisKB,
 		burst, between.Seconds(), pause.Minutes(), verdict.Seconds(), asleep.Minutes(), asleep.Minutes())
 }
 
