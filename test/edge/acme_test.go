@@ -170,7 +170,7 @@ func background(t *testing.T, env []string, name string, args ...string) {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * wait); !holds(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(wait); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -25,7 +25,8 @@ import (
 	"gatehouse/test/stack"
 )
 
-const wait = 10 * time.Second
+// wait is for what comes, however slow the machine is; hang for what never does.
+const wait, hang = time.Minute, 4 * time.Second
 
 // gate is a running nginx with what stands behind it.
 type gate struct {
@@ -37,6 +38,7 @@ type gate struct {
 	conns           atomic.Int64 // connections to the bridges
 	authConns       atomic.Int64
 	nginx           *exec.Cmd
+	patience        time.Duration // of a probe: wait, and hang where it is to find the fault
 	lastAuth        atomic.Pointer[http.Request]
 	lastBridge      atomic.Pointer[http.Request]
 }
@@ -52,11 +54,15 @@ type options struct {
 	edit    func(t *testing.T, dir string) // after rendering
 }
 
-func limits(rate, burst, ttl int) string {
+// seldom is a rate at which no call comes back while a test lasts, however slow
+// the machine is: what is refused is counted then, not timed.
+const seldom = 0.01
+
+func limits(rate float64, burst, ttl int) string {
 	return fmt.Sprintf(`limit_req_zone $binary_remote_addr zone=mcp_global:1m rate=1000r/s;
 limit_req_zone $binary_remote_addr zone=mcp_keycloak:1m rate=50r/s;
 limit_req zone=mcp_global burst=1000 nodelay;
-init_by_lua_block { require("gatehouse.init").setup { user_rate = %d, user_burst = %d, `+
+init_by_lua_block { require("gatehouse.init").setup { user_rate = %g, user_burst = %d, `+
 		`verdict_ttl = %d, user_wait = 0 } }
 `, rate, burst, ttl)
 }
@@ -107,7 +113,7 @@ func start(t *testing.T, o options) *gate {
 // behind starts what stands behind nginx, and makes a certificate.
 func behind(t *testing.T, o *options) (g *gate, auth string, bridges []string) {
 	t.Helper()
-	g = &gate{dir: t.TempDir(), ports: [2]int{freeport.Port(t), freeport.Port(t)}}
+	g = &gate{dir: t.TempDir(), ports: [2]int{freeport.Port(t), freeport.Port(t)}, patience: wait}
 	if o.auth == nil {
 		o.auth = allow
 	}
@@ -277,6 +283,17 @@ func (g *gate) raw(t *testing.T, request string) string {
 func statusOf(answer string) (status int) {
 	_, _ = fmt.Sscanf(answer, "HTTP/1.1 %d", &status)
 	return status
+}
+
+// limited sends requests one after another and reports whether one was refused.
+// How many that takes is the machine's affair: the rate lets more pass meanwhile.
+func limited(send func(i int) *http.Response) bool {
+	for i, end := 1, time.Now().Add(wait); time.Now().Before(end); i++ {
+		if send(i).StatusCode == http.StatusTooManyRequests {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *gate) reload(t *testing.T) {

@@ -130,17 +130,20 @@ func TestABusyCallersVerdictEnds(t *testing.T) {
 		w.Header().Set("Cache-Control", "private, max-age=1")
 		w.Header().Set("X-User-Id", "u-1")
 	}})
-	g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
-	ended.Store(true)
-	begun, hits := time.Now(), 0
-	for {
-		res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
-		took := time.Since(begun)
-		if res.StatusCode == 401 {
-			break
-		}
-		if hits++; took > 2*time.Second {
-			t.Fatalf("still let in %v after the session's end", took)
+	hits := 0
+	for end := time.Now().Add(wait); hits == 0 && time.Now().Before(end); { // it may stand still for the second
+		ended.Store(false)
+		g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+		ended.Store(true)
+		for begun := time.Now(); ; hits++ {
+			sent := time.Since(begun)
+			res, _ := g.do(t, "POST", "/mcp", "{}", "Authorization", bearer)
+			if res.StatusCode == 401 {
+				break
+			}
+			if sent > 2*time.Second {
+				t.Fatalf("still let in %v after the session's end", sent)
+			}
 		}
 	}
 	if hits == 0 {
@@ -215,7 +218,7 @@ func TestOnlyABrowsersNavigationIsSentToLogin(t *testing.T) {
 
 func TestUserLimitIsKeyedOnTheVerifiedUser(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{limits: limits(1, 3, 2)})
+	g := start(t, options{limits: limits(seldom, 3, 2)})
 	refused := 0
 	for i := range 20 {
 		res, _ := g.do(
@@ -252,7 +255,7 @@ func TestAddressLimitAnswersJSON(t *testing.T) {
 		t,
 		options{
 			limits: strings.ReplaceAll(
-				strings.ReplaceAll(limits(1000, 1000, 2), "rate=1000r/s", "rate=1r/s"),
+				strings.ReplaceAll(limits(1000, 1000, 2), "rate=1000r/s", "rate=1r/m"),
 				"burst=1000 nodelay",
 				"burst=2 nodelay",
 			),

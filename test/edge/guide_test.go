@@ -32,6 +32,7 @@ var signedIn = holes{http: naiveHTTP, server: naiveServer, location: naiveAuth}
 func startGuide(t *testing.T, o options, h holes) *gate {
 	t.Helper()
 	g, auth, bridges := behind(t, &o)
+	g.patience = hang
 	page := template.Must(template.ParseFiles(filepath.Join("testdata", "guide.conf")))
 	f, err := os.Create(filepath.Join(g.dir, "nginx.conf"))
 	if err != nil {

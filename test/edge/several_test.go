@@ -33,7 +33,7 @@ func TestSeveralGatesInOneNginx(t *testing.T) {
 		}
 		allow(w, r)
 	})
-	g := start(t, options{auth: onlyBearer, limits: limits(1, 1, 2), values: stack.NginxValues{ServerNames: "localhost"},
+	g := start(t, options{auth: onlyBearer, limits: limits(seldom, 1, 2), values: stack.NginxValues{ServerNames: "localhost"},
 		edit: func(t *testing.T, dir string) {
 			severalGates(t, dir, map[string]string{
 				"127.0.0.1:4280": second, "127.0.0.1:3100": named(t, "second"),

@@ -54,7 +54,7 @@ func traps() map[string]trap {
 	retried := trap{ours: slowOurs, guide: slowGuide, probe: runsOnce}
 	ejected := trap{ours: slowOurs, guide: slowGuide, probe: bothBridgesAnswer}
 	limited := options{auth: refuse(401, "X-Auth-Status", "429", "Retry-After", "7")}
-	tight := options{limits: limits(1, 3, 2)}
+	tight := options{limits: limits(seldom, 3, 2)}
 	underscores := signedIn
 	underscores.http += "underscores_in_headers on;\n"
 	late := signedIn
@@ -66,7 +66,7 @@ func traps() map[string]trap {
 		"a client's identity header is believed":            both(options{}, holes{}, noIdentityFromOutside),
 		"the user's limit is keyed on what the client says": both(tight, holes{}, quickCallsAreLimited),
 		"a limit keyed on auth_request_set never fires": both(
-			options{limits: limits(1, 1, 2)},
+			options{limits: limits(seldom, 1, 2)},
 			late,
 			twoOfThreeAreLimited,
 		),
@@ -179,13 +179,13 @@ func challengedOnce(t *testing.T, g *gate) error {
 }
 
 func postIsAnswered(_ *testing.T, g *gate) error {
-	client := *g.client
-	client.Timeout = 2 * time.Second
 	req, err := http.NewRequest("POST", g.url+"/mcp", strings.NewReader(`{"jsonrpc":"2.0"}`))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", bearer)
+	client := *g.client
+	client.Timeout = g.patience
 	res, err := client.Do(req)
 	if err != nil {
 		return err
@@ -341,7 +341,7 @@ func reloaded() trap {
 	return trap{ours: ours, guide: options{bridge: alive}, probe: func(t *testing.T, g *gate) error {
 		flows := g.stream(t)
 		g.reload(t)
-		for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
+		for end := time.Now().Add(g.patience); time.Now().Before(end); {
 			if !flows() {
 				return nil
 			}
