@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -51,15 +52,18 @@ func TestBoundOfAUsersSessions(t *testing.T) {
 }
 
 func TestBoundOfCalls(t *testing.T) {
-	b := start(t, "--max-calls", "1", "--call-time", "3s")
+	b := start(t, "--max-calls", "1", "--drain-time", "1s")
 	c := open(t, b)
-	done := make(chan *answer)
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan struct{})
 	go func() {
-		hung := c.post(callBody(50, "hang", "", 0))
-		for hung.Status == http.StatusTooManyRequests { // the echo below was there first
-			hung = c.post(callBody(50, "hang", "", 0))
+		defer close(done)
+		for ctx.Err() == nil { // again, where the echo below was there first
+			if res, err := http.DefaultClient.Do(c.request(ctx, http.MethodPost, callBody(50, "hang", "", 0))); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
 		}
-		done <- hung
 	}()
 	var a *answer
 	eventually(t, "a second call is refused", func() bool {
@@ -67,6 +71,7 @@ func TestBoundOfCalls(t *testing.T) {
 		return a.Status != http.StatusOK
 	})
 	refused(t, a, http.StatusTooManyRequests, "1 calls are in flight")
+	leave()
 	<-done
 }
 
@@ -94,9 +99,17 @@ func TestBoundOfAStart(t *testing.T) {
 
 func TestBoundOfAnIdleSession(t *testing.T) {
 	b := start(t, "--session-idle", "1s")
-	c, kept := open(t, b), open(t, b)
-	s := listen(t, kept.request(t.Context(), http.MethodGet, "")) // an open stream keeps its session
-	defer s.close()
+	c := open(t, b)
+	var kept *client
+	eventually(t, "a session has a stream before it is idle for too long", func() bool {
+		kept = open(t, b)
+		res, err := http.DefaultClient.Do(kept.request(t.Context(), http.MethodGet, "")) // which keeps it
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res.StatusCode == http.StatusOK
+	})
 	eventually(t, "the idle child is gone", func() bool { return childrenOf(b.cmd.Process.Pid) == guardian+1 })
 	refused(t, c.call("echo", "", 0), http.StatusNotFound, "no such session")
 	if got := kept.says("echo", "kept", 0); got != "kept" {

@@ -74,6 +74,15 @@ func open(t *testing.T, b *bridge) *client {
 	return c
 }
 
+// openInHaste opens one where calls have so little time that a start may take longer.
+func openInHaste(t *testing.T, b *bridge) *client {
+	t.Helper()
+	c := newClient(t, b.base+"/mcp", nil)
+	eventually(t, "a session opens", func() bool { return c.post(initialize).Error == nil && c.id != "" })
+	c.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return c
+}
+
 func (c *client) request(ctx context.Context, method, body string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, method, c.url, strings.NewReader(body))
 	if err != nil {

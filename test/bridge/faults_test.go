@@ -73,20 +73,18 @@ func TestChildThatWritesGarbage(t *testing.T) {
 
 func TestChildThatNeverAnswers(t *testing.T) {
 	b := start(t, "--call-time", "1s")
-	c := open(t, b)
+	c := openInHaste(t, b)
 	a := c.call("hang", "", 0)
 	if a.Error == nil || a.Error.Code != codeInternal || !strings.Contains(a.Error.Message, "within 1s") {
 		t.Errorf("answer %+v; want the bound named", a.Error)
 	}
-	eventually(t, "the child is told", func() bool { return strings.Contains(c.says("told", "", 0), "cancelled") })
+	eventually(t, "the child is told", func() bool { return strings.Contains(c.call("told", "", 0).text(), "cancelled") })
 }
 
 func TestProgressExtendsTheTimeOfACall(t *testing.T) {
-	b := start(t, "--call-time", "1s")
-	c := open(t, b)
-	if got := c.says("progress", "", 50); got != "done" { // 2.5 s
-		t.Errorf("answer %q", got)
-	}
+	c := openInHaste(t, start(t, "--call-time", "1s"))
+	// For 2.5 s; on a busy machine two parts of it may lie more than one apart.
+	eventually(t, "the call is done", func() bool { return c.call("progress", "", 50).text() == "done" })
 }
 
 // TestChildThatFloods: 64 MB while nobody reads are over the bound of the
@@ -222,9 +220,10 @@ func TestBridgeStoppedLeavesNoOrphan(t *testing.T) {
 	child, _ := strconv.Atoi(c.says("pid", "", 0))
 	inGroup, _ := strconv.Atoi(c.says("family", "", 0))
 	b.stop(t)
-	if alive(child) || alive(inGroup) {
-		t.Error("a process outlives the bridge")
+	if alive(child) {
+		t.Error("the child outlives the bridge")
 	}
+	eventually(t, "the grandchild is gone", func() bool { return !alive(inGroup) }) // killed, and nobody waits for it
 }
 
 func TestLargeRequestAndResult(t *testing.T) {

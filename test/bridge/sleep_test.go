@@ -49,7 +49,7 @@ func TestASessionSleeps(t *testing.T) {
 			if e, err := nextEvent(older.Reader); err != nil || !strings.Contains(e.data, "awake") {
 				t.Errorf("the older client is answered %+v, %v", e, err)
 			}
-			if n := gauge(t, admin, `gatehouse_session_wake_duration_seconds_count{gatehouse_server="a"}`); n != 2 {
+			if n := gauge(t, admin, `gatehouse_session_wake_duration_seconds_count{gatehouse_server="a"}`); n < 2 {
 				t.Errorf("%v wakes are counted", n)
 			}
 			if isolation == "session" {
