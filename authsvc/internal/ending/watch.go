@@ -30,7 +30,8 @@ const (
 // clients there are.
 type Watch struct {
 	Events interface {
-		Endings(ctx context.Context, since time.Time, known func(id string) bool) ([]keycloak.Ending, error)
+		Endings(ctx context.Context, since time.Time, known func(id string) bool) (
+			all []keycloak.Ending, until time.Time, err error)
 		Saved(ctx context.Context) error
 	}
 	Sessions *session.Sessions
@@ -43,7 +44,8 @@ type Watch struct {
 	looked time.Time // whether the provider saves what is read
 }
 
-// cursor is up to where the events were read, and which of the last ones.
+// cursor is up to where the events were read, and which of the last ones, with
+// their times.
 type cursor struct {
 	At   time.Time            `json:"at"`
 	Seen map[string]time.Time `json:"seen"`
@@ -87,18 +89,21 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 		}
 	}
 	known := func(id string) bool { _, ok := last.Seen[id]; return ok }
-	found, err := w.Events.Endings(ctx, last.At.Add(-overlap), known)
+	found, until, err := w.Events.Endings(ctx, last.At.Add(-overlap), known)
 	if err != nil {
 		return err
 	}
 	next := cursor{At: begun, Seen: map[string]time.Time{}}
+	if !until.IsZero() && values[0] != nil { // the rest at the next look
+		next.At = until
+	}
 	for id, at := range last.Seen {
-		if begun.Sub(at) < 2*overlap {
+		if next.At.Sub(at) < 2*overlap { // else its time is not read again
 			next.Seen[id] = at
 		}
 	}
 	for _, e := range found {
-		next.Seen[e.ID] = begun
+		next.Seen[e.ID] = e.Time
 		if values[0] == nil {
 			continue // of before this gate's first look
 		}

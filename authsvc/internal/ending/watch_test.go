@@ -3,6 +3,7 @@ package ending
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -19,20 +20,27 @@ type events struct {
 	mu    sync.Mutex
 	all   []keycloak.Ending
 	asked int
+	most  int // at one look; 0 for all
 
 	unsaved error
 }
 
-func (e *events) Endings(_ context.Context, _ time.Time, known func(string) bool) (found []keycloak.Ending, err error) {
+func (e *events) Endings(
+	_ context.Context, since time.Time, known func(string) bool,
+) (found []keycloak.Ending, until time.Time, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
 	for _, one := range e.all {
-		if !known(one.ID) {
+		switch {
+		case one.Time.Before(since) || known(one.ID):
+		case e.most > 0 && len(found) == e.most:
+			return found, found[e.most-1].Time, nil
+		default:
 			found = append(found, one)
 		}
 	}
-	return found, nil
+	return found, until, nil
 }
 
 func (e *events) Saved(context.Context) error { return e.unsaved }
@@ -70,7 +78,7 @@ func TestWatchEndsOnce(t *testing.T) {
 		Store: store, Box: session.NewBox([]byte("secret"), "index"), Endings: endings, Now: now, Log: zerolog.Nop(),
 		Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour, Tokens: time.Hour},
 	}
-	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before"}}}
+	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before", Time: clock}}}
 	var replicas [2]*Watch
 	for i := range replicas {
 		replicas[i] = &Watch{
@@ -92,7 +100,7 @@ func TestWatchEndsOnce(t *testing.T) {
 		clock = clock.Add(2 * time.Second)
 	}
 	look()
-	source.all = append(source.all, keycloak.Ending{ID: "new", SID: "after"})
+	source.all = append(source.all, keycloak.Ending{ID: "new", SID: "after", Time: clock})
 	for range 5 {
 		look()
 	}
@@ -101,5 +109,47 @@ func TestWatchEndsOnce(t *testing.T) {
 	}
 	if source.asked != 6 {
 		t.Errorf("Keycloak was asked %d times in 6 looks of two replicas", source.asked)
+	}
+}
+
+// TestWatchLosesNoneOfMany: what one look does not take, the next ones do, each
+// once, however long that takes.
+func TestWatchLosesNoneOfMany(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	store := memstore.New(now, 0)
+	endings := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop())
+	ended := map[string]int{}
+	endings.OnEnd(func(id string) { ended[id]++ })
+	source := &events{most: 3}
+	w := &Watch{
+		Events: source, Store: store, Every: 2 * time.Second, Now: now, Log: zerolog.Nop(),
+		Sessions: &session.Sessions{
+			Store: store, Box: session.NewBox([]byte("secret"), "index"), Endings: endings, Now: now, Log: zerolog.Nop(),
+			Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour, Tokens: time.Hour},
+		},
+	}
+	look := func() {
+		t.Helper()
+		if err := w.once(t.Context(), []byte("me")); err != nil {
+			t.Fatal(err)
+		}
+		clock = clock.Add(2 * time.Second)
+	}
+	look()
+	const many = 400 // in 400 s, as after an outage; 133 looks, 266 s
+	for n := range many {
+		source.all = append(source.all, keycloak.Ending{
+			ID: fmt.Sprint(n), SID: fmt.Sprintf("session %d", n), Time: clock.Add(time.Duration(n) * time.Second),
+		})
+	}
+	clock = clock.Add(many * time.Second)
+	for range many/3 + 2 {
+		look()
+	}
+	for n := range many {
+		if times := ended[fmt.Sprintf("session %d", n)]; times != 1 {
+			t.Fatalf("session %d was ended %d times", n, times)
+		}
 	}
 }

@@ -22,25 +22,61 @@ type Ending struct {
 	Client       string
 }
 
-// maxEvents is how many are read at once: Keycloak has the newest first.
-const maxEvents = 500
+const (
+	pageOfEvents = 500
+	mostEvents   = 200 // of a kind that are new at one look; further ones are for the next
+)
 
 // Endings returns what ended since then, the oldest first, without the events
-// that are known; one that ended nothing has only an ID. Clients that
-// registered themselves have no back-channel: what Keycloak's console, a
-// person's own account page or a disabled user end for them stands only there.
-func (a *Admin) Endings(ctx context.Context, since time.Time, known func(id string) bool) ([]Ending, error) {
-	people, err := a.userEvents(ctx, since, known)
+// that are known; one that ended nothing has only an ID and a time. Where there
+// was more than one look takes, until is the time up to which all was read, else
+// it is zero. Clients that registered themselves have no back-channel: what
+// Keycloak's console, a person's own account page or a disabled user end for
+// them stands only there.
+func (a *Admin) Endings(
+	ctx context.Context, since time.Time, known func(id string) bool,
+) (all []Ending, until time.Time, err error) {
+	people, first, err := a.userEvents(ctx, since, known)
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
-	admins, err := a.adminEvents(ctx, since, known)
+	admins, second, err := a.adminEvents(ctx, since, known)
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
-	all := append(people, admins...)
+	all = append(people, admins...)
 	slices.SortFunc(all, func(x, y Ending) int { return x.Time.Compare(y.Time) })
-	return all, nil
+	if until = first; until.IsZero() || !second.IsZero() && second.Before(until) {
+		until = second
+	}
+	return all, until, nil
+}
+
+// read takes the events of a path that are new, the oldest first. take returns
+// what to make of one; nil leaves it out.
+func read[T any](
+	ctx context.Context, a *Admin, path string, take func(event T) *Ending,
+) (all []Ending, until time.Time, err error) {
+	for first := 0; ; first += pageOfEvents {
+		var page []T
+		at := fmt.Sprintf("%s&direction=asc&first=%d&max=%d", path, first, pageOfEvents)
+		if err := a.call(ctx, http.MethodGet, at, &page); err != nil {
+			return nil, until, err
+		}
+		for _, event := range page {
+			one := take(event)
+			if one == nil {
+				continue
+			}
+			if len(all) == mostEvents {
+				return all, all[len(all)-1].Time, nil
+			}
+			all = append(all, *one)
+		}
+		if len(page) < pageOfEvents {
+			return all, until, nil
+		}
+	}
 }
 
 // ErrNotSaved says that Keycloak keeps no record of what Endings looks for.
@@ -73,17 +109,18 @@ func (a *Admin) Saved(ctx context.Context) error {
 		ErrNotSaved, strings.Join(off, ", "))
 }
 
-func (a *Admin) userEvents(ctx context.Context, since time.Time, known func(string) bool) (all []Ending, err error) {
-	var events []struct {
-		ID, Type, UserID, SessionID string
-		Time                        int64
-		Details                     map[string]string
-	}
-	path := fmt.Sprintf("/events?type=LOGOUT&type=REVOKE_GRANT&max=%d&dateFrom=%d", maxEvents, since.UnixMilli())
-	if err := a.call(ctx, http.MethodGet, path, &events); err != nil {
-		return nil, err
-	}
-	for _, e := range events {
+// userEvent is one of a person's own acts.
+type userEvent struct {
+	ID, Type, UserID, SessionID string
+	Time                        int64
+	Details                     map[string]string
+}
+
+func (a *Admin) userEvents(
+	ctx context.Context, since time.Time, known func(string) bool,
+) ([]Ending, time.Time, error) {
+	path := fmt.Sprintf("/events?type=LOGOUT&type=REVOKE_GRANT&dateFrom=%d", since.UnixMilli())
+	return read(ctx, a, path, func(e userEvent) *Ending {
 		one := Ending{Time: time.UnixMilli(e.Time), Subject: e.UserID}
 		switch e.Type {
 		case "REVOKE_GRANT":
@@ -92,48 +129,59 @@ func (a *Admin) userEvents(ctx context.Context, since time.Time, known func(stri
 			one.SID = e.SessionID
 		}
 		one.ID = cmp.Or(e.ID, fmt.Sprint(e.Time, e.Type, e.UserID, e.SessionID))
-		if (one.SID != "" || one.Client != "") && !known(one.ID) {
-			all = append(all, one)
+		if one.SID == "" && one.Client == "" || known(one.ID) {
+			return nil
 		}
-	}
-	return all, nil
+		return &one
+	})
 }
 
-func (a *Admin) adminEvents(ctx context.Context, since time.Time, known func(string) bool) (all []Ending, err error) {
-	var events []struct {
-		ID, OperationType, ResourcePath string
-		Time                            int64
-		AuthDetails                     struct{ UserID string }
-	}
-	path := fmt.Sprintf(
-		"/admin-events?operationTypes=ACTION&operationTypes=DELETE&operationTypes=UPDATE&max=%d&dateFrom=%d",
-		maxEvents,
-		since.UnixMilli(),
-	)
-	if err := a.call(ctx, http.MethodGet, path, &events); err != nil {
-		return nil, err
-	}
-	for _, e := range events {
+// adminEvent is an act of an administrator.
+type adminEvent struct {
+	ID, OperationType, ResourcePath string
+	Time                            int64
+	AuthDetails                     struct{ UserID string }
+}
+
+func (a *Admin) adminEvents(
+	ctx context.Context, since time.Time, known func(string) bool,
+) ([]Ending, time.Time, error) {
+	path := fmt.Sprintf("/admin-events?operationTypes=ACTION&operationTypes=DELETE&operationTypes=UPDATE&dateFrom=%d",
+		since.UnixMilli())
+	updated := map[string]bool{} // by the event's id
+	all, until, err := read(ctx, a, path, func(e adminEvent) *Ending {
 		if e.AuthDetails.UserID == a.self { // what the gate itself ended
-			continue
+			return nil
 		}
 		one, ok := readPath(e.OperationType, e.ResourcePath)
 		one.Time, one.ID = time.UnixMilli(e.Time), cmp.Or(e.ID, fmt.Sprint(e.Time, e.OperationType, e.ResourcePath))
 		if !ok || known(one.ID) {
+			return nil
+		}
+		updated[one.ID] = e.OperationType == "UPDATE"
+		return &one
+	})
+	if err != nil {
+		return nil, until, err
+	}
+	stands := map[string]bool{} // people who may still sign in
+	for i := range all {
+		one := &all[i]
+		if !updated[one.ID] {
 			continue
 		}
-		if e.OperationType == "UPDATE" {
-			enabled, err := a.enabled(ctx, one.Subject)
-			if err != nil && !errors.Is(err, ErrNobody) {
-				return nil, err
+		enabled, asked := stands[one.Subject]
+		if !asked {
+			if enabled, err = a.enabled(ctx, one.Subject); err != nil && !errors.Is(err, ErrNobody) {
+				return nil, until, err
 			}
-			if enabled {
-				one.Subject = ""
-			}
+			stands[one.Subject] = enabled
 		}
-		all = append(all, one)
+		if enabled {
+			one.Subject = ""
+		}
 	}
-	return all, nil
+	return all, until, nil
 }
 
 // readPath says what an administrator's act on a resource ends.

@@ -3,9 +3,11 @@ package keycloak_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -155,9 +157,9 @@ func TestEndings(t *testing.T) {
 		},
 		"GET /users/dave": object{"enabled": false}, "GET /users/erin": object{"enabled": true},
 	})
-	found, err := a.Endings(t.Context(), time.Now().Add(-time.Minute), func(id string) bool { return id == "known" })
-	if err != nil {
-		t.Fatal(err)
+	found, until, err := a.Endings(t.Context(), time.Now().Add(-time.Minute), func(id string) bool { return id == "known" })
+	if err != nil || !until.IsZero() {
+		t.Fatalf("until %s, %v", until, err)
 	}
 	got := map[string]string{}
 	for _, e := range found {
@@ -184,5 +186,51 @@ func TestFindOnePerson(t *testing.T) {
 	a, _ = start(t, map[string]any{"GET /users": []object{{"id": "a"}, {"id": "b"}}})
 	if _, err := a.Find(t.Context(), "alice"); !errors.Is(err, keycloak.ErrNobody) {
 		t.Errorf("two of them: %v", err)
+	}
+}
+
+// TestEndingsOfManyAreReadInParts: none is left out, be it of a realm in which
+// most events are known already.
+func TestEndingsOfManyAreReadInParts(t *testing.T) {
+	const many = 1234
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var page []object
+		switch q := r.URL.Query(); {
+		case strings.HasSuffix(r.URL.Path, "/token"):
+			_ = json.NewEncoder(w).Encode(object{"access_token": "e30.eyJzdWIiOiJ0aGUtZ2F0ZSJ9.e30", "expires_in": 60})
+			return
+		case strings.HasSuffix(r.URL.Path, "/admin-events"):
+		case q.Get("direction") == "asc":
+			first, _ := strconv.Atoi(q.Get("first"))
+			most, _ := strconv.Atoi(q.Get("max"))
+			for n := first; n < min(first+most, many); n++ {
+				page = append(page, object{"id": fmt.Sprint(n), "time": 1e12 + n, "type": "LOGOUT", "sessionId": "s", "userId": "u"})
+			}
+		}
+		_ = json.NewEncoder(w).Encode(page)
+	}))
+	defer server.Close()
+	a := keycloak.New(server.URL+"/realms/gatehouse", "mcp-gateway", func() string { return "secret" }, time.Now)
+	seen := map[string]bool{}
+	for looks := 1; ; looks++ {
+		found, until, err := a.Endings(t.Context(), time.UnixMilli(1e12), func(id string) bool { return seen[id] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range found {
+			if seen[e.ID] {
+				t.Errorf("%s is told twice", e.ID)
+			}
+			seen[e.ID] = true
+		}
+		if until.IsZero() {
+			break
+		}
+		if last := found[len(found)-1].Time; until != last || looks > many {
+			t.Fatalf("read until %s, the last is of %s", until, last)
+		}
+	}
+	if len(seen) != many {
+		t.Errorf("%d of %d are told", len(seen), many)
 	}
 }
