@@ -89,3 +89,26 @@ func TestSignOutEverywhere(t *testing.T) {
 		t.Errorf("signed in again without a password: %s at %s", page.Status, page.Request.URL)
 	}
 }
+
+// The gate reads endings from the oldest on, so that of many none is left out:
+// Keycloak has the newest first where it is not asked for the other way round.
+func TestKeycloakTellsTheOldestFirst(t *testing.T) {
+	t.Parallel()
+	who := newPerson(t)
+	begin := time.Now().Add(-time.Minute).UnixMilli()
+	for range 3 {
+		admin(t, http.MethodPost, "/users/"+who.id+"/logout", nil, nil)
+	}
+	for _, kind := range []string{"/admin-events?operationTypes=ACTION", "/events?type=LOGOUT&type=LOGIN"} {
+		var events []struct{ Time int64 }
+		admin(t, http.MethodGet, fmt.Sprintf("%s&dateFrom=%d&direction=asc&first=0&max=500", kind, begin), nil, &events)
+		for i := 1; i < len(events); i++ {
+			if events[i].Time < events[i-1].Time {
+				t.Fatalf("%s: %d comes after %d", kind, events[i].Time, events[i-1].Time)
+			}
+		}
+		if strings.HasPrefix(kind, "/admin") && (len(events) < 3 || events[0].Time >= events[len(events)-1].Time) {
+			t.Errorf("%s: %d events, which tell no order", kind, len(events))
+		}
+	}
+}
