@@ -199,8 +199,8 @@ func (f *flags) credentials(header http.Header, t http.RoundTripper, s Streams) 
 
 func (f *flags) source(t http.RoundTripper, s Streams) (*signin.Source, error) {
 	o := signin.Options{
-		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Issuer: f.Issuer, Scopes: f.Scope, Port: f.CallbackPort,
-		Device: f.Device, Keys: keyring.System{}, Seal: f.Keyring,
+		URL: f.URL, Dir: f.Tokens, Transport: t, ClientID: f.ClientID, Issuer: f.Issuer, Scopes: f.Scope,
+		Port: f.CallbackPort, Device: f.Device, Keys: keyring.System{}, Seal: f.Keyring,
 		Tell: func(text string) { _, _ = fmt.Fprintln(s.Err, text) },
 	}
 	if !f.NoBrowser {

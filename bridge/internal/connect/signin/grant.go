@@ -223,7 +223,10 @@ func (s *Source) rigid(ctx context.Context) context.Context {
 // client that the user gave stays what it is, and where.
 func (s *Source) forgetUnknown(r *record, err error) {
 	var refused *oauth2.RetrieveError
-	if s.boundTo(r) == "" && errors.As(err, &refused) && (refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client") {
+	if s.boundTo(r) != "" || !errors.As(err, &refused) {
+		return
+	}
+	if refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client" {
 		delete(r.Clients, r.Issuer.Issuer)
 		r.keep = true
 	}
