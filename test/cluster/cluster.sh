@@ -25,6 +25,7 @@ start() {
 	ip link add gh-cluster type veth peer name node0 netns "$first"
 	ip address add 10.214.0.1/24 dev gh-cluster
 	ip link set gh-cluster up
+	ip route add 10.244.0.0/16 via 10.214.0.2 dev gh-cluster # the way back to the pods
 	nsenter --target "$first" --net sh -c 'ip address add 10.214.0.2/24 dev node0 && ip link set node0 up &&
 		ip route add default via 10.214.0.1 && echo 1 >/proc/sys/net/ipv4/ip_forward'
 	until [ -f "$dir/up" ]; do

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -16,18 +17,28 @@ var reach = []struct {
 	from, namespace, label string
 	to                     []string // and to nothing else of doors
 }{
-	{"stranger", "default", "stranger", []string{"nginx:8443", "node:6443"}},
+	{"stranger", "default", "stranger", []string{
+		"nginx:8443", "node:6443", "outside:443", "outside:26379", "outside:5432",
+	}},
 	{"stray", "gatehouse", "stray", nil},
 	{"nginx", "gatehouse", "nginx", []string{"authsvc:4180", "bridge:3000", "bridge:3001"}},
 	{"bridge", "gatehouse", "bridge", []string{"authsvc:4181"}},
-	{"authsvc", "gatehouse", "authsvc", []string{"bridge:3000", "redis:6379", "nginx:8443"}},
+	{"authsvc", "gatehouse", "authsvc", []string{
+		"bridge:3000", "redis:6379", "nginx:8443", "outside:443", "outside:26379",
+	}},
 	{"redis", "gatehouse", "redis", nil},
-	{"prometheus", "monitoring", "prometheus", []string{"nginx:8443", "authsvc:4181", "bridge:3001", "node:6443"}},
+	{"keycloak", "gatehouse", "keycloak", []string{"authsvc:4180"}}, // back-channel logout
+	{"prometheus", "monitoring", "prometheus", []string{
+		"nginx:8443", "authsvc:4181", "bridge:3001", "node:6443", "outside:443", "outside:26379", "outside:5432",
+	}},
 }
 
-// doors are the listeners of the parts. "node" is the API server's.
+// doors are the listeners of the parts. "node" is the API server's; "outside" is
+// a host of a private network beyond the cluster: a Keycloak or a managed Redis
+// with its Sentinels for authsvc, and nothing that a bridge may see.
 var doors = []string{
 	"nginx:8443", "authsvc:4180", "authsvc:4181", "bridge:3000", "bridge:3001", "redis:6379", "node:6443",
+	"outside:443", "outside:26379", "outside:5432",
 }
 
 // prober stays until it is killed and is never ready, so that no Service sends
@@ -52,6 +63,9 @@ func TestWhoReachesWhom(t *testing.T) {
 	// A probe that stayed would be taken for a pod of the part that it stands for.
 	defer manifest(t, pods.String(), "delete", "--ignore-not-found", "--timeout=120s")
 	manifest(t, pods.String(), "apply")
+	for _, port := range []string{"443", "26379", "5432"} {
+		greet(t, net.JoinHostPort(outside, port))
+	}
 	var ask strings.Builder
 	for _, door := range doors {
 		part, port, _ := strings.Cut(door, ":")
@@ -82,11 +96,36 @@ func manifest(t *testing.T, text string, args ...string) {
 	}
 }
 
-// address is that of a pod of the part which is ready, or of the node.
+const outside = "10.214.0.1" // this machine's end of the pair that cluster.sh makes
+
+// greet lets whoever comes to the address in, until the test ends.
+func greet(t *testing.T, address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+}
+
+// address is that of a pod of the part which is ready, of the node or of the
+// host beyond it.
 func address(t *testing.T, part string) string {
 	t.Helper()
-	if part == "node" {
+	switch part {
+	case "node":
 		return "10.214.0.2"
+	case "outside":
+		return outside
 	}
 	ip := kubectl(t, "get", "pod", "-l", "app.kubernetes.io/name="+part+",!gatehouse.test/probe",
 		"--field-selector=status.phase=Running", "-o", "jsonpath={.items[0].status.podIP}")
