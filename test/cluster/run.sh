@@ -1,8 +1,9 @@
 #!/bin/bash
 # The Kubernetes manifests on a real control plane with a real kubelet: applied
 # twice, run in pods, driven end to end, scaled, rolled, killed and drained.
-# CACHE keeps the programs (PARTS, POLICIES) and the images; nothing else is left. FULL=1
-# runs the end-to-end suite through the Service too, which takes 127.0.0.1:443.
+# CACHE keeps the programs (PARTS, POLICIES), the images and what was said when it
+# failed; nothing else is left. FULL=1 runs the end-to-end suite through the Service
+# too, which takes 127.0.0.1:443.
 set -euo pipefail
 fail() { echo "cluster: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "it needs root for namespaces: run as root or with sudo"
@@ -12,10 +13,24 @@ flock -n 8 || fail "another run is under way ($CACHE/cluster-test.lock)"
 dir=$(mktemp -d /tmp/gh-cluster-XXXXXX)
 export PARTS POLICIES IMAGES=$CACHE/cluster-images KUBECONFIG=$dir/kubeconfig
 
+# What a failure is understood by: all that the step said, and the log of each part and pod.
+keep() {
+	local kept=$CACHE/cluster-failed pod
+	rm -rf "$kept"
+	mkdir -p "$kept"
+	cp "$dir/step.log" "$dir"/log/* "$kept/"
+	kubectl get pods --all-namespaces -o wide
+	kubectl -n gatehouse get events | tail -20
+	for pod in $(kubectl -n gatehouse get pods -o name); do
+		kubectl -n gatehouse logs --timestamps --all-containers "$pod" >"$kept/${pod#pod/}.log"
+	done
+	echo "cluster: what the step, the parts and the pods said is in $kept"
+}
+
 finish() {
 	code=$?
 	trap - EXIT
-	[ $code = 0 ] || { kubectl get pods --all-namespaces -o wide; kubectl -n gatehouse get events | tail -20; } >&2 || true
+	[ $code = 0 ] || keep >&2 || true
 	[ -z "${forward:-}" ] || kill "$forward" 2>/dev/null || true
 	bash test/cluster/cluster.sh stop "$dir" || code=1
 	[ -n "${KEEP:-}" ] || rm -rf "$dir"
