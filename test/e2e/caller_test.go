@@ -155,7 +155,8 @@ func outage(t *testing.T, part string) (over func()) {
 			return
 		}
 		done = true
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		// A Keycloak of a pod starts from nothing each time: two minutes on a busy machine.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		if err := gate.StartPart(ctx, part); err != nil {
 			t.Fatal(err)
