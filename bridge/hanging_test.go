@@ -69,12 +69,12 @@ func saysOf(tools []string) (n int) {
 
 // TestOneThatComesLateIsTold: a server that comes after the list's time is
 // started by one session alone. The others hear of it, also where that one has
-// left before.
+// left before, and again when their own has come, which is as late.
 func TestOneThatComesLateIsTold(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		t.Run(fmt.Sprintf("who started it leaves: %v", leaves), func(t *testing.T) {
 			gate := filepath.Join(t.TempDir(), "gate")
-			late := fmt.Sprintf(`"late": {"command": "sh", "args": ["-c", "until [ -e %s ]; do sleep 0.1; done; exec %s"],
+			late := fmt.Sprintf(`"late": {"command": "sh", "args": ["-c", "until [ -e %s ]; do sleep 0.1; done; sleep 1; exec %s"],
 				"env": {%q: "1", %q: "late"}, "gatehouse": {"sandbox": "off"}}`, gate, os.Args[0], childMode, severalMode)
 			base, _ := startSeveral(t, []string{entryOf("a", ""), late},
 				"--list-time", "500ms", "--start-time", "10m", "--drain-time", "5s")

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -27,9 +28,11 @@ type inner struct {
 	leave   func()     // of the readers of its standing queue
 	order   sync.Mutex // held from taking something off that queue until it is handed on
 
-	recalled map[string][]byte // under desk.mu: lists that the client was told from memory
-	missed   bool              // under desk.mu: it was told lists without this server's part
-	lastID   uint64            // under desk.mu
+	// Under desk.mu.
+	recalled  map[string][]byte // lists that the client was told from memory, or nil for in vain
+	missed    bool              // it was told lists without this server's part
+	comparing bool              // somebody asks for recalled
+	lastID    uint64
 }
 
 // open is the session at a server, where one is open; nil where one may be.
@@ -106,7 +109,8 @@ func (k *desk) soon(ctx context.Context, by caller, p Part) (*inner, error) {
 	within, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	in, err := k.enter(within, by, p)
-	if within.Err() != nil && ctx.Err() == nil {
+	// A list's own time may end in the same moment; who has left needs no word.
+	if err != nil && errors.Is(within.Err(), context.DeadlineExceeded) {
 		k.door.missed(p.Server)
 		k.miss(p)
 	}
@@ -320,27 +324,41 @@ func (in *inner) end(why error) {
 	}
 }
 
-// compare asks again for the lists that the client was told from memory, and
-// says where they are others.
+// compare asks again for the lists that the client was told from memory or in
+// vain, and says where they are others. One asks at a time, until there are none.
 func (in *inner) compare(by caller) {
 	in.desk.mu.Lock()
-	told, missed := in.recalled, in.missed
-	in.recalled, in.missed = map[string][]byte{}, false
-	in.desk.mu.Unlock()
-	if missed {
-		in.desk.changed()
+	defer in.desk.mu.Unlock()
+	if in.comparing {
+		return
 	}
-	for method, old := range told {
-		ctx, cancel := context.WithTimeout(in.desk.ctx, in.desk.door.o.ListTime)
-		now, err := in.ask(ctx, by, method, []byte("{}"))
-		cancel()
-		if err != nil {
-			continue
+	in.comparing = true
+	for in.missed || len(in.recalled) > 0 {
+		told, missed := in.recalled, in.missed
+		in.recalled, in.missed = map[string][]byte{}, false
+		in.desk.mu.Unlock()
+		if missed {
+			in.desk.changed()
 		}
-		in.desk.door.memory.put(keyOf(in.part.Server, method, by.id), now)
-		if !bytes.Equal(old, now) {
-			in.desk.tell([]byte(`{"jsonrpc":"2.0","method":"` + lists[method].changed + `"}`))
+		for method, old := range told {
+			in.renew(by, method, old)
 		}
+		in.desk.mu.Lock()
+	}
+	in.comparing = false
+}
+
+// renew asks for a list for as long as a start may take: nobody waits for it.
+func (in *inner) renew(by caller, method string, old []byte) {
+	ctx, cancel := context.WithTimeout(in.desk.ctx, in.part.Server.Limits().Start)
+	defer cancel()
+	now, err := in.ask(ctx, by, method, []byte("{}"))
+	if err != nil {
+		return
+	}
+	in.desk.door.memory.put(keyOf(in.part.Server, method, by.id), now)
+	if !bytes.Equal(old, now) {
+		in.desk.tell([]byte(`{"jsonrpc":"2.0","method":"` + lists[method].changed + `"}`))
 	}
 }
 

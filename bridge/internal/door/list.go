@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"sync"
 
 	"gatehouse/bridge/internal/rpc"
@@ -134,13 +135,28 @@ func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]b
 		return nil, err
 	}
 	result, err := in.ask(ctx, by, method, params)
-	if err == nil && p.cursor == nil && method != "tasks/list" {
-		k.door.memory.put(key, result)
+	if p.cursor != nil || method == "tasks/list" {
+		return result, err
 	}
-	return result, err
+	if err == nil {
+		k.door.memory.put(key, result)
+		return result, nil
+	}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, err
+	}
+	// It is told from memory or not at all, and told anew once the answer is there.
+	known := k.door.memory.get(key)
+	k.recall(p.part, method, known)
+	go in.compare(by)
+	if known != nil {
+		return known, nil
+	}
+	return nil, err
 }
 
-// recall notes that the client was told a list that may be another by now.
+// recall notes that the client was told a list that may be another by now, or
+// none where result is nil.
 func (k *desk) recall(p Part, method string, result []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,6 +113,34 @@ func TestAServerThatHangsCostsItsOwnEntries(t *testing.T) {
 	}
 	if got := g.asks(2, rpc.CallTool, `{"name":"a__x"}`); !strings.Contains(got, "x of a") {
 		t.Errorf("a call beside it: %s", got)
+	}
+}
+
+// TestAListThatComesLateIsTold: a server that is open and does not answer in time
+// is asked again beside the list; then the client hears that there is more. From
+// then on it is told what is known, however late the server is.
+func TestAListThatComesLateIsTold(t *testing.T) {
+	var asked atomic.Int32
+	var silent atomic.Bool
+	h := build(t, []string{"slow"}, 200*time.Millisecond, func(f *fake, m *rpc.Message) {
+		if asked.Add(1) > 1 && !silent.Load() {
+			f.result(m.ID(), `{"tools":[{"name":"one"}]}`)
+		}
+	})
+	g := h.enters()
+	names, _ := g.lists(1, "{}")
+	if names != "" {
+		t.Fatalf("listed %s", names)
+	}
+	for id := 2; names != "slow__one"; id++ {
+		if told := h.next(g.Standing); !strings.Contains(told, "list_changed") {
+			t.Fatalf("told %s", told)
+		}
+		names, _ = g.lists(id, "{}")
+	}
+	silent.Store(true)
+	if names, _ = g.lists(100, "{}"); names != "slow__one" {
+		t.Errorf("what is known is not told: %q", names)
 	}
 }
 
