@@ -74,7 +74,9 @@ cat >cni/pods.conflist <<END
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 END
 start containerd containerd --config containerd.toml
-until_true 60 "containerd answers" ctr version
+# Not `ctr version`: that answers before the kubelet's side does, and a kubelet
+# that came between the two ended.
+until_true 60 "containerd answers the kubelet" grep -q 'Start streaming server' log/containerd
 
 # cgroups of version 1 where the machine has those, else 2.
 cat >kubelet.yaml <<END
