@@ -6,6 +6,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -312,14 +313,7 @@ func TestForgedNodesLeadNowhere(t *testing.T) {
 // A renewed certificate is served without a restart.
 func TestRenewedCertificate(t *testing.T) {
 	gate, secrets := attach(t), os.Getenv("GATEHOUSE_SECRETS")
-	serial := func() string {
-		res, err := gate.HTTPClient().Get(gate.URL + "/health")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		return res.TLS.PeerCertificates[0].SerialNumber.String()
-	}
+	serial := func() string { return served(t, gate).SerialNumber.String() }
 	before, began := serial(), time.Now()
 	renew := exec.CommandContext(
 		t.Context(),
@@ -358,6 +352,17 @@ func TestRenewedCertificate(t *testing.T) {
 		return nil
 	})
 	t.Logf("a renewed certificate was served after %.0f s", time.Since(began).Seconds())
+}
+
+// served is the certificate that the gate shows to a new connection.
+func served(t *testing.T, gate *stack.Stack) *x509.Certificate {
+	t.Helper()
+	res, err := gate.HTTPClient().Get(gate.URL + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.TLS.PeerCertificates[0]
 }
 
 // The namespace admits nothing that PodSecurity's restricted profile refuses.

@@ -16,7 +16,7 @@ gateway=config/crd/standard/gateway.networking.k8s.io
 take sigs.k8s.io/gateway-api v1.6.3 h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc= \
 	${gateway}_{gateways,httproutes,tlsroutes,backendtlspolicies}.yaml
 take github.com/cert-manager/cert-manager v1.21.2 h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68= \
-	deploy/crds/cert-manager.io_certificates.yaml
+	deploy/crds/cert-manager.io_{certificates,certificaterequests,issuers,clusterissuers}.yaml
 take github.com/external-secrets/external-secrets v1.3.2 h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ= \
 	config/crds/bases/external-secrets.io_externalsecrets.yaml
 take github.com/prometheus-operator/prometheus-operator v0.85.0 h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s= \

@@ -1,9 +1,10 @@
 #!/bin/bash
 # The Kubernetes manifests on a real control plane with a real kubelet: applied
 # twice, run in pods, driven end to end, scaled, rolled, killed and drained.
-# CACHE keeps the programs (PARTS, POLICIES), the images and what was said when it
-# failed; nothing else is left. FULL=1 runs the end-to-end suite through the Service
-# too, which takes 127.0.0.1:443.
+# CACHE keeps the programs (PARTS, POLICIES, CERTS), the images and what was said when
+# it failed; nothing else is left. CERT_MANAGER=1 lets cert-manager make the
+# certificate and renew it. FULL=1 runs the end-to-end suite through the Service too,
+# which takes 127.0.0.1:443.
 set -euo pipefail
 fail() { echo "cluster: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "it needs root for namespaces: run as root or with sudo"
@@ -13,7 +14,8 @@ flock -n 8 || fail "another run is under way ($CACHE/cluster-test.lock)"
 dir=$(mktemp -d /tmp/gh-cluster-XXXXXX)
 export PARTS POLICIES IMAGES=$CACHE/cluster-images KUBECONFIG=$dir/kubeconfig
 
-# What a failure is understood by: all that the step said, and the log of each part and pod.
+# keep saves what a failure is understood by: all that the step said, and the log
+# of each part and pod.
 keep() {
 	local kept=$CACHE/cluster-failed pod
 	rm -rf "$kept"
@@ -31,7 +33,7 @@ finish() {
 	code=$?
 	trap - EXIT
 	[ $code = 0 ] || keep >&2 || true
-	[ -z "${forward:-}" ] || kill "$forward" 2>/dev/null || true
+	for pid in ${forward:-} ${certs:-}; do kill "$pid" 2>/dev/null || true; done
 	bash test/cluster/cluster.sh stop "$dir" || code=1
 	[ -n "${KEEP:-}" ] || rm -rf "$dir"
 	exit $code
@@ -109,4 +111,10 @@ export GATEHOUSE_ADMIN_PASSWORD GATEHOUSE_REDIS_CLI GATEHOUSE_SECRETS=$dir/secre
 step "nodes come and go under load" go test -tags cluster -count=1 -timeout 10m -v ./test/cluster
 grep -h '_test.go:[0-9]*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /cluster:   /'
 [ -z "${FULL:-}" ] || step "the end-to-end suite through its Service" go test -tags e2e -count=1 -timeout 15m -v -skip '^TestNative' ./test/e2e
+if [ -n "${CERT_MANAGER:-}" ]; then
+	"$CERTS/certs" >"$dir/certs.log" 2>&1 8>&- &
+	certs=$!
+	step "cert-manager makes the certificate and renews it" bash test/cluster/certs.sh "$dir"
+	grep -h '_test.go:[0-9]*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /cluster:   /'
+fi
 echo "cluster: ok"
