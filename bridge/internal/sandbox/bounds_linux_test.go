@@ -85,7 +85,7 @@ func TestGroupBoundsMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.Env = bare()
 	if err := box.Enter(cmd); err != nil {
 		t.Fatal(err)
 	}
