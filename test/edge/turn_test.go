@@ -66,7 +66,8 @@ func TestAnEarlyCallWaitsItsTurn(t *testing.T) {
 		}
 		late = sent - strings.Count(string(g.lines(t, sent)), `"waited":0,`)
 	}
-	if most := 3 + 5*time.Since(begun).Seconds(); passed < 8 || float64(passed) > most {
+	// One more for the clock of a worker, which stands still while it is busy.
+	if most := 4 + 5*time.Since(begun).Seconds(); passed < 8 || float64(passed) > most {
 		t.Errorf("%d of %d calls passed; want at least 8, and the rate lets %.1f", passed, sent, most)
 	}
 	if late == 0 || sent == passed {
