@@ -29,7 +29,7 @@ const (
 	bridgeIntr = "## Part one: the bridge\n\nClosed loop, every answer checked, a fast echo child in Go, " +
 		"medians of interleaved rounds. " +
 		"The ratio is to the bare net/http handler in the same run. " +
-		"What says who calls is a header of 620 bytes, which net/http reads and checks before any handler: " +
+		"What says who calls is a header of some 480 bytes, which net/http reads and checks before any handler: " +
 		"the table of signed callers has the ratio to the handler that is sent it, too, and does not look at it. " +
 		"A peer that hands one caller's answer to another has it under foreign. " +
 		"CPU is of the program and its children, and the time to open a session holds the start of its child; " +
