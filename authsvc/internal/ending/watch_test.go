@@ -65,31 +65,31 @@ func TestWatchSaysThatNothingIsSaved(t *testing.T) {
 	}
 }
 
-// Two replicas ask by turns; what ended before their first look is past, each
-// later ending counts once.
-func TestWatchEndsOnce(t *testing.T) {
-	clock := time.Unix(1e9, 0)
-	now := func() time.Time { return clock }
+// watches makes replicas that share a store, and counts each session that ends.
+func watches(source *events, now func() time.Time) (watch func() *Watch, ended map[string]int) {
 	store := memstore.New(now, 0)
 	endings := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop())
-	ended := map[string]int{}
+	ended = map[string]int{}
 	endings.OnEnd(func(id string) { ended[id]++ })
 	sessions := &session.Sessions{
 		Store: store, Box: session.NewBox([]byte("secret"), "index"), Endings: endings, Now: now, Log: zerolog.Nop(),
 		Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour, Tokens: time.Hour},
 	}
-	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before", Time: clock}}}
-	var replicas [2]*Watch
-	for i := range replicas {
-		replicas[i] = &Watch{
-			Events:   source,
-			Sessions: sessions,
-			Store:    store,
-			Every:    2 * time.Second,
-			Now:      now,
-			Log:      zerolog.Nop(),
+	return func() *Watch {
+		return &Watch{
+			Events: source, Sessions: sessions, Store: store, Every: 2 * time.Second, Now: now, Log: zerolog.Nop(),
 		}
-	}
+	}, ended
+}
+
+// Two replicas ask by turns; what ended before their first look is past, each
+// later ending counts once.
+func TestWatchEndsOnce(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	source := &events{all: []keycloak.Ending{{ID: "old", SID: "before", Time: clock}}}
+	watch, ended := watches(source, now)
+	replicas := [2]*Watch{watch(), watch()}
 	look := func() {
 		t.Helper()
 		for i, r := range replicas {
@@ -117,18 +117,9 @@ func TestWatchEndsOnce(t *testing.T) {
 func TestWatchLosesNoneOfMany(t *testing.T) {
 	clock := time.Unix(1e9, 0)
 	now := func() time.Time { return clock }
-	store := memstore.New(now, 0)
-	endings := session.NewEndings(store, time.Hour, time.Hour, now, zerolog.Nop())
-	ended := map[string]int{}
-	endings.OnEnd(func(id string) { ended[id]++ })
 	source := &events{most: 3}
-	w := &Watch{
-		Events: source, Store: store, Every: 2 * time.Second, Now: now, Log: zerolog.Nop(),
-		Sessions: &session.Sessions{
-			Store: store, Box: session.NewBox([]byte("secret"), "index"), Endings: endings, Now: now, Log: zerolog.Nop(),
-			Ages: session.Ages{Absolute: time.Hour, Idle: time.Hour, Tokens: time.Hour},
-		},
-	}
+	watch, ended := watches(source, now)
+	w := watch()
 	look := func() {
 		t.Helper()
 		if err := w.once(t.Context(), []byte("me")); err != nil {
