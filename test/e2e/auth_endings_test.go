@@ -149,6 +149,11 @@ func TestDisabledUser(t *testing.T) {
 	s.wantEnd(t, begin, 15*time.Second+streamPromise)
 }
 
+// keysPromise is docs/authsvc.md: two looks at the keys are 15 s apart and take
+// 1.5 s at most, what was verified is asked after within a second, and nginx
+// remembers for one more.
+const keysPromise = 20 * time.Second
+
 // The realm's signing key is replaced and the old one withdrawn, as after a
 // leak: new tokens are good at once, tokens of the old key end.
 func TestRotatedRealmKeys(t *testing.T) {
@@ -184,7 +189,9 @@ func TestRotatedRealmKeys(t *testing.T) {
 		return admitted(res)
 	})
 	t.Logf("a token of the new key: let in after %.1f s", took.Seconds())
-	refusedSoon(t, "a token of the withdrawn key", old, begin, 15*time.Second)
+	// Where the keys were read between the two changes, the new token was no news
+	// and nothing asks again before the next look.
+	refusedSoon(t, "a token of the withdrawn key", old, begin, keysPromise)
 	if res, _ := send(t, browser, http.MethodGet, gate.URL+"/mcp"); !admitted(res) {
 		t.Errorf("the browser's session: %s", res.Status)
 	}

@@ -42,6 +42,7 @@ type Issuer struct {
 	Disabled  atomic.Bool  // refuses refresh tokens
 	Away      atomic.Bool  // answers 503 to discovery
 	Hang      atomic.Bool  // does not answer at the token endpoint
+	NoKeys    atomic.Bool  // answers 503 to who wants its keys
 	NoDate    atomic.Bool  // sends no Date with its keys, as Keycloak does
 	TokenLife atomic.Int64 // seconds
 
@@ -112,7 +113,12 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	away := i.NoKeys.Load()
 	i.JWKS.Add(1)
+	if away {
+		http.Error(w, "away", http.StatusServiceUnavailable)
+		return
+	}
 	if i.NoDate.Load() {
 		w.Header()["Date"] = nil
 	}

@@ -41,12 +41,14 @@ type KeySet struct {
 	now    func() time.Time
 	clock  func(http.Header) // is told of each answer
 
-	flight singleflight.Group
-	mu     sync.Mutex
-	keys   jose.JSONWebKeySet
-	got    bool      // a good set
-	tried  time.Time // when a fetch began
-	gen    uint64    // changes when a key leaves the set
+	flight  singleflight.Group
+	loading sync.Mutex // is held while a fetch runs
+
+	mu    sync.Mutex
+	keys  jose.JSONWebKeySet
+	got   bool      // a good set
+	tried time.Time // when a fetch began
+	gen   uint64    // changes when a key leaves the set
 }
 
 func newKeySet(url func() string, client *http.Client, now func() time.Time, clock func(http.Header)) *KeySet {
@@ -110,12 +112,13 @@ func (k *KeySet) cached(kid string) ([]jose.JSONWebKey, error) {
 }
 
 // again fetches for the one loop that keeps the set fresh: it is slow enough by
-// itself, and must not be held up by those who come with unknown keys.
+// itself, and must not be held up by those who come with unknown keys, nor be
+// told their "not yet".
 func (k *KeySet) again(ctx context.Context) error {
 	k.mu.Lock()
-	k.tried = time.Time{}
+	k.tried = k.now()
 	k.mu.Unlock()
-	return k.refresh(ctx)
+	return k.load(ctx)
 }
 
 // refresh fetches unless someone tried within the interval. Callers at the
@@ -132,14 +135,7 @@ func (k *KeySet) refresh(ctx context.Context) error {
 		if wait {
 			return nil, nil
 		}
-		fetchCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
-		defer cancel()
-		keys, err := k.fetch(fetchCtx)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
-		}
-		k.replace(keys)
-		return nil, nil
+		return nil, k.load(context.WithoutCancel(ctx))
 	})
 	select {
 	case r := <-result:
@@ -147,6 +143,20 @@ func (k *KeySet) refresh(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrKeys, ctx.Err())
 	}
+}
+
+// load fetches and replaces. One at a time, or an older answer could come last.
+func (k *KeySet) load(ctx context.Context) error {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
+	keys, err := k.fetch(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKeys, err)
+	}
+	k.replace(keys)
+	return nil
 }
 
 func (k *KeySet) replace(keys jose.JSONWebKeySet) {

@@ -35,6 +35,28 @@ func TestWithdrawnKeyWithoutANewOne(t *testing.T) {
 	}
 }
 
+// One look that fails does not let a withdrawn key verify until the next is due.
+func TestALookThatFailsIsDoneAgain(t *testing.T) {
+	issuer := issuertest.Start(t)
+	mapping, _ := claims.Of("keycloak", issuertest.Client)
+	p := provider.New(provider.Config{
+		Issuer: issuer.URL, Mapping: mapping, KeysEvery: time.Hour, Now: time.Now, Log: zerolog.Nop(),
+	})
+	if err := p.Find(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	before, looks := p.Keys().Generation(), issuer.JWKS.Load()
+	issuer.NoKeys.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	until(t, func() bool { return issuer.JWKS.Load() > looks })
+	issuer.Rotate()
+	issuer.NoKeys.Store(false)
+	until(t, func() bool { return p.Keys().Generation() != before })
+}
+
 func until(t *testing.T, holds func() bool) {
 	t.Helper()
 	for begin := time.Now(); !holds(); {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	discoverEvery = time.Second // while the provider is away
+	discoverEvery = time.Second // while the provider does not answer
 	keysEvery     = 15 * time.Second
 	metadataEvery = 5 * time.Minute
 	callLimit     = 8 * time.Second
@@ -127,7 +127,7 @@ func (p *Provider) Run(ctx context.Context) {
 			said = text
 			p.tell(err)
 		}
-		if p.Ready(ctx) != nil {
+		if err != nil { // a key that was withdrawn verifies until it is known
 			wait = discoverEvery
 		}
 		select {
