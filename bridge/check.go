@@ -34,6 +34,9 @@ func (f *flags) check() error {
 	if f.Port < 0 || f.Port > 65535 {
 		l.add("--port %d must be from 1 to 65535", f.Port)
 	}
+	if f.Pprof && f.AdminListen == "" {
+		l.add("--pprof needs --admin-listen, where the profiles are served")
+	}
 	if f.Warm < 0 {
 		l.add("--warm %d must be 0 or more", f.Warm)
 	}

@@ -17,6 +17,7 @@ type flags struct {
 	Listen      string           `default:"127.0.0.1:3000" help:"Address, or unix:PATH, for clients (behind nginx)."`
 	Port        int              `env:"-" placeholder:"N" help:"Short for --listen 127.0.0.1:N."`
 	AdminListen string           `help:"Address for /metrics and /health/live, /health/ready; none by default."`
+	Pprof       bool             `help:"Profiles of the running program at /debug/pprof/ of --admin-listen: what holds its memory, and what it does."`
 	LogLevel    string           `default:"info" help:"debug, info, warn or error."`
 	Node        string           `help:"Name of this bridge among several; begins its session ids. Lower-case letters, digits and dashes, at most 32."`
 	Version     kong.VersionFlag `env:"-" help:"Print the version and end."`

@@ -216,7 +216,8 @@ func TestUsage(t *testing.T) {
 			"http://127.0.0.1:4181/internal/keys", "--", "cat"}, "(here session and signed)"},
 		"all asleep": {[]string{"--sleep", "5m", "--isolation", "shared", "--", "cat"},
 			"--sleep 5m0s must be 0 or more, and 0 with --isolation shared"},
-		"less than none": {[]string{"--warm=-1", "--", "cat"}, "--warm -1 must be 0 or more"},
+		"profiles nowhere": {[]string{"--pprof", "--", "cat"}, "--pprof needs --admin-listen"},
+		"less than none":   {[]string{"--warm=-1", "--", "cat"}, "--warm -1 must be 0 or more"},
 		"bad URL": {
 			[]string{"--identity", "signed", "--identity-keys", "keys", "--", "cat"},
 			`--identity-keys "keys"`,

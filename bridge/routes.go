@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/http/pprof"
 	"slices"
 	"strings"
 
@@ -145,6 +146,10 @@ func (g *gate) admin() http.Handler {
 	mux.Handle("GET /metrics", httpkit.Metrics(g.reg))
 	mux.Handle("GET /health/live", httpkit.Live())
 	mux.Handle("GET /health/ready", httpkit.Ready(g.checks))
+	if g.flags.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	extra, _ := g.flags.headers() // check has read them
 	return httpkit.Chain(mux, withHeaders(extra), httpkit.WithRequestID(g.log), httpkit.Recover())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,11 +23,14 @@ func NewLogger(w io.Writer, program, level string) (zerolog.Logger, error) {
 	return zerolog.New(zerolog.SyncWriter(w)).Level(l).With().Timestamp().Str("program", program).Logger(), nil
 }
 
-// NewRegistry is a metrics registry with the process and the Go runtime in it.
+// NewRegistry is a metrics registry with the process and the Go runtime in it:
+// also with what lived at the last collection, by which a leak can be told from
+// a heap that is let grow.
 func NewRegistry() *prometheus.Registry {
+	live := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(live)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return reg

@@ -33,7 +33,8 @@ type book struct {
 	Faults   map[plan.Kind]*tally
 	Logouts  tally // from a logout to the end of the last stream
 	Lives    []memory.Series
-	Broken   int // promises
+	Accounts map[string]string // of each bridge, the last
+	Broken   int               // promises
 	Breaches []string
 }
 
@@ -139,6 +140,16 @@ func (b *book) weigh(name string, pid int, at time.Duration, mb float64) {
 	b.Lives[i].Samples = append(b.Lives[i].Samples, memory.Sample{At: at, MB: mb})
 }
 
+// account keeps what a process said last of its memory.
+func (b *book) account(process string, at time.Duration, resident float64, heap memory.Heap) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Accounts == nil {
+		b.Accounts = map[string]string{}
+	}
+	b.Accounts[process] = fmt.Sprintf("%.1f MB at %s: %s", resident, at.Round(time.Second), heap)
+}
+
 // judgeMemory breaches for each program that grew.
 func (b *book) judgeMemory() {
 	for _, s := range b.Lives {
@@ -176,6 +187,9 @@ func (b *book) report() string {
 		if line, _ := s.Verdict(); len(s.Samples) > 1 {
 			fmt.Fprintf(&t, "  %s\n", line)
 		}
+	}
+	for _, process := range slices.Sorted(maps.Keys(b.Accounts)) {
+		fmt.Fprintf(&t, "  %s: %s\n", process, b.Accounts[process])
 	}
 	fmt.Fprintf(&t, "promises broken: %d\n", b.Broken)
 	for _, text := range b.Breaches {

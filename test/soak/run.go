@@ -21,7 +21,9 @@ const (
 	recoverLimit   = 30 * time.Second // until all have one after a fault; up to 6 s of it are the callers' own pace
 	logoutPromise  = 5 * time.Second
 	childrenLeave  = 15 * time.Second // stop-time and kill-time, on a busy machine
-	childrenOfUser = 2                // that may stay warm, for requests without a session
+	heapLimit      = 5 * time.Second
+	profileEvery   = 10 * time.Minute
+	childrenOfUser = 2 // that may stay warm, for requests without a session
 )
 
 // soak is one start of a run.
@@ -34,6 +36,8 @@ type soak struct {
 	plan    plan.Plan
 	begun   time.Time // of this start, once all callers are well
 	before  time.Duration
+
+	profiled [replicas + 1]time.Time // when each bridge was
 }
 
 func run(ctx context.Context, o options) (failed error) {
@@ -96,7 +100,7 @@ func (s *soak) open(ctx context.Context, dir string) (*stack.Stack, error) {
 	defer cancel()
 	gate, err := stack.Start(starting, stack.Options{
 		Dir: dir, Bin: s.bin, Keycloak: s.keycloak, Replicas: replicas,
-		Env: map[string][]string{stack.Keycloak: env},
+		Env: s.environment(env),
 		Up:  func(p *stack.Part) { fmt.Printf("%-22s up in %.1f s\n", p.Name, p.Took().Seconds()) },
 	})
 	if err != nil {
@@ -105,6 +109,15 @@ func (s *soak) open(ctx context.Context, dir string) (*stack.Stack, error) {
 	s.faults = &fault.Faults{Gate: gate, Child: filepath.Join(s.bin, "demo"), Clock: clock}
 	s.plan = plan.Plan{Seed: s.seed, Short: s.short, Clocks: clock != "", Replicas: replicas}
 	return gate, nil
+}
+
+// environment is that of the parts: a bridge tells what holds its memory.
+func (s *soak) environment(keycloak []string) map[string][]string {
+	env := map[string][]string{stack.Keycloak: keycloak}
+	for n := range replicas + 1 {
+		env[stack.Replica(stack.Bridge, n)] = []string{"BRIDGE_PPROF=true"}
+	}
+	return env
 }
 
 // all is the run on a gate that is up.
@@ -219,6 +232,34 @@ func (s *soak) weigh() {
 			}
 		}
 		s.book.weigh(part.Name, pid, s.spent(), memory.Resident(pids...))
+	}
+	for n := range replicas + 1 {
+		s.weighHeap(n)
+	}
+}
+
+// weighHeap enters what lives in the nth bridge, and keeps a profile of it now
+// and then. A bridge that gives no answer is entered at the next time.
+func (s *soak) weighHeap(n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), heapLimit)
+	defer cancel()
+	name, at := stack.Replica(stack.Bridge, n), s.faults.Gate.BridgeAdmin(n)
+	pid := s.faults.Gate.Part(name).Pid()
+	heap, err := memory.Of(ctx, at+"/metrics")
+	if err != nil {
+		return
+	}
+	if heap.Live > 0 { // it has been collected
+		s.book.weigh(name+" heap", pid, s.spent(), heap.Live)
+	}
+	s.book.account(fmt.Sprintf("%s %d", name, pid), s.spent(), memory.Resident(pid), heap)
+	if s.keep == "" || time.Since(s.profiled[n]) < profileEvery {
+		return
+	}
+	s.profiled[n] = time.Now()
+	file := filepath.Join(s.keep, fmt.Sprintf("%s-%d-%.0f.heap", name, pid, s.spent().Seconds()))
+	if err := memory.Save(ctx, at+"/debug/pprof/heap", file); err != nil {
+		fmt.Fprintln(os.Stderr, "soak: no profile:", err)
 	}
 }
 

@@ -84,4 +84,9 @@ func (s *Stack) bridge(o Options, name string, p Ports) *Part {
 	}
 }
 
+// BridgeAdmin is where the nth bridge serves its metrics and profiles.
+func (s *Stack) BridgeAdmin(n int) string {
+	return "http://" + local(append([]Ports{s.Ports}, s.more...)[n].BridgeAdmin)
+}
+
 func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

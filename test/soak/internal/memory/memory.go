@@ -67,7 +67,7 @@ func (s Series) Verdict() (line string, grows bool) {
 		return "", false
 	}
 	first, last := s.Samples[0], s.Samples[len(s.Samples)-1]
-	line = fmt.Sprintf("%-12s %6d  %6.1f MB at %s, %6.1f MB at %s", s.Name, s.PID,
+	line = fmt.Sprintf("%-16s %6d  %6.1f MB at %s, %6.1f MB at %s", s.Name, s.PID,
 		first.MB, first.At.Round(time.Second), last.MB, last.At.Round(time.Second))
 	warm := slices.IndexFunc(s.Samples, func(one Sample) bool { return one.At >= first.At+warming })
 	if warm < 0 || len(s.Samples)-warm < fewest || last.At-s.Samples[warm].At < shortest {
