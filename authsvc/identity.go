@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"gatehouse/authsvc/internal/claims"
 	"gatehouse/authsvc/internal/provider"
+	"gatehouse/internal/jsonfile"
 )
 
 // identityFlags say what the tokens of the provider mean. --provider sets them
@@ -96,7 +96,7 @@ func readRoleMap(file string) (map[string][]string, error) {
 		return nil, fmt.Errorf("--role-map: %w", err)
 	}
 	var grants map[string][]string
-	if err := json.Unmarshal(raw, &grants); err != nil {
+	if err := jsonfile.Decode(raw, &grants); err != nil {
 		return nil, fmt.Errorf("--role-map %s: want an object of lists of roles: %w", file, err)
 	}
 	for name, roles := range grants {

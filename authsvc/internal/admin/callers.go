@@ -123,7 +123,11 @@ func readTokens(path string) (map[[sha256.Size]byte]caller, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w", path, n, err)
 		}
-		tokens[sha256.Sum256([]byte(token))] = who
+		sum := sha256.Sum256([]byte(token))
+		if other, twice := tokens[sum]; twice { // which of the two may end sessions?
+			return nil, fmt.Errorf("%s, line %d: %s has the token of %s; give it one of its own", path, n, who.name, other.name)
+		}
+		tokens[sum] = who
 	}
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("%s holds no token: want NAME TOKEN in each line", path)

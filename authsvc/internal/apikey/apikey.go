@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"gatehouse/internal/jsonfile"
 )
 
 // Prefix tells a key from a token, and a scanner of secrets what it has found.
@@ -47,11 +49,11 @@ type file struct {
 // Parse reads a file's text.
 func Parse(text []byte) ([]Key, error) {
 	var f file
-	if err := json.Unmarshal(text, &f); err != nil {
+	if err := jsonfile.Decode(text, &f); err != nil {
 		return nil, fmt.Errorf("%w: want {\"keys\": [...]}: %w", ErrFile, err)
 	}
 	seen := map[string]bool{}
-	for _, k := range f.Keys {
+	for i, k := range f.Keys {
 		sum, err := hex.DecodeString(k.Hash)
 		switch {
 		case k.Name == "" || seen[k.Name]:
@@ -64,6 +66,7 @@ func Parse(text []byte) ([]Key, error) {
 			return nil, fmt.Errorf("%w: %s: an empty server", ErrFile, k.Name)
 		}
 		seen[k.Name] = true
+		f.Keys[i].Hash = strings.ToLower(k.Hash)
 	}
 	return f.Keys, nil
 }
@@ -119,6 +122,7 @@ type Keys struct {
 	byHash map[string]Key
 	looked time.Time
 	was    os.FileInfo
+	said   string // of the last look, what was wrong
 	gen    uint64
 }
 
@@ -160,9 +164,14 @@ func (k *Keys) renew() {
 	if err == nil {
 		err = k.read()
 	}
+	var said string
 	if err != nil {
+		said = err.Error()
+	}
+	if said != k.said && said != "" { // once, not at each look
 		k.log.Warn().Err(err).Msg("the file of keys was not read; the last ones stay in use")
 	}
+	k.said = said
 }
 
 func (k *Keys) read() error {

@@ -1,8 +1,6 @@
 package credential
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/contract"
+	"gatehouse/internal/jsonfile"
 )
 
 // Kind is how a credential comes about.
@@ -70,9 +69,7 @@ func Read(path string) ([]Entry, error) {
 	var file struct {
 		Credentials []Entry `json:"credentials"`
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
+	if err := jsonfile.Decode(raw, &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(file.Credentials) == 0 {

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"gatehouse/internal/jsonfile"
 )
 
 // Server is one entry. Variables are filled in.
@@ -97,14 +99,17 @@ func Read(path string, lookup func(string) (string, bool)) (File, error) {
 	return f, nil
 }
 
-const byteOrderMark = "\uFEFF"
-
 func parse(text []byte, lookup func(string) (string, bool)) (File, error) {
 	var top struct {
-		Servers members `json:"mcpServers"`
+		Servers members         `json:"mcpServers"`
+		VSCode  json.RawMessage `json:"servers"`
 	}
-	if err := json.Unmarshal(bytes.TrimPrefix(text, []byte(byteOrderMark)), &top); err != nil {
-		return File{}, err
+	text = jsonfile.Text(text)
+	if err := json.Unmarshal(text, &top); err != nil {
+		return File{}, jsonfile.Explain(text, err)
+	}
+	if len(top.Servers) == 0 && top.VSCode != nil {
+		return File{}, errors.New(`there is "servers", as VS Code writes it; name it "mcpServers" here`)
 	}
 	if len(top.Servers) == 0 {
 		return File{}, errors.New("mcpServers is empty; name at least one server")
@@ -177,6 +182,17 @@ func (m *members) UnmarshalJSON(raw []byte) error {
 		*m = append(*m, member{key.(string), value}) // a decoder gives no other key
 	}
 	return nil
+}
+
+// twice is a fault for each of our keys that is there more than once: the last
+// one would silently take away what the first asked for.
+func (m members) twice(ours ...string) (faults []error) {
+	for _, key := range ours {
+		if m.count(key) > 1 {
+			faults = append(faults, fmt.Errorf("%q is given twice; keep one", key))
+		}
+	}
+	return faults
 }
 
 func (m members) count(key string) (n int) {

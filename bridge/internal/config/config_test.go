@@ -75,6 +75,12 @@ func TestKeysOfOtherPrograms(t *testing.T) {
 	if err != nil || len(f.Servers) != 1 || !slices.Equal(f.Notes, []string{"mcpServers.off is disabled and not served"}) {
 		t.Errorf("a disabled one: %+v, %v", f, err)
 	}
+	for _, off := range []string{`"Disabled": true`, `"enabled": false`} {
+		f, err := parse([]byte(`{"mcpServers": {"on": {"command": "x", "enabled": true}, "off": {"command": "x", `+off+`}}}`), lookup)
+		if err != nil || len(f.Servers) != 1 || f.Servers[0].Name != "on" {
+			t.Errorf("%s: %+v, %v", off, f, err)
+		}
+	}
 }
 
 func TestNames(t *testing.T) {
@@ -125,32 +131,39 @@ func TestGate(t *testing.T) {
 // served.
 func TestOneBadEntry(t *testing.T) {
 	cases := map[string]struct{ entry, says string }{
-		"no command":        {`{}`, "command is empty"},
-		"no object":         {`"x"`, "must be an object"},
-		"misspelt":          {`{"comand": "x"}`, `unknown key "comand"; did you mean "command"?`},
-		"another case":      {`{"command": "x", "Args": []}`, `did you mean "args"?`},
-		"swapped":           {`{"command": "x", "evn": {}}`, `did you mean "env"?`},
-		"another's word":    {`{"command": "x", "environment": {}}`, `did you mean "env"?`},
-		"Windsurf's":        {`{"serverUrl": "https://a.example"}`, `did you mean "url"?`},
-		"outside the block": {`{"command": "x", "isolation": "user"}`, `"isolation" belongs into "gatehouse": {...}`},
-		"type of a url":     {`{"type": "sse", "command": "x"}`, `type "sse" needs a url`},
-		"type of a command": {`{"type": "stdio", "url": "https://a.example"}`, `needs a command`},
-		"both":              {`{"url": "https://a.example", "command": "x"}`, "keep one"},
-		"no url":            {`{"url": "a.example/mcp"}`, "http:// or https://"},
-		"env for a url":     {`{"url": "https://a.example", "env": {"A": "b"}}`, "are for a command"},
-		"unset":             {`{"command": "x", "env": {"K": "${NONE}"}}`, "${NONE} is not set"},
-		"unset in args":     {`{"command": "x", "args": ["${NONE}"]}`, "write ${NONE:-default}"},
-		"no string":         {`{"command": "x", "env": {"K": {"secret": "s"}}}`, "must be a string"},
-		"bad variable":      {`{"command": "x", "env": {"K=L": ""}}`, `"K=L"`},
-		"unknown in block":  {`{"command": "x", "gatehouse": {"role": ["a"]}}`, `gatehouse: unknown key "role"`},
-		"bad isolation":     {`{"command": "x", "gatehouse": {"isolation": "all"}}`, `isolation "all"`},
-		"bad time":          {`{"command": "x", "gatehouse": {"callTime": "5"}}`, `callTime "5"`},
-		"bad sleep":         {`{"command": "x", "gatehouse": {"sleep": "-1s"}}`, `sleep "-1s"`},
-		"sleep outside":     {`{"command": "x", "sleep": "5m"}`, `"sleep" belongs into "gatehouse": {...}`},
-		"bad identity":      {`{"command": "x", "gatehouse": {"identity": "nobody"}}`, `identity "nobody"`},
-		"bad warm":          {`{"command": "x", "gatehouse": {"warm": -1}}`, `warm -1`},
-		"two scopes in one": {`{"command": "x", "gatehouse": {"scopes": ["a b"]}}`, `"a b" is no scope`},
-		"all faults":        {`{"comand": "x", "cwd": "${NONE}"}`, "${NONE} is not set"},
+		"no command":         {`{}`, "command is empty"},
+		"no object":          {`"x"`, "must be an object"},
+		"misspelt":           {`{"comand": "x"}`, `unknown key "comand"; did you mean "command"?`},
+		"another case":       {`{"command": "x", "Args": []}`, `did you mean "args"?`},
+		"swapped":            {`{"command": "x", "evn": {}}`, `did you mean "env"?`},
+		"another's word":     {`{"command": "x", "environment": {}}`, `did you mean "env"?`},
+		"Windsurf's":         {`{"serverUrl": "https://a.example"}`, `did you mean "url"?`},
+		"outside the block":  {`{"command": "x", "isolation": "user"}`, `"isolation" belongs into "gatehouse": {...}`},
+		"type of a url":      {`{"type": "sse", "command": "x"}`, `type "sse" needs a url`},
+		"type of a command":  {`{"type": "stdio", "url": "https://a.example"}`, `needs a command`},
+		"both":               {`{"url": "https://a.example", "command": "x"}`, "keep one"},
+		"no url":             {`{"url": "a.example/mcp"}`, "http:// or https://"},
+		"env for a url":      {`{"url": "https://a.example", "env": {"A": "b"}}`, "are for a command"},
+		"unset":              {`{"command": "x", "env": {"K": "${NONE}"}}`, "${NONE} is not set"},
+		"unset in args":      {`{"command": "x", "args": ["${NONE}"]}`, "write ${NONE:-default}"},
+		"no string":          {`{"command": "x", "env": {"K": {"secret": "s"}}}`, "must be a string"},
+		"bad variable":       {`{"command": "x", "env": {"K=L": ""}}`, `"K=L"`},
+		"unknown in block":   {`{"command": "x", "gatehouse": {"role": ["a"]}}`, `gatehouse: unknown key "role"`},
+		"bad isolation":      {`{"command": "x", "gatehouse": {"isolation": "all"}}`, `isolation "all"`},
+		"bad time":           {`{"command": "x", "gatehouse": {"callTime": "5"}}`, `callTime "5"`},
+		"bad sleep":          {`{"command": "x", "gatehouse": {"sleep": "-1s"}}`, `sleep "-1s"`},
+		"sleep outside":      {`{"command": "x", "sleep": "5m"}`, `"sleep" belongs into "gatehouse": {...}`},
+		"bad identity":       {`{"command": "x", "gatehouse": {"identity": "nobody"}}`, `identity "nobody"`},
+		"bad warm":           {`{"command": "x", "gatehouse": {"warm": -1}}`, `warm -1`},
+		"two scopes in one":  {`{"command": "x", "gatehouse": {"scopes": ["a b"]}}`, `"a b" is no scope`},
+		"scope of two lines": {`{"command": "x", "gatehouse": {"scopes": ["a\nb"]}}`, `is no scope`},
+		"key given twice":    {`{"command": "x", "gatehouse": {"roles": ["a"]}, "gatehouse": {}}`, `"gatehouse" is given twice`},
+		"twice in the block": {`{"command": "x", "gatehouse": {"roles": ["a"], "roles": []}}`, `"roles" is given twice`},
+		"half switched off":  {`{"command": "x", "disabled": "true"}`, `disabled "true" must be true or false`},
+		"no pattern":         {`{"command": "x", "inherit": ["[A"]}`, `inherit: "[A"`},
+		"another kind":       {`{"command": ["x"]}`, "command: want a string, not array"},
+		"a kind in block":    {`{"command": "x", "gatehouse": {"warm": "1"}}`, "gatehouse: warm: want a number, not string"},
+		"all faults":         {`{"comand": "x", "cwd": "${NONE}"}`, "${NONE} is not set"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -168,6 +181,11 @@ func TestOneBadEntry(t *testing.T) {
 func TestNoServerAtAll(t *testing.T) {
 	cases := map[string]struct{ text, says string }{
 		"not JSON":      {`{`, "unexpected end of JSON"},
+		"a comma":       {"{\n \"mcpServers\": {\"a\": {\"command\": \"x\",\n  }}}", "line 3, column 3: invalid character '}'"},
+		"what to do":    {`{"mcpServers": {"a": {"command": "x",}}}`, "take out the comma before it"},
+		"a comment":     {"{\n // mine\n}", "line 2, column 2: invalid character '/' looking for beginning of object key string; JSON has no comments"},
+		"VS Code's":     {`{"servers": {"a": {"command": "x"}}}`, `name it "mcpServers" here`},
+		"a list":        {`[]`, "want an object, not array"},
 		"no servers":    {`{"mcpServers": {}}`, "mcpServers is empty"},
 		"null":          {`{"mcpServers": null}`, "must be an object"},
 		"a second file": {`{"mcpServers": {"a": {"command": "x"}}} {}`, "after top-level value"},

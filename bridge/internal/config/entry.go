@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/internal/jsonfile"
 )
 
 // entry is what we read of one; other clients keep more in it.
@@ -50,9 +54,14 @@ func read(raw json.RawMessage, lookup func(string) (string, bool)) (s Server, fo
 	if err := json.Unmarshal(raw, &keys); err != nil {
 		return s, nil, false, err
 	}
-	var faults []error
+	faults := keys.twice(ourKeys()...)
 	for _, m := range keys {
-		off = off || m.key == "disabled" && string(m.value) == "true"
+		switch no, err := switchedOff(m); {
+		case err != nil:
+			faults = append(faults, err)
+		case no:
+			off = true
+		}
 		switch ours, err := classify(m.key); {
 		case err != nil:
 			faults = append(faults, err)
@@ -62,10 +71,26 @@ func read(raw json.RawMessage, lookup func(string) (string, bool)) (s Server, fo
 	}
 	var e entry
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return s, foreign, off, errors.Join(append(faults, err)...)
+		return s, foreign, off, errors.Join(append(faults, jsonfile.Explain(raw, err))...)
 	}
 	s, err = e.server(lookup)
 	return s, foreign, off, errors.Join(append(faults, err)...)
+}
+
+// switchedOff is how several clients switch an entry off. What cannot be
+// understood is a fault: to serve it may be what its owner did not want.
+func switchedOff(m member) (bool, error) {
+	disabled := strings.EqualFold(m.key, "disabled")
+	if !disabled && !strings.EqualFold(m.key, "enabled") {
+		return false, nil
+	}
+	switch string(m.value) {
+	case "true":
+		return disabled, nil
+	case "false":
+		return !disabled, nil
+	}
+	return false, fmt.Errorf("%s %.40s must be true or false", m.key, m.value)
 }
 
 func (e *entry) server(lookup func(string) (string, bool)) (Server, error) {
@@ -107,6 +132,11 @@ func (e *entry) check(s Server) error {
 			return fmt.Errorf("env: %q cannot be the name of a variable", name)
 		}
 	}
+	for _, pattern := range s.Inherit {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return fmt.Errorf("inherit: %q must be the name of a variable, or a pattern such as SSL_*", pattern)
+		}
+	}
 	return s.Gate.Credentials.reach()
 }
 
@@ -122,6 +152,8 @@ func (e *entry) checkRemote(s Server) error {
 	}
 	return s.Gate.Credentials.reachRemote(s.Headers)
 }
+
+var scopeForm = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749, section 3.3
 
 // readGate is strict: every key of the block is ours.
 func readGate(raw json.RawMessage) (Gate, error) {
@@ -178,7 +210,7 @@ func readGate(raw json.RawMessage) (Gate, error) {
 		g.Credentials = c
 	}
 	for _, scope := range g.Scopes {
-		if scope == "" || strings.ContainsAny(scope, " \"\\") {
+		if !scopeForm.MatchString(scope) {
 			faults = append(faults, fmt.Errorf("scopes: %q is no scope; list each by itself", scope))
 		}
 	}
@@ -202,5 +234,5 @@ func strictly(raw json.RawMessage, into any, keys ...string) error {
 			return fmt.Errorf("unknown key %q; the keys are %s", m.key, strings.Join(keys, ", "))
 		}
 	}
-	return json.Unmarshal(raw, into)
+	return jsonfile.Decode(raw, into)
 }
