@@ -127,6 +127,28 @@ func TestAccountByKeyboard(t *testing.T) {
 	})
 }
 
+// TestCopyingLeavesTheButtonAsItWas: what is for those who hear the page does not
+// become visible, and the text that is copied is the line's.
+func TestCopyingLeavesTheButtonAsItWasInChromium(t *testing.T) {
+	issuer := issuertest.Start(t)
+	_, origin := onTCP(t, issuer)
+	b := look.New(t)
+	b.Look(1280, "light")
+	b.Do("sign in", chromedp.Navigate(origin+"/account"), chromedp.WaitVisible("#programs"))
+	const button = "document.querySelector('details[open] button[data-copy]')"
+	look.Eval[bool](b, `Object.defineProperty(navigator, "clipboard", {value: {
+  writeText: text => { window.copied = text; return Promise.resolve(); }}}) && true`)
+	before := look.Eval[string](b, button+".innerHTML")
+	look.Eval[bool](b, button+".click() || true")
+	eventually(t, "the button says so", func() bool {
+		return strings.HasPrefix(look.Eval[string](b, button+".textContent"), "Copied")
+	})
+	if copied := look.Eval[string](b, "window.copied"); !strings.Contains(copied, "claude mcp add") {
+		t.Errorf("copied %q", copied)
+	}
+	eventually(t, "the button is as it was", func() bool { return look.Eval[string](b, button+".innerHTML") == before })
+}
+
 // tabTo presses Tab until a control of this name has the focus, and wants each
 // control on the way to show that it has it.
 func tabTo(t *testing.T, b *look.Browser, name string) {

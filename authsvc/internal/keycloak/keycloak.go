@@ -154,7 +154,24 @@ func (a *Admin) ClientName(ctx context.Context, client string) string {
 	return found[0].Name
 }
 
+// isPlain reports whether each part of a path stays one. A form can name a client
+// "..", which escapes to itself (RFC 3986, section 2.3), and a proxy in front of
+// Keycloak would take the part before it away: of "this grant of the person"
+// remains the person.
+func isPlain(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
+}
+
 func (a *Admin) call(ctx context.Context, method, path string, out any) error {
+	if !isPlain(path) {
+		return fmt.Errorf("%w (%s %s)", ErrNobody, method, path)
+	}
 	body, status, err := a.ask(ctx, method, path)
 	if err == nil && status == http.StatusUnauthorized {
 		a.forget() // Keycloak's keys were changed, or all of the realm was signed out

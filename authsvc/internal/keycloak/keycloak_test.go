@@ -84,6 +84,28 @@ func TestEndUserEndsWhatRenewsWithoutASession(t *testing.T) {
 	}
 }
 
+// Nothing that a form names makes another path of a path.
+func TestDotsNameNobody(t *testing.T) {
+	a, r := start(t, nil)
+	for _, dots := range []string{"..", ".", ""} {
+		if err := a.EndClient(t.Context(), "alice", dots); err != nil {
+			t.Errorf("the client %q: %v", dots, err)
+		}
+		if err := a.EndClient(t.Context(), dots, "editor"); err != nil {
+			t.Errorf("the person %q: %v", dots, err)
+		}
+		if err := a.EndUser(t.Context(), dots); err != nil {
+			t.Errorf("all of %q: %v", dots, err)
+		}
+		if err := a.EndSession(t.Context(), dots); err != nil {
+			t.Errorf("the session %q: %v", dots, err)
+		}
+	}
+	if len(r.asked) > 0 {
+		t.Errorf("asked %q", r.asked)
+	}
+}
+
 // Keycloak forgets a token before its time where its keys are changed or all are
 // signed out. The next question gets a new one, and nobody waits for it.
 func TestATokenThatKeycloakForgotIsReplaced(t *testing.T) {

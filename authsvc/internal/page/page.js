@@ -4,12 +4,13 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.firstChild.data = at.toLocaleString(document.documentElement.lang, {dateStyle: "medium", timeStyle: "short"});
 }
 for (const button of document.querySelectorAll("button[data-copy]")) {
-  const said = button.textContent;
+  const label = button.firstChild; // what follows it is for those who hear the page
+  const said = label.data;
   button.hidden = false;
   button.addEventListener("click", () => {
     navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent).then(() => {
-      button.textContent = button.dataset.done;
-      setTimeout(() => { button.textContent = said; }, 2000);
+      label.data = button.dataset.done;
+      setTimeout(() => { label.data = said; }, 2000);
     });
   });
 }
