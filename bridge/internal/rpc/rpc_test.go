@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"gatehouse/bridge/internal/rpc"
@@ -64,6 +66,59 @@ func TestAppendEditedChangesOnlyThePlaces(t *testing.T) {
 	) != want {
 		t.Errorf("got %s", got)
 	}
+}
+
+// TestLinesOfAllLengths come whole and in order, whatever buffer they are read
+// with, and however much of them comes at once.
+func TestLinesOfAllLengths(t *testing.T) {
+	var text strings.Builder
+	lengths := []int{0, 1, 4095, 4096, 4097, 3, 65535, 65536, 65537, 200_000, 7, 8191, 8192, 70_000, 5}
+	for i, n := range lengths {
+		text.WriteString(strings.Repeat(string(rune('a'+i)), n) + "\n")
+	}
+	for name, r := range map[string]io.Reader{
+		"at once":           strings.NewReader(text.String()),
+		"byte by byte":      iotest.OneByteReader(strings.NewReader(text.String())),
+		"half of each read": iotest.HalfReader(strings.NewReader(text.String())),
+	} {
+		l := rpc.NewLines(r, 1<<20)
+		for i, n := range lengths {
+			line, err := l.Next()
+			if err != nil || string(line) != strings.Repeat(string(rune('a'+i)), n) {
+				t.Fatalf("%s: line %d has %d bytes, %v", name, i, len(line), err)
+			}
+		}
+		if _, err := l.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("%s: at the end %v", name, err)
+		}
+	}
+}
+
+// TestManyReadersAreLight: each is one child that is silent now.
+func TestManyReadersAreLight(t *testing.T) {
+	const readers = 1000
+	text := strings.Repeat("x", 100_000) + "\nshort\n"
+	before := heapInUse()
+	all := make([]*rpc.Lines, readers)
+	for i := range all {
+		all[i] = rpc.NewLines(strings.NewReader(text), 1<<20)
+		for range 2 {
+			if _, err := all[i].Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if each := (heapInUse() - before) / readers; each > 6<<10 {
+		t.Errorf("a reader holds %d bytes after a long line", each)
+	}
+	runtime.KeepAlive(all)
+}
+
+func heapInUse() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
 
 func TestLinesAreBoundedAndLinear(t *testing.T) {
