@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"gatehouse/test/stack"
 )
@@ -44,7 +43,7 @@ func TestAdministratorEndsAnothersSession(t *testing.T) {
 			t.Fatalf("%s %s", res.Status, body)
 		}
 	}
-	took := eventually(t, 5*time.Second, "alice's session ended", func() bool {
+	took := eventually(t, crowded*streamPromise, "alice's session ended", func() bool {
 		res, _ := send(t, alice, http.MethodGet, gate.URL+"/mcp")
 		return !admitted(res)
 	})

@@ -152,7 +152,7 @@ func TestDisabledUser(t *testing.T) {
 // keysPromise is docs/authsvc.md: two looks at the keys are 15 s apart and take
 // 1.5 s at most, what was verified is asked after within a second, and nginx
 // remembers for one more.
-const keysPromise = 20 * time.Second
+const keysPromise = 18 * time.Second
 
 // The realm's signing key is replaced and the old one withdrawn, as after a
 // leak: new tokens are good at once, tokens of the old key end.

@@ -130,6 +130,11 @@ func openStream(t *testing.T, name string, c *http.Client) stream {
 }
 
 // wantEnd waits for the stream's end and prints how long it took.
+// crowded is for promises that are held here beside all other parts of make test,
+// on a machine that may be three times slower; the soak holds them as they are.
+// What is not heard of at all takes minutes.
+const crowded = 3
+
 func (s stream) wantEnd(t *testing.T, since time.Time, within time.Duration) {
 	t.Helper()
 	select {
@@ -137,9 +142,9 @@ func (s stream) wantEnd(t *testing.T, since time.Time, within time.Duration) {
 		if errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", s.name, err)
 		}
-		t.Logf("%s: closed %.1f s after", s.name, time.Since(since).Seconds())
-	case <-time.After(time.Until(since.Add(within))):
-		t.Errorf("%s is still open after %s", s.name, within)
+		t.Logf("%s: closed %.1f s after, promised %s", s.name, time.Since(since).Seconds(), within)
+	case <-time.After(time.Until(since.Add(crowded * within))):
+		t.Errorf("%s is still open after %s", s.name, crowded*within)
 	}
 }
 
@@ -155,9 +160,9 @@ func (s stream) wantOpen(t *testing.T) {
 // refusedSoon waits until the gate lets the client in no longer.
 func refusedSoon(t *testing.T, name string, c *http.Client, since time.Time, within time.Duration) {
 	t.Helper()
-	eventually(t, within, name+" is refused", func() bool {
+	eventually(t, crowded*within, name+" is refused", func() bool {
 		res, _ := send(t, c, http.MethodGet, gate.URL+"/mcp")
 		return res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusFound // a browser is sent to sign in
 	})
-	t.Logf("%s: refused %.1f s after", name, time.Since(since).Seconds())
+	t.Logf("%s: refused %.1f s after, promised %s", name, time.Since(since).Seconds(), within)
 }

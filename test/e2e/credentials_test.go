@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gatehouse/test/stack"
 )
@@ -93,7 +92,7 @@ func TestNativeCredentials(t *testing.T) {
 		t.Error("nothing of alice is found while she is there, so the search shows nothing")
 	}
 	l.ask(http.MethodPost, "/logout", alice, nil)
-	took := eventually(t, 5*time.Second, "nothing of alice is left", func() bool {
+	took := eventually(t, crowded*streamPromise, "nothing of alice is left", func() bool {
 		return len(l.holding("alice-at-slack")) == 0
 	})
 	t.Logf("gone within %s", took)
