@@ -187,7 +187,7 @@ func TestDiscoverIsAnsweredAtOnceInEveryEra(t *testing.T) {
 	if err != nil || !strings.Contains(e.data, `"id":"d"`) || !strings.Contains(e.data, "-32601") {
 		t.Errorf("/sse answers %s, %v; want what the child says", e.data, err)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 15*time.Second { // a busy machine; --start-time would be 60 s
 		t.Errorf("it took %s", took)
 	}
 }
@@ -197,7 +197,7 @@ func TestHeadersOfAStreamComeAtOnce(t *testing.T) {
 	c := open(t, start(t))
 	begin := time.Now()
 	s := listen(t, c.request(t.Context(), http.MethodGet, ""))
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := time.Since(begin); took > 10*time.Second { // before the first keepalive
 		t.Errorf("the headers took %s", took)
 	}
 	if kind, buffering := s.res.Header.Get("Content-Type"),
