@@ -174,7 +174,7 @@ func TestGoodEditsPass(t *testing.T) {
 		"a larger body":                   location("location /app/ { " + protect + " client_max_body_size 1g; " + app + " }"),
 		"addresses that need no sign-in":  location("location /app/ { satisfy any; allow 10.0.0.0/8; deny all; " + protect + " " + app + " }"),
 		"the app's own sign-in":           location("location /app/ { include gatehouse/location/open.conf; include gatehouse/location/credentials.conf; " + app + " }"),
-		"other rates, no memory":          {{"site/limits.conf", "user_rate = 5, user_burst = 10, user_wait = 3, verdict_ttl = 2", "user_rate = 0.5, user_burst = 0, user_wait = 0, verdict_ttl = 0"}},
+		"other rates, no memory":          {{"site/limits.conf", "user_rate = 5, user_burst = 10, user_wait = 3, refusal_wait = 0.5, verdict_ttl = 2", "user_rate = 0.5, user_burst = 0, user_wait = 0, refusal_wait = 0, verdict_ttl = 0"}},
 		"a balancer in front":             {{"site/trusted_proxies.conf", "", "set_real_ip_from 10.0.0.5;\nreal_ip_header X-Forwarded-For;\n"}},
 		"an origin that may call":         {{"site/origins.conf", `default "";`, `default ""; "https://app.example.com" $http_origin;`}},
 		"no sign-in anywhere":             {{gateFile, "location/bridge.conf", "location/bridge_open.conf"}},

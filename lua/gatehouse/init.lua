@@ -15,6 +15,7 @@ local known = {
     user_rate = { least = 0.01 },
     user_burst = { least = 0 },
     user_wait = { least = 0, most = 30, default = 3 },
+    refusal_wait = { least = 0, most = 5, default = 0.5 },
     verdict_ttl = { least = 0 },
 }
 
@@ -33,7 +34,8 @@ end
 function _M.setup(values)
     for name in pairs(values) do
         if not known[name] then
-            error("gatehouse: " .. name .. " is no value of site/limits.conf: user_rate, user_burst, user_wait and verdict_ttl are", 0)
+            error("gatehouse: " .. name .. " is no value of site/limits.conf: " ..
+                "user_rate, user_burst, user_wait, refusal_wait and verdict_ttl are", 0)
         end
     end
     for name, rule in pairs(known) do

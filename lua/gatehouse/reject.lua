@@ -1,12 +1,16 @@
 -- Refusals with their true status. auth_request knows only 2xx, 401 and 403, so
 -- authsvc says the rest in X-Auth-Status; here it becomes the answer.
 
+local init = require("gatehouse.init")
 local page = require("gatehouse.page")
+local tarpit = require("gatehouse.tarpit")
 
 local ngx = ngx
-local find, match = string.find, string.match
+local find, format, match = string.find, string.format, string.match
 
 local _M = {}
+
+local pit = assert(tarpit.new(ngx.shared.gatehouse_refused, init.refusal_wait))
 
 local texts = {
     [401] = '{"error": "Unauthorized", "message": "Sign in, or send an access token."}',
@@ -85,7 +89,15 @@ function _M.forbidden()
     return answer(403, "forbidden", why and '{"error": "Forbidden", "message": "' .. why .. '"}')
 end
 
+-- A user is known by then, or an address.
 function _M.limited()
+    local var = ngx.var
+    local caller = var.gatehouse_limit == "user" and var.gatehouse_user or var.gatehouse_network
+    local wait = pit:hold(caller, ngx.now())
+    if wait > 0 then
+        var.gatehouse_waited = format("%.3f", wait)
+        ngx.sleep(wait) -- the rest of the request is not read meanwhile
+    end
     return answer(429, "limited")
 end
 

@@ -63,7 +63,7 @@ func limits(rate float64, burst, ttl int) string {
 limit_req_zone $binary_remote_addr zone=mcp_keycloak:1m rate=50r/s;
 limit_req zone=mcp_global burst=1000 nodelay;
 init_by_lua_block { require("gatehouse.init").setup { user_rate = %g, user_burst = %d, `+
-		`verdict_ttl = %d, user_wait = 0 } }
+		`verdict_ttl = %d, user_wait = 0, refusal_wait = 0 } }
 `, rate, burst, ttl)
 }
 

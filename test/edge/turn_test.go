@@ -211,3 +211,44 @@ func startElder(ctx context.Context, client *http.Client, url string) error {
 	e.add()
 	return e.failed
 }
+
+// Who is refused again and again waits for each further refusal, and nobody else
+// does. What is refused, and what is let in, stays the same.
+func TestWhoGoesOnWaitsForHisRefusals(t *testing.T) {
+	t.Parallel()
+	const hold = time.Second
+	g := start(t, options{
+		limits: strings.Replace(limits(seldom, 0, 2), "refusal_wait = 0", "refusal_wait = 1", 1),
+		auth: func(w http.ResponseWriter, r *http.Request) {
+			allow(w, r)
+			w.Header().Set("X-User-Id", r.Header.Get("Authorization"))
+		},
+	})
+	ask := func(who string) (status int, took time.Duration) {
+		begun := time.Now()
+		res, _ := g.do(t, "POST", "/mcp", strings.Repeat("x", 100_000), "Authorization", "Bearer "+who)
+		return res.StatusCode, time.Since(begun)
+	}
+	if status, _ := ask("mallory"); status != http.StatusOK {
+		t.Fatalf("the first call: %d", status)
+	}
+	held := 0
+	for n := range 40 { // a slow machine may let ten seconds pass in between
+		status, took := ask("mallory")
+		if status != http.StatusTooManyRequests {
+			t.Fatalf("call %d: %d", n+2, status)
+		}
+		if took >= hold {
+			held++
+		}
+		if held == 2 {
+			break
+		}
+	}
+	if held < 2 {
+		t.Errorf("%d of 40 refusals waited", held)
+	}
+	if status, _ := ask("alice"); status != http.StatusOK {
+		t.Errorf("somebody else: %d", status)
+	}
+}

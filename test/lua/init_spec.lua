@@ -14,6 +14,7 @@ describe("the values of site/limits.conf", function()
         assert.equal(10, init.user_burst)
         assert.equal(2, init.verdict_ttl)
         assert.equal(3, init.user_wait) -- a file of before it was there
+        assert.equal(0.5, init.refusal_wait) -- as above
         assert.equal(32, #init.secret)
     end)
 
@@ -23,6 +24,7 @@ describe("the values of site/limits.conf", function()
             user_burst = { user_rate = 5, user_burst = -1, verdict_ttl = 2 },
             verdict_ttl = { user_rate = 5, user_burst = 10, verdict_ttl = "2" },
             user_wait = { user_rate = 5, user_burst = 10, verdict_ttl = 2, user_wait = 31 },
+            refusal_wait = { user_rate = 5, user_burst = 10, verdict_ttl = 2, refusal_wait = 6 },
             user_rates = { user_rate = 5, user_rates = 5, user_burst = 10, verdict_ttl = 2 },
         } do
             local ok, err = pcall(init.setup, values)

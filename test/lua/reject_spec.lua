@@ -1,7 +1,16 @@
 local support = require("support")
 
-local function answered(fn, var, method)
+-- faked is an ngx with what the module needs of nginx.
+local function faked(var, method)
     local ngx = support.ngx(var, method)
+    ngx.shared.gatehouse_refused = support.dict()
+    ngx.now = function() return 100 end
+    package.loaded["gatehouse.init"] = { refusal_wait = 0.5 }
+    return ngx
+end
+
+local function answered(fn, var, method)
+    local ngx = faked(var, method)
     support.load("reject", ngx)[fn]()
     return ngx
 end
@@ -56,6 +65,22 @@ describe("a refusal", function()
         assert.is_nil(ngx.redirected)
     end)
 
+    it("is held back of who goes on, by user or by address", function()
+        for limit, caller in pairs { user = "alice", address = "10.0.0.1" } do
+            local ngx = faked { gatehouse_limit = limit, gatehouse_user = "alice", gatehouse_network = "10.0.0.1" }
+            local slept = 0
+            ngx.sleep = function(seconds) slept = slept + seconds end
+            local reject = support.load("reject", ngx)
+            for _ = 1, 12 do
+                reject.limited()
+                assert.equal(429, ngx.status)
+            end
+            assert.equal(1, slept)
+            assert.equal("0.500", ngx.var.gatehouse_waited)
+            assert.equal(12, ngx.shared.gatehouse_refused.values[caller])
+        end
+    end)
+
     it("is a lost session only where its node cannot be reached", function()
         assert.equal(404, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "-" }).status)
         assert.equal(503, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "0.001" }).status)
@@ -70,7 +95,7 @@ describe("a refusal", function()
             ["bridge-7.bridge could not be resolved (110: Operation timed out)"] = 503,
             ["connection refused"] = 503,
         } do
-            local ngx = support.ngx { gatehouse_node = "bridge-7", gatehouse_bridge = "bridge-7.bridge:3000" }
+            local ngx = faked { gatehouse_node = "bridge-7", gatehouse_bridge = "bridge-7.bridge:3000" }
             ngx.socket = { tcp = function()
                 return { settimeout = function() end, connect = function() return nil, said end }
             end }

@@ -18,6 +18,14 @@ function dict:set(key, value, ttl)
     return true
 end
 
+function dict:incr(key, by, init, ttl)
+    if not self.values[key] then
+        self.ttls[key] = ttl
+    end
+    self.values[key] = (self.values[key] or init) + by
+    return self.values[key]
+end
+
 -- Answers that end a request raise this, as ngx.exit ends a handler.
 _M.ended = {}
 
