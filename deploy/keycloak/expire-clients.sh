@@ -5,7 +5,8 @@
 # Says what it took away. Needs curl, jq.
 #
 #   KEYCLOAK_URL                     https://auth.example.com (with its relative path, if any)
-#   KEYCLOAK_ADMIN                   admin (of the realm master)
+#   KEYCLOAK_ADMIN                   admin
+#   KEYCLOAK_ADMIN_REALM             where that is a user: master (default), or the realm itself
 #   KEYCLOAK_ADMIN_PASSWORD_FILE     file with the admin's password
 #   GATEHOUSE_REALM                  name of the realm (default gatehouse)
 #   UNUSED_DAYS                      for how long (default 90)
@@ -23,7 +24,7 @@ jq -rn --arg user "${KEYCLOAK_ADMIN:-admin}" --rawfile password "$KEYCLOAK_ADMIN
 until=0
 api() { # api METHOD PATH [FILE]: one call of the admin API
 	if [ "$(date +%s)" -ge "$until" ]; then
-		curl -sS --fail-with-body "$KEYCLOAK_URL/realms/master/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
+		curl -sS --fail-with-body "$KEYCLOAK_URL/realms/${KEYCLOAK_ADMIN_REALM:-master}/protocol/openid-connect/token" --data "@$work/login" >"$work/token" ||
 			{ echo "expire-clients: no admin token from $KEYCLOAK_URL: check KEYCLOAK_ADMIN and its password" >&2; exit 1; }
 		jq -r '"Authorization: Bearer \(.access_token)"' "$work/token" >"$work/header"
 		until=$(($(date +%s) + 30)) # an admin's token lives for a minute

@@ -18,7 +18,8 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := gate.Admin(t.Context(), http.MethodPost, "/roles", map[string]any{"name": "kept"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	blocks := strings.Split(read(t, "docs/backup.md"), "```\n")
+	_, page, _ := strings.Cut(read(t, "docs/backup.md"), "## The compose file\n")
+	blocks := strings.Split(page, "```\n")
 	if len(blocks) != 5 {
 		t.Fatalf("docs/backup.md has %d pieces; want a block that saves and one that restores", len(blocks))
 	}
@@ -34,8 +35,9 @@ func TestBackupAndRestore(t *testing.T) {
 	session(t, gate)
 }
 
-// shell runs lines of the docs; docker compose is the one that run.sh names.
-func shell(t *testing.T, lines string) {
+// shell runs lines of the docs, and returns what they print; docker compose is the
+// one that run.sh names.
+func shell(t *testing.T, lines string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
@@ -43,7 +45,9 @@ func shell(t *testing.T, lines string) {
 		`else command docker "$@"; fi; }` + "\nset -e\n"
 	cmd := exec.CommandContext(ctx, "sh", "-c", compose+lines)
 	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", lines, err, out)
 	}
+	return string(out)
 }

@@ -327,6 +327,21 @@ func TestRealmApply(t *testing.T) {
 	session(t, gate)
 }
 
+// The lines of docs/compose.md for a realm that is to be brought up to date change
+// nothing of one that is.
+func TestTheRealmByThePage(t *testing.T) {
+	_, page, _ := strings.Cut(read(t, "docs/compose.md"), "## The realm after a change\n")
+	blocks := strings.SplitN(page, "```\n", 3)
+	if len(blocks) != 3 {
+		t.Fatal("docs/compose.md has no lines for the realm")
+	}
+	t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "ca.crt")) })
+	said := shell(t, strings.ReplaceAll(blocks[1], "https://localhost:8443", os.Getenv("GATEHOUSE_URL")))
+	if !strings.Contains(said, " 0 changed") {
+		t.Errorf("the page's lines say:\n%s", said)
+	}
+}
+
 // applier returns a run of deploy/keycloak/apply.sh against the gate's server.
 func applier(t *testing.T) func() string {
 	t.Helper()

@@ -97,7 +97,7 @@ func (p Program) takes(flag *kong.Flag) string {
 // The values that a program is asked about, in order.
 var (
 	numbers = []string{"-1", "0", "1", "2", "65535", "65536", "1099511627776"}
-	times   = []string{"-1s", "0s", "1ms", "1m", "5m", "5m1s", "1h", "24h", "8760h"}
+	times   = []string{"-1s", "0s", "1ms", "1m", "5m", "5m1s", "1h", "12h", "24h", "8760h"}
 )
 
 // span asks the program itself, so that a bound cannot be written wrongly.

@@ -16,9 +16,43 @@ import (
 	"time"
 )
 
-// certificates makes a local CA and a server certificate for localhost in dir:
-// ca.pem, server.pem, server.key.
+// keepFor is how much of its life a certificate must have before it to be kept:
+// who trusts its authority, in a browser or the system, need not do so anew.
+const keepFor = 30 * 24 * time.Hour
+
+// certificates has a local CA and a server certificate for localhost in dir:
+// ca.pem, server.pem, server.key. Those that are there and good are kept. The
+// CA's own key is nowhere: it signs once.
 func certificates(dir string) (*tls.Config, error) {
+	if pool := kept(dir, time.Now().Add(keepFor)); pool != nil {
+		return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	}
+	return newCertificates(dir)
+}
+
+// kept is the authority in dir where its server certificate is good at that time,
+// else nil.
+func kept(dir string, at time.Time) *x509.CertPool {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	if err != nil {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	pool := x509.NewCertPool()
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		return nil
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: "localhost", Roots: pool, CurrentTime: at}); err != nil {
+		return nil
+	}
+	return pool
+}
+
+func newCertificates(dir string) (*tls.Config, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
