@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 )
@@ -95,6 +96,56 @@ func TestRegistration(t *testing.T) {
 				t.Errorf("answered %d, want %d: %s", got, c.want, body)
 			}
 		})
+	}
+}
+
+// A stranger's client says nothing of what stands in its tokens: by Keycloak's own
+// way to register it could put the first name of its user into the roles.
+func TestRegistrationTakesNoClaims(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(map[string]any{
+		"clientId": "claims-of-its-own", "protocol": "openid-connect", "publicClient": true, "consentRequired": true,
+		"redirectUris": []string{"http://127.0.0.1:9999/callback"},
+		"protocolMappers": []any{map[string]any{
+			"name": "roles", "protocol": "openid-connect", "protocolMapper": "oidc-usermodel-attribute-mapper",
+			"config": map[string]string{
+				"user.attribute": "firstName", "claim.name": "realm_access.roles", "access.token.claim": "true",
+				"multivalued": "true", "jsonType.label": "String",
+			},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := gate.HTTPClient().Post(gate.Issuer+"/clients-registrations/default", "application/json", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := read(t, res); res.StatusCode != http.StatusNotFound {
+		t.Errorf("Keycloak's own registration: %s %s", res.Status, body)
+	}
+	// Where another Keycloak has it open, the realm's policy refuses the claims.
+	var realm struct{ ID string }
+	admin(t, http.MethodGet, "", nil, &realm)
+	var policies []struct {
+		ProviderID string
+		SubType    string
+		Config     map[string][]string
+	}
+	admin(t, http.MethodGet, "/components?parent="+realm.ID+
+		"&type=org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy", nil, &policies)
+	seen := 0
+	for _, p := range policies {
+		if p.ProviderID != "allowed-protocol-mappers" {
+			continue
+		}
+		seen++
+		if got := p.Config["allowed-protocol-mapper-types"]; !slices.Equal(got, []string{"oidc-full-name-mapper"}) {
+			t.Errorf("a client (%s) may bring the mappers %q", p.SubType, got)
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d policies about mappers, want one for strangers and one for the others", seen)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // A Keycloak that starts for the first time builds itself and imports the
 // realm, which is most of a start's time. The seed is a Keycloak that has done
 // both: it lies beside the distribution, named by the hash of the realm
-// file and the features, and each stack works on a copy.
+// file and what it is built with, and each stack works on a copy.
 
 // Seed makes the seed alone, where there is none: it can be made while what else
 // a start needs is built.
@@ -42,7 +42,7 @@ func Seed(ctx context.Context, o Options) error {
 
 // seed returns the folder of the seed, and makes it when there is none.
 func (s *Stack) seed(ctx context.Context, o Options, realm, users []byte) (string, error) {
-	sum := sha256.Sum256(slices.Concat([]byte(keycloakFeatures), realm, users))
+	sum := sha256.Sum256(slices.Concat([]byte(keycloakFeatures+keycloakClosed), realm, users))
 	seed := filepath.Clean(o.Keycloak) + "-realm-" + hex.EncodeToString(sum[:6])
 	if _, err := os.Stat(seed); err == nil {
 		return seed, nil

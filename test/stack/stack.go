@@ -56,6 +56,9 @@ const (
 	storeKey     = "local-gate-store-key-of-32-bytes"
 	// keycloakFeatures are those that Keycloak does not have on by itself.
 	keycloakFeatures = "client-secret-rotation"
+	// keycloakClosed are the ways to register a client that take a whole one, with
+	// claims of its tokens: deploy/keycloak/keycloak.conf closes them, too.
+	keycloakClosed = "--spi-client-registration--default--enabled=false"
 	Alice            = "alice"
 	Bob              = "bob"
 )
@@ -272,7 +275,7 @@ func (s *Stack) keycloak(home string, p Ports) *Part {
 		),
 		argv: []string{
 			filepath.Join(home, "bin", "kc.sh"), "start-dev", "--import-realm", "--http-host=127.0.0.1",
-			"--features=" + keycloakFeatures, fmt.Sprintf("--http-port=%d", p.Keycloak),
+			"--features=" + keycloakFeatures, keycloakClosed, fmt.Sprintf("--http-port=%d", p.Keycloak),
 			fmt.Sprintf("--http-management-port=%d", p.KeycloakAdmin),
 		},
 		// The compiler's first tier: a short life is start-up and little else.
