@@ -42,7 +42,8 @@ type Client interface {
 
 // New makes a client that calls as the user; number tells it from all others.
 func New(era Era, user *User, number int) Client {
-	w := &web{gate: user.gate.URL, http: user.client(number), user: user}
+	w := &web{gate: user.gate.URL, user: user}
+	w.http = user.client(number, &w.refused)
 	switch era {
 	case SSE:
 		return &sse{web: w}

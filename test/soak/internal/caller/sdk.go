@@ -19,6 +19,7 @@ type sdk struct {
 }
 
 func (s *sdk) Open(ctx context.Context) error {
+	s.refused.Store(0)
 	var transport mcp.Transport = &mcp.StreamableClientTransport{Endpoint: s.gate + "/mcp", HTTPClient: s.http}
 	if s.era == SDKSSE {
 		transport = &mcp.SSEClientTransport{Endpoint: s.gate + "/sse", HTTPClient: s.http}
@@ -32,7 +33,12 @@ func (s *sdk) Open(ctx context.Context) error {
 	}
 	if err != nil {
 		cancel()
-		return named(ctx, err)
+		var cut *Cut
+		err = named(ctx, err)
+		if status := s.refused.Load(); errors.As(err, &cut) && status != 0 { // of a refused GET of /sse it says EOF
+			return &Refused{Status: int(status), Text: err.Error()}
+		}
+		return err
 	}
 	s.session, s.cancel = session, cancel
 	return nil

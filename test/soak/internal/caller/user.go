@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/test/stack"
@@ -119,19 +120,20 @@ func (u *User) token(ctx context.Context) (string, error) {
 
 // client is the HTTP of one caller, at an address of its own: nginx counts each
 // address by itself.
-func (u *User) client(number int) *http.Client {
+func (u *User) client(number int, refused *atomic.Int32) *http.Client {
 	c := u.gate.HTTPClientFrom(net.IPv4(127, 2, byte(number>>8), byte(number)))
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Jar = u.jar
-	c.Transport = shown{next: c.Transport, user: u}
+	c.Transport = shown{next: c.Transport, user: u, refused: refused}
 	return c
 }
 
 // shown shows the user's token, where it has no cookie, and hears that neither
 // is good any more: the official client does not tell.
 type shown struct {
-	next http.RoundTripper
-	user *User
+	next    http.RoundTripper
+	user    *User
+	refused *atomic.Int32 // the last status of a refusal
 }
 
 func (s shown) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -144,6 +146,9 @@ func (s shown) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := s.next.RoundTrip(r)
+	if err == nil && res.StatusCode >= http.StatusBadRequest {
+		s.refused.Store(int32(res.StatusCode)) //nolint:gosec // of three digits
+	}
 	if err == nil && res.StatusCode == http.StatusUnauthorized {
 		s.user.Stale()
 	}

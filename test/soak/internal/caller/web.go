@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,8 @@ type web struct {
 	http *http.Client
 	user *User
 	last int // id of the last request
+
+	refused atomic.Int32 // the status of the last refusal
 }
 
 const mostOfAnswer = 1 << 20
