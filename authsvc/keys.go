@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,6 +28,12 @@ func keyNew(args []string, stdout, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
 	}
+	var odd error
+	flags.Visit(func(f *flag.Flag) { odd = errors.Join(odd, oddList(f)) })
+	if odd != nil {
+		fmt.Fprintf(stderr, "authsvc key new: %s\n", oneLine(odd))
+		return exitUsage
+	}
 	if *file == "" || *name == "" || *life <= 0 || flags.NArg() > 0 {
 		fmt.Fprintln(stderr, "authsvc key new: want --file FILE --name NAME [--roles A,B] [--servers A,B] [--for 2160h]")
 		return exitUsage
@@ -37,6 +45,20 @@ func keyNew(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stdout, text)
 	return exitOK
+}
+
+// oddList says what is wrong with a list that was given: an empty one would open
+// all servers, and " b" is the name of nothing.
+func oddList(f *flag.Flag) error {
+	if f.Name != "roles" && f.Name != "servers" {
+		return nil
+	}
+	for one := range strings.SplitSeq(f.Value.String(), ",") {
+		if one == "" || one != strings.TrimSpace(one) {
+			return fmt.Errorf("--%s %q: want A,B with no spaces and nothing empty; leave the flag out for none", f.Name, f.Value)
+		}
+	}
+	return nil
 }
 
 func list(text string) []string {
@@ -59,7 +81,7 @@ func (t tokens) keyAccess(text string) (provider.Access, error) {
 	a := provider.Access{
 		Audience: []string{t.rules.PublicURL}, Party: key.Name, // issued before any revocation of it
 		Identity: contract.Identity{
-			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles,
+			Subject: "key:" + key.Name, Name: key.Name, Roles: key.Roles, SessionID: key.Session(),
 			Scopes: slices.Clone(t.rules.Scopes), Expires: key.Expires,
 		},
 	}
@@ -71,4 +93,24 @@ func (t tokens) keyAccess(text string) (provider.Access, error) {
 		a.Identity.Scopes = append(a.Identity.Scopes, t.rules.ServerScopes(server)...)
 	}
 	return a, a.Identity.Fits()
+}
+
+// ended is what the store knows of endings, and the sessions of keys that are no
+// longer in the file: what such a key has open ends as that of a login does.
+func (s *service) ended(ctx context.Context, ids ...string) (map[string]time.Time, error) {
+	found, err := s.endings.Ended(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	over := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !contract.IsKeySession(id) })
+	if s.tokens.keys != nil {
+		over = s.tokens.keys.Ended(over)
+	}
+	for _, id := range over {
+		if found == nil {
+			found = map[string]time.Time{}
+		}
+		found[id] = time.Now()
+	}
+	return found, nil
 }

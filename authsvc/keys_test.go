@@ -2,14 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/authsvc/internal/apikey"
 	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/internal/contract"
 )
 
 // A machine's key is made by the program, lies in the file as a hash, opens
@@ -63,7 +66,12 @@ func TestKeysOfMachines(t *testing.T) {
 	if got := verdict(g.at("/servers/one/mcp", one)); got != "200" {
 		t.Errorf("the key that stayed: %s", got)
 	}
+	sid := keys[1].Session()
+	if ended := g.endedOf(sid); slices.Contains(ended, sid) {
+		t.Errorf("what the key has open has ended before it: %q", ended)
+	}
 	write(t, file, `{"keys": []}`)
+	eventually(t, "what the key has open ends", func() bool { return slices.Contains(g.endedOf(sid), sid) })
 	took := eventually(
 		t,
 		"a key that was taken out",
@@ -88,4 +96,26 @@ func TestKeyFilesThatAreWrong(t *testing.T) {
 	if code := run(t.Context(), []string{"key", "new", "--name", "x"}, &out, &out); code != exitUsage {
 		t.Errorf("without a file: exit code %d", code)
 	}
+	for _, wrong := range [][]string{{"--servers", ""}, {"--servers", "a, b"}, {"--roles", "a,,b"}} {
+		file := filepath.Join(t.TempDir(), "keys.json")
+		args := append([]string{"key", "new", "--name", "x", "--file", file}, wrong...)
+		if code := run(t.Context(), args, &out, &out); code != exitUsage || !strings.Contains(out.String(), wrong[0]) {
+			t.Errorf("%q: exit code %d: %s", wrong, code, out.String())
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%q made a file", wrong)
+		}
+	}
+}
+
+// endedOf is what a bridge is told has ended of these ids.
+func (g *gate) endedOf(ids ...string) []string {
+	g.t.Helper()
+	text, _ := json.Marshal(map[string]any{"sids": ids})
+	var answer contract.EndedAnswer
+	res := g.do(g.internal, http.MethodPost, contract.PathSessionsEnded, string(text))
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		g.t.Fatal(err)
+	}
+	return answer.Ended
 }

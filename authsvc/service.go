@@ -288,7 +288,7 @@ func (s *service) adminPart(verdicts *check.Handler) account.Admin {
 func (s *service) internalRoutes(metrics http.Handler) http.Handler {
 	r := chi.NewRouter()
 	(&admin.Handler{
-		Keys: s.keys.Public, Ended: s.endings.Ended, Ender: s.ender, Open: &s.open,
+		Keys: s.keys.Public, Ended: s.ended, Ender: s.ender, Open: &s.open,
 		Callers: admin.Callers{TokenFile: s.cfg.InternalTokenFile, Cert: s.cfg.InternalClientCA != ""}, Now: time.Now,
 		Credentials: s.credentials,
 	}).Mount(r)

@@ -29,7 +29,7 @@ type Identity struct {
 	Name      string    // for people to read, may hold any script
 	Roles     []string  // realm roles and the client's roles
 	Scopes    []string  // of the access token
-	SessionID string    // Keycloak's sid, or "" where a token has none (client credentials)
+	SessionID string    // Keycloak's sid, that of a machine's key, or "" where a token has none (client credentials)
 	Expires   time.Time // the end of the session or the token, whichever is first
 }
 
@@ -91,3 +91,13 @@ func checkScopes(scopes []string) error {
 	}
 	return nil
 }
+
+// keySession begins the SessionID of a machine's key: no provider's does.
+const keySession = "key#"
+
+// KeySession is the SessionID of the key with a hash, of which it tells nothing of
+// use: the hash alone opens nothing.
+func KeySession(hash string) string { return keySession + hash[:min(len(hash), 16)] }
+
+// IsKeySession reports whether a SessionID is that of a machine's key.
+func IsKeySession(sid string) bool { return strings.HasPrefix(sid, keySession) }

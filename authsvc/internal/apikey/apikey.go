@@ -22,20 +22,24 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gatehouse/internal/contract"
 	"gatehouse/internal/jsonfile"
 )
 
 // Prefix tells a key from a token, and a scanner of secrets what it has found.
 const Prefix = "ghk_"
 
-const look = time.Second // between two looks at the file
+const (
+	look  = time.Second      // between two looks at the file
+	grace = 10 * time.Second // that a file may be away or broken: its editor may be at work
+)
 
 // Key is one entry of the file.
 type Key struct {
 	Name    string    `json:"name"`
-	Hash    string    `json:"sha256"`  // of the whole text, in hex: 256 random bits need no salt
-	Roles   []string  `json:"roles"`   // what the machine may
-	Servers []string  `json:"servers"` // that it opens; none for the gate
+	Hash    string    `json:"sha256"`            // of the whole text, in hex: 256 random bits need no salt
+	Roles   []string  `json:"roles"`             // what the machine may
+	Servers []string  `json:"servers,omitempty"` // that it opens; missing for the gate
 	Expires time.Time `json:"expires"`
 }
 
@@ -64,6 +68,9 @@ func Parse(text []byte) ([]Key, error) {
 			return nil, fmt.Errorf("%w: %s: expires is missing: every key ends", ErrFile, k.Name)
 		case slices.Contains(k.Servers, ""):
 			return nil, fmt.Errorf("%w: %s: an empty server", ErrFile, k.Name)
+		case k.Servers != nil && len(k.Servers) == 0: // whoever took the last one out did not mean all of them
+			return nil, fmt.Errorf("%w: %s: servers is empty; leave the word out to open the whole gate, "+
+				"or take the key out to open nothing", ErrFile, k.Name)
 		}
 		seen[k.Name] = true
 		f.Keys[i].Hash = strings.ToLower(k.Hash)
@@ -120,9 +127,10 @@ type Keys struct {
 
 	mu     sync.Mutex
 	byHash map[string]Key
+	live   map[string]bool // the sessions of those keys
 	looked time.Time
+	broken time.Time // since when the file cannot be read; zero while it can
 	was    os.FileInfo
-	said   string // of the last look, what was wrong
 	gen    uint64
 }
 
@@ -141,6 +149,23 @@ func (k *Keys) Find(text string) (Key, bool) {
 	return key, ok && strings.HasPrefix(text, Prefix) && k.now().Before(key.Expires)
 }
 
+// Session is what all that a key has open belongs to. No provider gives such an id.
+func (k Key) Session() string { return contract.KeySession(k.Hash) }
+
+// Ended reports of the ids of keys' sessions those whose key is not in the file
+// any more, or has ended.
+func (k *Keys) Ended(ids []string) (ended []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.renew()
+	for _, id := range ids {
+		if contract.IsKeySession(id) && !k.live[id] {
+			ended = append(ended, id)
+		}
+	}
+	return ended
+}
+
 // Generation changes with the file: what was found before must be found again.
 func (k *Keys) Generation() uint64 {
 	k.mu.Lock()
@@ -149,8 +174,9 @@ func (k *Keys) Generation() uint64 {
 	return k.gen
 }
 
-// renew reads a file that has changed. One that cannot be read opens nothing
-// new, and what it opened before goes on: its editor may be at work.
+// renew reads a file that has changed. One that cannot be read opens what it
+// opened before for the grace, and then nothing: it may have been taken away, or
+// broken, in order to close.
 func (k *Keys) renew() {
 	now := k.now()
 	if now.Sub(k.looked) < look {
@@ -164,14 +190,17 @@ func (k *Keys) renew() {
 	if err == nil {
 		err = k.read()
 	}
-	var said string
-	if err != nil {
-		said = err.Error()
+	switch {
+	case err == nil:
+		k.broken = time.Time{}
+	case k.broken.IsZero():
+		k.broken = now
+		k.log.Warn().Err(err).Msg("the file of keys was not read; the last ones stay in use for 10 s")
+	case len(k.byHash) > 0 && now.Sub(k.broken) >= grace:
+		k.byHash, k.live = nil, nil
+		k.gen++
+		k.log.Error().Err(err).Msg("the file of keys is still not read: no key opens anything until it is")
 	}
-	if said != k.said && said != "" { // once, not at each look
-		k.log.Warn().Err(err).Msg("the file of keys was not read; the last ones stay in use")
-	}
-	k.said = said
 }
 
 func (k *Keys) read() error {
@@ -187,9 +216,10 @@ func (k *Keys) read() error {
 	if err != nil {
 		return err
 	}
-	k.byHash = make(map[string]Key, len(keys))
+	k.byHash, k.live = make(map[string]Key, len(keys)), make(map[string]bool, len(keys))
 	for _, one := range keys {
 		k.byHash[one.Hash] = one
+		k.live[one.Session()] = k.now().Before(one.Expires)
 	}
 	k.was = is
 	k.gen++

@@ -128,7 +128,7 @@ func (s *Service) Issue(ctx context.Context, ask Ask) (Secret, error) {
 }
 
 func (s *Service) issue(ctx context.Context, who contract.Identity, e *Entry) (Secret, error) {
-	if who.SessionID == "" {
+	if who.SessionID == "" || contract.IsKeySession(who.SessionID) {
 		return Secret{}, ErrNoLogin
 	}
 	ended, err := s.Endings.Ended(ctx, who.SessionID)

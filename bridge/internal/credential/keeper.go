@@ -71,7 +71,7 @@ func New(k *Keeper) *Keeper {
 // Believed remembers an assertion that was verified: by it the credential of
 // its login is fetched.
 func (k *Keeper) Believed(id *contract.Identity, assertion string) {
-	if id.SessionID == "" {
+	if id.SessionID == "" || contract.IsKeySession(id.SessionID) {
 		return
 	}
 	k.mu.Lock()
