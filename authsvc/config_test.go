@@ -53,6 +53,8 @@ func TestWrongFlagsStopTheStart(t *testing.T) {
 		"--internal-tls-key":                  {"--client-secret-file=" + file, "--internal-tls-cert=" + file},
 		"--internal-client-ca":                {"--client-secret-file=" + file, "--internal-client-ca=" + file},
 		"--internal-token-file 32":            {"--client-secret-file=" + file, "--internal-token-file=" + short},
+		"--roles contractor":                  {"--client-secret-file=" + file, "--roles=mcp-*, contractor"},
+		"--scopes mcp.access":                 {"--client-secret-file=" + file, "--scopes="},
 		"--log-level":                         {"--client-secret-file=" + file, "--log-level=loud"},
 	} {
 		t.Run(names, func(t *testing.T) {

@@ -104,7 +104,7 @@ func parse(args []string, stdout, stderr io.Writer) (cfg config, done bool, err 
 	if _, err := parser.Parse(args); err != nil {
 		return cfg, false, err
 	}
-	return cfg, false, cfg.complete()
+	return cfg, false, errors.Join(checkLists(parser.Model.Flags), cfg.complete())
 }
 
 // errHelp unwinds kong, which exits by itself after --help and --version.
