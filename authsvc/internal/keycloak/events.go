@@ -150,7 +150,7 @@ func (a *Admin) adminEvents(
 		since.UnixMilli())
 	updated := map[string]bool{} // by the event's id
 	all, until, err := read(ctx, a, path, func(e adminEvent) *Ending {
-		if e.AuthDetails.UserID == a.self { // what the gate itself ended
+		if e.AuthDetails.UserID == a.own() { // what the gate itself ended
 			return nil
 		}
 		one, ok := readPath(e.OperationType, e.ResourcePath)

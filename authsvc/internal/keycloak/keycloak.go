@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -44,14 +46,14 @@ type Admin struct {
 	client *http.Client
 	now    func() time.Time
 
+	flight singleflight.Group // of the token
+
 	mu    sync.Mutex
 	token string
 	self  string // the subject of the service account
 	until time.Time
-	names map[string]string // of clients
+	names map[string]called // of clients, by their ids
 }
-
-const maxNames = 1000
 
 // New returns nil where the issuer is no realm of a Keycloak.
 func New(issuer, clientID string, secret func() string, now func() time.Time) *Admin {
@@ -132,28 +134,6 @@ func (a *Admin) Find(ctx context.Context, who string) (subject string, err error
 	return "", fmt.Errorf("%w: %q is neither a user name nor the e-mail address of one person", ErrNobody, who)
 }
 
-// ClientName is what people call a client, or its id.
-func (a *Admin) ClientName(ctx context.Context, client string) string {
-	a.mu.Lock()
-	name, known := a.names[client]
-	a.mu.Unlock()
-	if known {
-		return name
-	}
-	var found []struct{ Name string }
-	err := a.call(ctx, http.MethodGet, "/clients?clientId="+url.QueryEscape(client), &found)
-	if err != nil || len(found) != 1 || found[0].Name == "" {
-		return client
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.names == nil || len(a.names) >= maxNames {
-		a.names = map[string]string{}
-	}
-	a.names[client] = found[0].Name
-	return found[0].Name
-}
-
 // isPlain reports whether each part of a path stays one. A form can name a client
 // "..", which escapes to itself (RFC 3986, section 2.3), and a proxy in front of
 // Keycloak would take the part before it away: of "this grant of the person"
@@ -206,13 +186,41 @@ func (a *Admin) ask(ctx context.Context, method, path string) (body []byte, stat
 	return a.do(req)
 }
 
-// access is a token of the gate's own client.
+// access is a token of the gate's own client. All who need a new one share one
+// call for it, and each waits for that as long as its own context lets it.
 func (a *Admin) access(ctx context.Context) (string, error) {
+	if token, ok := a.held(); ok {
+		return token, nil
+	}
+	result := a.flight.DoChan("token", func() (any, error) {
+		if token, ok := a.held(); ok { // it came while this one set out
+			return token, nil
+		}
+		return a.renew(context.WithoutCancel(ctx)) // the HTTP client has a limit of its own
+	})
+	select {
+	case r := <-result:
+		token, _ := r.Val.(string)
+		return token, r.Err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (a *Admin) held() (token string, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.now().Before(a.until) {
-		return a.token, nil
-	}
+	return a.token, a.now().Before(a.until)
+}
+
+// own is the subject of the service account, "" before its first token.
+func (a *Admin) own() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.self
+}
+
+func (a *Admin) renew(ctx context.Context) (string, error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.realm+"/protocol/openid-connect/token",
 		strings.NewReader(form.Encode()))
@@ -232,6 +240,8 @@ func (a *Admin) access(ctx context.Context) (string, error) {
 	if status != http.StatusOK || json.Unmarshal(body, &got) != nil || got.Token == "" {
 		return "", fmt.Errorf("%w (status %d from the token endpoint)", ErrForbidden, status)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.token, a.until = got.Token, a.now().Add(time.Duration(got.Life)*time.Second-tokenEarly)
 	a.self = subjectOf(got.Token)
 	return a.token, nil
