@@ -27,6 +27,7 @@ import (
 const (
 	maxCookies = 16 << 10
 	maxForm    = 4 << 10
+	namesLimit = 2 * time.Second // for all names of clients on a page
 )
 
 // Handler answers / and /account, and what lies below the latter.
@@ -147,9 +148,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := view{Identity: id, Contact: h.Contact, Done: doneOf(r), Browsers: browsers(list, sess), StepUp: h.Admin.StepUp}
 	v.Roles, v.BuiltIn = splitRoles(id.Roles)
-	for _, n := range tokens {
-		v.SignedIn = append(v.SignedIn, signedIn{n.Client, h.Ender.ClientName(r.Context(), n.Client), n.Since})
-	}
+	v.SignedIn = h.clients(r.Context(), tokens)
 	if v.Credentials, err = h.ownCredentials(r.Context(), sess); err != nil {
 		return h.unavailable(w, r, err)
 	}
@@ -168,6 +167,17 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return h.Pages.Write(w, r, http.StatusOK, "account", v)
+}
+
+// clients are those that signed in with a token, by the names that people know,
+// or by their ids where all of the names do not come in time.
+func (h *Handler) clients(ctx context.Context, tokens []session.Noted) (all []signedIn) {
+	ctx, cancel := context.WithTimeout(ctx, namesLimit)
+	defer cancel()
+	for _, n := range tokens {
+		all = append(all, signedIn{n.Client, h.Ender.ClientName(ctx, n.Client), n.Since})
+	}
+	return all
 }
 
 // splitRoles tells the roles that somebody gave from those that Keycloak gives
