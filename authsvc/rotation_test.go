@@ -25,6 +25,26 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// What a key signed is refused once the key was replaced, be it under its own kid
+// or without one, although it was let in before.
+func TestAKeyReplacedUnderItsNameOpensNothing(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory").ready()
+	for _, kid := range []string{issuer.Key().KeyID, ""} {
+		issuer.Replace(kid)
+		if err := g.svc.provider.Find(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		token := bearer(issuer.Sign(issuer.Access()))
+		g.wantVerdict("200", token...)
+		issuer.Replace(kid)
+		if err := g.svc.provider.Find(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "a token of a key that was replaced is refused", func() bool { return verdict(g.auth(token...)) == "401" })
+	}
+}
+
 // The client's secret is rotated while two replicas run: the provider takes
 // both for a while (Keycloak's client-secret-rotation), the file is written in
 // that time, the old one is withdrawn. No login fails and nobody is signed out.

@@ -83,14 +83,23 @@ func Start(t testing.TB) *Issuer {
 
 // Rotate replaces the signing key; the old one is withdrawn.
 func (i *Issuer) Rotate() {
+	i.mu.Lock()
+	i.kids++
+	kid := fmt.Sprintf("key-%d", i.kids)
+	i.mu.Unlock()
+	i.Replace(kid)
+}
+
+// Replace withdraws the signing key for a new one under a kid, which may be that
+// of the old one, or none.
+func (i *Issuer) Replace(kid string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.kids++
-	i.key = jose.JSONWebKey{Key: key, KeyID: fmt.Sprintf("key-%d", i.kids), Algorithm: string(jose.ES256), Use: "sig"}
+	i.key = jose.JSONWebKey{Key: key, KeyID: kid, Algorithm: string(jose.ES256), Use: "sig"}
 }
 
 // Key is the signing key.

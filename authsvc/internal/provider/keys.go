@@ -1,12 +1,15 @@
 package provider
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,13 +165,25 @@ func (k *KeySet) load(ctx context.Context) error {
 func (k *KeySet) replace(keys jose.JSONWebKeySet) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, old := range k.keys.Keys {
-		if len(keys.Key(old.KeyID)) == 0 {
-			k.gen++
-			break
-		}
+	if slices.ContainsFunc(k.keys.Keys, func(old jose.JSONWebKey) bool { return !has(keys, old) }) {
+		k.gen++
 	}
 	k.keys, k.got = keys, true
+}
+
+// has reports whether a key is in a set and verifies there what it did before. Its
+// kid alone does not tell: another key can stand under it, and many have none.
+func has(keys jose.JSONWebKeySet, one jose.JSONWebKey) bool {
+	want := thumbprintOf(one)
+	return slices.ContainsFunc(keys.Key(one.KeyID), func(key jose.JSONWebKey) bool {
+		return key.Use == one.Use && key.Algorithm == one.Algorithm && bytes.Equal(thumbprintOf(key), want)
+	})
+}
+
+// thumbprintOf is that of RFC 7638, which each key has that fetch takes for usable.
+func thumbprintOf(key jose.JSONWebKey) []byte {
+	sum, _ := key.Thumbprint(crypto.SHA256)
+	return sum
 }
 
 func (k *KeySet) fetch(ctx context.Context) (jose.JSONWebKeySet, error) {

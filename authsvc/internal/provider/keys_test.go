@@ -35,6 +35,30 @@ func TestWithdrawnKeyWithoutANewOne(t *testing.T) {
 	}
 }
 
+// A key is known by what it is, not by its name: one that is replaced under the
+// same kid, or under none, has left, and one that is read again has not.
+func TestAKeyReplacedUnderItsNameHasLeft(t *testing.T) {
+	for _, kid := range []string{"key-1", ""} {
+		issuer, p := found(t)
+		issuer.Replace(kid)
+		read := func() uint64 {
+			t.Helper()
+			if err := p.Find(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			return p.Keys().Generation()
+		}
+		before := read()
+		if again := read(); again != before {
+			t.Errorf("kid %q: the generation moved from %d to %d though no key left", kid, before, again)
+		}
+		issuer.Replace(kid)
+		if after := read(); after == before {
+			t.Errorf("kid %q: the generation stays %d though another key has the name", kid, before)
+		}
+	}
+}
+
 // One look that fails does not let a withdrawn key verify until the next is due.
 func TestALookThatFailsIsDoneAgain(t *testing.T) {
 	issuer := issuertest.Start(t)
