@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -51,6 +52,37 @@ func TestHungRedisPilesNothing(t *testing.T) {
 	eventually(t, "in again", func() bool { return verdict(g.auth("Cookie", cookie)) == "200" })
 	<-time.After(session.Recheck + 100*time.Millisecond) // nothing remembered answers now
 	g.wantVerdict("200", "Cookie", cookie)
+}
+
+// With the token endpoint hung, who has more groups than a token holds is told in
+// time that nobody can say now, however many ask, and is in when it answers again.
+func TestHungTokenEndpointHoldsNobodyUp(t *testing.T) {
+	issuer := issuertest.Start(t)
+	issuer.Speak(issuertest.Shape{Groups: []string{"g1"}})
+	g := start(t, issuer, "memory", func(c *config) {
+		c.Identity.RolesClaim = []string{"groups"}
+		c.Identity.GroupsURL, c.Identity.GroupsScope = issuer.URL+"/groups/{user}", "of-the-groups"
+	}).ready()
+	over := func(n int) []string {
+		return bearer(issuer.Sign(issuer.Access().With(fields{"jti": fmt.Sprint(n), "_claim_names": fields{"groups": "src1"}})))
+	}
+	issuer.Hang.Store(true)
+	var asked sync.WaitGroup
+	waited, slowest := make([]time.Duration, 4), g.pace()
+	for i := range waited {
+		asked.Go(func() {
+			begin := time.Now()
+			g.wantVerdict("503", over(i)...)
+			waited[i] = time.Since(begin)
+		})
+	}
+	asked.Wait()
+	if longest, machine := slices.Max(waited), slowest(); longest > 2*time.Second+machine {
+		t.Errorf("a caller waited %s, of which the machine explains %s", longest, machine)
+	}
+	issuer.Hang.Store(false)
+	issuer.Drop()
+	eventually(t, "in again", func() bool { return verdict(g.auth(over(0)...)) == "200" })
 }
 
 // pace asks again and again for what needs no store, until slowest is called:

@@ -30,7 +30,8 @@ func TestTheNamesOfAPageHaveOneDeadline(t *testing.T) {
 	if len(got) != 3 || got[1].ID != "cli" || got[1].Name != "the cli" {
 		t.Errorf("clients %+v", got)
 	}
-	if at := slices.Compact(provider.until); len(at) != 1 || at[0].Before(begin) || at[0].After(time.Now().Add(2*time.Second)) {
+	at := slices.Compact(provider.until)
+	if len(at) != 1 || at[0].Before(begin) || at[0].After(time.Now().Add(2*time.Second)) {
 		t.Errorf("waits until %v, want one time within 2 s", at)
 	}
 }

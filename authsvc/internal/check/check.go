@@ -24,6 +24,7 @@ import (
 const (
 	maxCookieBytes = 16 << 10
 	slowLimit      = 1900 * time.Millisecond // nobody waits 2 s for a verdict
+	workLimit      = 1800 * time.Millisecond // of what makes one: its error says what is away
 )
 
 // Sessions opens the session behind a cookie, and notes the provider's session
@@ -196,10 +197,13 @@ func (h *Handler) lookup(ctx context.Context, k key, secret session.Secret, befo
 }
 
 // once runs fn once for all callers with the same key, detached from the one
-// that came first, and lets each wait no longer than slowLimit.
+// that came first, and lets each wait no longer than slowLimit, even where fn
+// heeds no deadline.
 func (h *Handler) once(ctx context.Context, k key, fn func(context.Context) (*verdict, error)) (*verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, slowLimit)
+	defer cancel()
 	result := h.flight.DoChan(string(k[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slowLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workLimit)
 		defer cancel()
 		return fn(ctx)
 	})

@@ -45,6 +45,7 @@ type Issuer struct {
 	NoKeys    atomic.Bool  // answers 503 to who wants its keys
 	NoDate    atomic.Bool  // sends no Date with its keys, as Keycloak does
 	TokenLife atomic.Int64 // seconds
+	Drop      func()       // breaks all connections, and what hangs on them
 
 	mu      sync.Mutex
 	key     jose.JSONWebKey
@@ -69,8 +70,8 @@ func Start(t testing.TB) *Issuer {
 	i.Rotate()
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	i.URL = server.URL
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() }) // a call may hang still
+	i.URL, i.Drop = server.URL, server.CloseClientConnections
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
 	mux.HandleFunc("GET /keys", i.keys)
 	mux.HandleFunc("GET /authorize", i.authorize)

@@ -6,10 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+	"golang.org/x/sync/singleflight"
 
 	"gatehouse/authsvc/internal/claims"
 	"gatehouse/internal/contract"
@@ -27,8 +28,8 @@ const groupPages = 10
 type groups struct {
 	url, scope string
 
-	mu     sync.Mutex
-	source oauth2.TokenSource // of this client's own token for it
+	flight singleflight.Group           // of the token
+	token  atomic.Pointer[oauth2.Token] // this client's own for it
 }
 
 // page is one answer of Microsoft Graph.
@@ -47,7 +48,7 @@ func (p *Provider) overage(ctx context.Context, who claims.Person) (claims.Perso
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
-	token, err := p.ownToken()
+	token, err := p.ownToken(ctx)
 	if err != nil {
 		return who, fmt.Errorf("groups: %w", answered(err))
 	}
@@ -77,25 +78,40 @@ func (p *Provider) overage(ctx context.Context, who claims.Person) (claims.Perso
 }
 
 // ownToken is this client's token for the groups, asked for anew when it lapses.
-func (p *Provider) ownToken() (*oauth2.Token, error) {
+// All who need it share one call, and each waits for that as long as ctx lets it.
+func (p *Provider) ownToken(ctx context.Context) (*oauth2.Token, error) {
 	d := p.found.Load()
 	if d == nil {
 		return nil, ErrNotReady
 	}
-	p.groups.mu.Lock()
-	defer p.groups.mu.Unlock()
-	if p.groups.source == nil {
-		flow := clientcredentials.Config{
-			ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret(), TokenURL: d.Token,
-			Scopes: []string{p.groups.scope}, AuthStyle: oauth2.AuthStyleInHeader,
-		}
-		p.groups.source = flow.TokenSource(context.WithValue(context.Background(), oauth2.HTTPClient, p.client))
+	if token := p.groups.token.Load(); token.Valid() {
+		return token, nil
 	}
-	token, err := p.groups.source.Token()
+	result := p.groups.flight.DoChan("token", func() (any, error) {
+		return p.renewOwn(context.WithoutCancel(ctx), d.Token)
+	})
+	select {
+	case r := <-result:
+		token, _ := r.Val.(*oauth2.Token)
+		return token, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// renewOwn asks the token endpoint, with the secret of now. The HTTP client has a
+// limit of its own, so that a call that hangs is not shared for ever.
+func (p *Provider) renewOwn(ctx context.Context, endpoint string) (*oauth2.Token, error) {
+	flow := clientcredentials.Config{
+		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret(), TokenURL: endpoint,
+		Scopes: []string{p.groups.scope}, AuthStyle: oauth2.AuthStyleInHeader,
+	}
+	token, err := flow.Token(context.WithValue(ctx, oauth2.HTTPClient, p.client))
 	if err != nil {
-		p.groups.source = nil // the secret may have changed
+		return nil, err
 	}
-	return token, err
+	p.groups.token.Store(token)
+	return token, nil
 }
 
 // sameOrigin keeps the client's token where it belongs.
