@@ -125,7 +125,8 @@ func newID() string {
 }
 
 // AccessLog writes one line for each request when it has ended, at level. It
-// logs the path without its query: a query can hold a secret.
+// logs the path without its query: a query can hold a secret. The path is decoded,
+// so that it can hold any byte.
 func AccessLog(log zerolog.Logger, level zerolog.Level) Middleware {
 	return func(next http.Handler) http.Handler {
 		if log.GetLevel() > level {
@@ -135,7 +136,7 @@ func AccessLog(log zerolog.Logger, level zerolog.Level) Middleware {
 			start := time.Now()
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
-				Log(r.Context()).WithLevel(level).Str("method", r.Method).Str("path", r.URL.Path).
+				Log(r.Context()).WithLevel(level).Str("method", r.Method).Str("path", Printable(r.URL.Path)).
 					Int("status", ww.Status()).Int("bytes", ww.BytesWritten()).
 					Dur("ms", time.Since(start)).Msg("request")
 			}()

@@ -27,10 +27,11 @@ func refusalOf(r *http.Request, why denial, now time.Time) Refusal {
 	}
 }
 
-// clip bounds and copies what is kept of a request.
+// clip bounds and copies what is kept of a request, for the eyes of whoever reads
+// the log: a stranger wrote it.
 func clip(s string) string {
 	const most = 128
-	return strings.Clone(s[:min(len(s), most)])
+	return strings.Clone(httpkit.Printable(s[:min(len(s), most)]))
 }
 
 // refusals is a ring of the last ones.
