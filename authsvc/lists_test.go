@@ -74,7 +74,7 @@ func TestAListThatMustHoldSomethingStopsTheStart(t *testing.T) {
 // list without a default may hold nothing.
 func TestListsThatAreGoodAreTaken(t *testing.T) {
 	for _, args := range [][]string{
-		{"--roles=MCP Users,mcp-*"}, {"--subject-claim=", "--roles="}, {"--scopes=a,b", "--scopes=c"}, {"--login-scopes=openid"},
+		{"--roles=MCP Users,mcp-*"}, {"--subject-claim=", "--roles="}, {"--scopes=a,b", "--scopes=c"},
 	} {
 		if said := startSays(args...); said != "" {
 			t.Errorf("%q: %s", args, said)
