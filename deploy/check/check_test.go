@@ -176,6 +176,7 @@ func TestGoodEditsPass(t *testing.T) {
 		"the app's own sign-in":           location("location /app/ { include gatehouse/location/open.conf; include gatehouse/location/credentials.conf; " + app + " }"),
 		"other rates, no memory":          {{"site/limits.conf", "user_rate = 5, user_burst = 10, user_wait = 3, refusal_wait = 0.5, verdict_ttl = 2", "user_rate = 0.5, user_burst = 0, user_wait = 0, refusal_wait = 0, verdict_ttl = 0"}},
 		"a balancer in front":             {{"site/trusted_proxies.conf", "", "set_real_ip_from 10.0.0.5;\nreal_ip_header X-Forwarded-For;\n"}},
+		"many at one address":             {{"site/one_address.conf", "", "10.0.0.7 1;\n"}},
 		"an origin that may call":         {{"site/origins.conf", `default "";`, `default ""; "https://app.example.com" $http_origin;`}},
 		"no sign-in anywhere":             {{gateFile, "location/bridge.conf", "location/bridge_open.conf"}},
 		"another name that is redirected": {{"conf.d/www.conf", "", "server { listen 127.0.0.1:8080; server_name www.example.com; return 301 https://mcp.example.com$request_uri; }\n"}},

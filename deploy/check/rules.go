@@ -59,7 +59,7 @@ func inherited(server *place) (faults []fault) {
 		}
 		if own := p.own("limit_req"); own != nil && !holds(own, "zone=mcp_") {
 			faults = append(faults, at(own[0], p.name()+": limit_req here drops the limit for an address",
-				"add `limit_req zone=mcp_global burst=20 nodelay;` beside it"))
+				"repeat the limit_req lines of site/limits.conf beside it"))
 		}
 		if own := p.own("auth_request_set"); own != nil && !says(own, "$gatehouse_user") {
 			faults = append(faults, at(own[0], p.name()+": auth_request_set here drops the verdict, and nobody is let in",

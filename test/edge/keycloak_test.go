@@ -39,21 +39,25 @@ func TestRegistrationsAreLimitedByAddress(t *testing.T) {
 // lines in front of the include.
 func keycloakBehind(t *testing.T, before string) *gate {
 	t.Helper()
-	return start(t, options{edit: func(t *testing.T, dir string) {
-		values, err := os.ReadFile(filepath.Join(dir, "site", "upstreams.conf"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Join(dir, "site", "server"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, "site", "server", "keycloak.conf"), before+"include gatehouse/server/keycloak.conf;\n")
-		write(
-			t,
-			filepath.Join(dir, "site", "upstreams.conf"),
-			string(values)+"map \"\" $gatehouse_keycloak { default gatehouse_bridge; }\n",
-		)
-	}})
+	return start(t, options{edit: func(t *testing.T, dir string) { servesKeycloak(t, dir, before) }})
+}
+
+// servesKeycloak lays the files by which a gate serves Keycloak.
+func servesKeycloak(t *testing.T, dir, before string) {
+	t.Helper()
+	values, err := os.ReadFile(filepath.Join(dir, "site", "upstreams.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "site", "server"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "site", "server", "keycloak.conf"), before+"include gatehouse/server/keycloak.conf;\n")
+	write(
+		t,
+		filepath.Join(dir, "site", "upstreams.conf"),
+		string(values)+"map \"\" $gatehouse_keycloak { default gatehouse_bridge; }\n",
+	)
 }
 
 // Behind the gate Keycloak shows a realm and what its pages load, and nothing
