@@ -89,10 +89,13 @@ function _M.forbidden()
     return answer(403, "forbidden", why and '{"error": "Forbidden", "message": "' .. why .. '"}')
 end
 
--- A user is known by then, or an address.
+-- A user is known by then, or an address: that alone, for a credential that a
+-- limit for an address told apart is not verified, and another in each request
+-- would be a new caller each time. Who shares the address waits half a second
+-- more for a refusal, and for nothing else.
 function _M.limited()
     local var = ngx.var
-    local caller = var.gatehouse_limit == "user" and var.gatehouse_user or var.gatehouse_network
+    local caller = var.gatehouse_limit == "user" and var.gatehouse_user or var.gatehouse_neighbours
     local wait = pit:hold(caller, ngx.now())
     if wait > 0 then
         var.gatehouse_waited = format("%.3f", wait)

@@ -67,7 +67,7 @@ describe("a refusal", function()
 
     it("is held back of who goes on, by user or by address", function()
         for limit, caller in pairs { user = "alice", address = "10.0.0.1" } do
-            local ngx = faked { gatehouse_limit = limit, gatehouse_user = "alice", gatehouse_network = "10.0.0.1" }
+            local ngx = faked { gatehouse_limit = limit, gatehouse_user = "alice", gatehouse_neighbours = "10.0.0.1" }
             local slept = 0
             ngx.sleep = function(seconds) slept = slept + seconds end
             local reject = support.load("reject", ngx)
