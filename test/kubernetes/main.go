@@ -2,16 +2,20 @@
 // strictly into Kubernetes' own Go types: an unknown field, a duplicate, a
 // wrong type or an unknown kind is an error. It needs no cluster and no schema
 // download. It does not know what only a server checks (say, that a selector
-// matches its template's labels), so it checks two of these itself.
+// matches its template's labels), so it checks two of these itself. And it wants
+// that whose word nginx takes for a client's address, nobody else reaches nginx.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,6 +44,7 @@ func check(folder string) (int, error) {
 		return 0, err
 	}
 	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	var told trust
 	for _, res := range built.Resources() {
 		raw, err := res.AsYAML()
 		if err != nil {
@@ -52,8 +57,39 @@ func check(folder string) (int, error) {
 		if err := errors.Join(selects(obj), whole(obj)); err != nil {
 			return 0, fmt.Errorf("%s %s: %w", res.GetKind(), res.GetName(), err)
 		}
+		told.read(obj)
 	}
-	return built.Size(), nil
+	return built.Size(), told.misplaced()
+}
+
+// trust is whether nginx takes somebody's word on a client's address, and whether
+// the policy nginx lets everybody in.
+type trust struct{ proxies, everybody bool }
+
+var takesWord = regexp.MustCompile(`(?m)^\s*set_real_ip_from\s`)
+
+func (t *trust) read(obj runtime.Object) {
+	switch o := obj.(type) {
+	case *corev1.ConfigMap:
+		if strings.HasPrefix(o.Name, "nginx-site") {
+			t.proxies = takesWord.MatchString(o.Data["trusted_proxies.conf"])
+		}
+	case *networkingv1.NetworkPolicy:
+		for _, rule := range o.Spec.Ingress {
+			if o.Name == "nginx" && len(rule.From) == 0 {
+				t.everybody = true
+			}
+		}
+	}
+}
+
+// misplaced reports that any pod may say whom it comes from.
+func (t *trust) misplaced() error {
+	if t.proxies && t.everybody {
+		return errors.New("NetworkPolicy nginx lets everybody in, and trusted_proxies.conf takes " +
+			"the word of the pods' networks on a client's address: name the controller's namespace")
+	}
+	return nil
 }
 
 // selects reports an error where a workload would not own its own pods.
