@@ -2,6 +2,7 @@
 # init.sh: what has to exist before the gate starts, made in /gate: a local CA,
 # a certificate for PUBLIC_URL's host, secrets, and nginx's two values. Secrets
 # that are there stay, so that a second `docker compose up` signs nobody out.
+# Where others reach the gate, it refuses the sample users.
 set -eu
 umask 077
 cd /gate
@@ -17,6 +18,34 @@ case $host in # a client asks an address for another kind of name
 *[!0-9.]*) kind=DNS check=-checkhost ;;
 *) kind=IP check=-checkip ;;
 esac
+
+case ${BIND:-127.0.0.1} in
+127.* | localhost | ::1 | '[::1]') bound=here ;;
+*) bound=published ;;
+esac
+
+# alice and bob, whose passwords are in the repository, are for who sits at this
+# machine: BIND shows whether others reach it, and PUBLIC_URL whether a proxy or a
+# tunnel here leads them in. Keycloak imports users once, with the realm, so what it
+# was told the first time holds until its volume goes, together with this one.
+case $bound:$kind:$host in
+here:DNS:localhost | here:DNS:*.localhost | here:IP:127.*) users=samples ;;
+*) users=own ;;
+esac
+if [ "${KEYCLOAK-}" != existing ]; then
+	if [ ! -s users ]; then
+		# The secrets of an init that knew nothing of this: it always imported them.
+		if [ -s store-key ]; then echo samples; else echo $users; fi >users.new
+		chmod 644 users.new # Keycloak reads it
+		mv users.new users
+	fi
+	if [ $users = own ] && [ "$(cat users)" = samples ]; then
+		echo "init: BIND=${BIND:-127.0.0.1} and PUBLIC_URL=$PUBLIC_URL open the gate to others, and its realm has" \
+			"alice and bob (an admin), whose passwords everybody can read. Start anew without them: docker compose" \
+			"down --volumes. Or keep the realm and take them out: docs/compose.md, \"Publish it\"." >&2
+		exit 2
+	fi
+fi
 
 secret() { # secret NAME: 256 random bits
 	[ -s "$1" ] || { openssl rand -hex 32 >"$1.new" && mv "$1.new" "$1"; }
@@ -48,8 +77,8 @@ mkdir -p site
 echo "server_name $host;" >site/names.conf
 printf 'map "" $gatehouse_port   { default "%s"; }\nmap "" $gatehouse_prefix { default ""; }\n' "$port" >site/public.conf
 # Keycloak's administration only where nobody but this machine gets in.
-case ${BIND:-127.0.0.1} in
-127.* | localhost | ::1 | '[::1]') echo 'set $gatehouse_keycloak_all all;' ;;
+case $bound in
+here) echo 'set $gatehouse_keycloak_all all;' ;;
 *) echo '# other machines get in: no administration' ;;
 esac >site/keycloak.conf
 
