@@ -253,7 +253,9 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	if !ok || err != nil {
 		return err
 	}
-	if err := h.Sessions.EndOne(r.Context(), sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
+	ctx, cancel := session.Whole(r.Context())
+	defer cancel()
+	if err := h.Sessions.EndOne(ctx, sess.Identity.Subject, r.PostForm.Get("sid")); err != nil {
 		return h.unavailable(w, r, err)
 	}
 	return h.ended(w, r, nil, "/account?done="+doneSession+"#sessions")

@@ -33,6 +33,7 @@ var ErrProvider = errors.New("it has ended here, and the provider did not end it
 var ErrCannotFind = errors.New("this provider is not asked for people by name: give the subject")
 
 // Ender is safe for concurrent use. Provider is nil where there is none to ask.
+// What it has begun it ends, also where who asked does not wait.
 type Ender struct {
 	Sessions *session.Sessions
 	Provider Provider
@@ -42,6 +43,8 @@ type Ender struct {
 
 // User ends all that a person has.
 func (e *Ender) User(ctx context.Context, by, subject string) error {
+	ctx, cancel := session.Whole(ctx)
+	defer cancel()
 	err := e.Sessions.EndUser(ctx, subject)
 	if e.Provider != nil {
 		err = errors.Join(err, there(e.Provider.EndUser(ctx, subject)))
@@ -52,6 +55,8 @@ func (e *Ender) User(ctx context.Context, by, subject string) error {
 // Session ends one session of ours by its owner and id, with the provider's that
 // it was made of, or what hangs on one of the provider's.
 func (e *Ender) Session(ctx context.Context, by, subject, sid string) error {
+	ctx, cancel := session.Whole(ctx)
+	defer cancel()
 	at := sid // at the provider
 	if session.IsOwn(sid) {
 		list, err := e.Sessions.List(ctx, subject)
@@ -80,6 +85,8 @@ func (e *Ender) Session(ctx context.Context, by, subject, sid string) error {
 
 // Client ends what a client has of a person.
 func (e *Ender) Client(ctx context.Context, by, subject, client string) error {
+	ctx, cancel := session.Whole(ctx)
+	defer cancel()
 	err := e.Sessions.EndClient(ctx, subject, client)
 	if e.Provider != nil {
 		err = errors.Join(err, there(e.Provider.EndClient(ctx, subject, client)))

@@ -155,7 +155,9 @@ func (h *Handler) admit(
 	}
 	if text, ok := h.Cookie.Value(r.Header["Cookie"], maxCookies); ok {
 		if old, ok := session.ParseSecret(text); ok {
-			if _, err := h.Sessions.End(r.Context(), old); err != nil && !errors.Is(err, session.ErrNoSession) {
+			ctx, cancel := session.Whole(r.Context())
+			defer cancel()
+			if _, err := h.Sessions.End(ctx, old); err != nil && !errors.Is(err, session.ErrNoSession) {
 				return h.unavailable(w, r, err)
 			}
 		}

@@ -70,7 +70,9 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 	idToken := ""
 	text, _ := h.Cookie.Value(r.Header["Cookie"], maxCookies)
 	if secret, ok := session.ParseSecret(text); ok {
-		sess, err := h.Sessions.End(r.Context(), secret)
+		ctx, cancel := session.Whole(r.Context())
+		defer cancel()
+		sess, err := h.Sessions.End(ctx, secret)
 		if err != nil && !errors.Is(err, session.ErrNoSession) {
 			return h.Pages.Problem(w, r, http.StatusServiceUnavailable, page.Problem{
 				Name: "signout-away", Action: "do.retry", ActionPath: "/logout",
@@ -104,8 +106,20 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	if err := h.endOnce(r.Context(), l); err != nil {
+		return err
+	}
+	h.Audit.Write(auditlog.Line{Event: "ended", By: "the provider", User: l.Subject, SID: l.SID})
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// endOnce ends what a logout token names, once for each token.
+func (h *Handler) endOnce(caller context.Context, l provider.Logout) error {
+	ctx, cancel := session.Whole(caller)
+	defer cancel()
 	id := "logout " + l.ID
-	first, err := h.Once.First(r.Context(), id, l.Expires)
+	first, err := h.Once.First(ctx, id, l.Expires)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -113,16 +127,22 @@ func (h *Handler) backchannel(w http.ResponseWriter, r *http.Request) error {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "logout_token was used before"}
 	}
 	if l.SID != "" {
-		err = h.Sessions.EndProvider(r.Context(), l.SID, l.Subject)
+		err = h.Sessions.EndProvider(ctx, l.SID, l.Subject)
 	} else {
-		err = h.Sessions.EndUser(r.Context(), l.Subject)
+		err = h.Sessions.EndUser(ctx, l.Subject)
 	}
-	if err != nil { // the provider may send the same token again
-		return unavailable(errors.Join(err, h.Once.Undo(r.Context(), id)))
+	if err != nil {
+		return unavailable(errors.Join(err, h.again(caller, id)))
 	}
-	h.Audit.Write(auditlog.Line{Event: "ended", By: "the provider", User: l.Subject, SID: l.SID})
-	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// again lets the provider send the same token once more. It has a time of its
+// own: what failed may have used its own up.
+func (h *Handler) again(caller context.Context, id string) error {
+	ctx, cancel := session.Whole(caller)
+	defer cancel()
+	return h.Once.Undo(ctx, id)
 }
 
 // frontchannel is asked by the browser, from a frame of the provider's own page
@@ -135,9 +155,11 @@ func (h *Handler) frontchannel(w http.ResponseWriter, r *http.Request) error {
 	if sid == "" || len(sid) > contract.MaxFieldBytes || !h.Provider.Is(q.Get("iss")) {
 		return &httpkit.Error{Code: http.StatusBadRequest, Msg: "want the iss and the sid of a session of the provider"}
 	}
-	subject, err := h.Sessions.ProviderSubject(r.Context(), sid)
+	ctx, cancel := session.Whole(r.Context())
+	defer cancel()
+	subject, err := h.Sessions.ProviderSubject(ctx, sid)
 	if err == nil && subject != "" {
-		err = h.Sessions.EndProvider(r.Context(), sid, subject)
+		err = h.Sessions.EndProvider(ctx, sid, subject)
 	}
 	if err != nil {
 		return unavailable(err)
