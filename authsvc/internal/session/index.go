@@ -196,17 +196,19 @@ func (s *Sessions) EndOne(ctx context.Context, subject, sid string) error {
 }
 
 // EndUser ends all that a user has: sessions here, the tokens issued until now,
-// and the provider's sessions that those came from.
+// and the provider's sessions that those came from. The mark comes first: a
+// sign-in under way that is listed too late to be found here finds the mark.
 func (s *Sessions) EndUser(ctx context.Context, subject string) error {
 	return errors.Join(
-		s.endWhere(ctx, subject, func(Entry) bool { return true }),
 		s.Endings.End(ctx, UserEnding(subject)),
+		s.endWhere(ctx, subject, func(Entry) bool { return true }),
 		s.endNoted(ctx, subject),
 	)
 }
 
 // EndProvider ends what hangs on the provider's session: the tokens that carry
-// its sid and our sessions made from it. subject may be "".
+// its sid and our sessions made from it. subject may be "". Its mark comes first,
+// as EndUser's does.
 func (s *Sessions) EndProvider(ctx context.Context, sid, subject string) error {
 	err := s.Endings.End(ctx, sid)
 	if subject == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,50 @@ func TestLogoutBeforeItsSession(t *testing.T) {
 			clock = clock.Add(2 * time.Second) // and who comes after it is let in
 			if _, _, err := s.Create(t.Context(), grantOf("alice", clock.Add(time.Minute), "r"), session.Browser{Since: clock}); err != nil {
 				t.Errorf("the next sign-in: %v", err)
+			}
+		})
+	}
+}
+
+// between signs somebody in right after a user's list was read.
+type between struct {
+	session.Store
+	signIn func()
+}
+
+func (b *between) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	values, err := b.Store.Get(ctx, keys...)
+	if signIn := b.signIn; signIn != nil && len(keys) == 1 && strings.HasPrefix(keys[0], "user:") {
+		b.signIn = nil
+		signIn()
+	}
+	return values, err
+}
+
+// A sign-in that began before its user's end is made and listed while the list
+// of what to end has been read already: it ends as well.
+func TestLogoutThatHasReadTheList(t *testing.T) {
+	for name, end := range map[string]func(context.Context, *session.Sessions) error{
+		"of the provider's session": func(ctx context.Context, s *session.Sessions) error { return s.EndProvider(ctx, "kc", "alice") },
+		"of the user":               func(ctx context.Context, s *session.Sessions) error { return s.EndUser(ctx, "alice") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := func() time.Time { return time.Unix(1e9, 0) }
+			store := &between{Store: memstore.New(now, 0)}
+			s := service(store, now)
+			var secret session.Secret
+			store.signIn = func() {
+				var err error
+				secret, _, err = s.Create(t.Context(), grantOf("alice", now().Add(time.Minute), "r"), session.Browser{Since: now()})
+				if err != nil && !errors.Is(err, session.ErrNoSession) {
+					t.Error(err)
+				}
+			}
+			if err := end(t.Context(), s); err != nil || store.signIn != nil {
+				t.Fatal("nobody signed in meanwhile", err)
+			}
+			if _, err := s.Lookup(t.Context(), secret); !errors.Is(err, session.ErrNoSession) {
+				t.Errorf("Lookup = %v, want ErrNoSession", err)
 			}
 		})
 	}
