@@ -83,13 +83,22 @@ func (e *Ender) Session(ctx context.Context, by, subject, sid string) error {
 	return e.tell(auditlog.Line{By: by, User: subject, SID: sid}, err)
 }
 
-// Client ends what a client has of a person.
+// Client ends what a client has of a person. Of a client that is not listed
+// under them nothing has to end, and nothing is kept: a person could name any.
+// Where something went wrong it stays listed, to be ended again.
 func (e *Ender) Client(ctx context.Context, by, subject, client string) error {
 	ctx, cancel := session.Whole(ctx)
 	defer cancel()
-	err := e.Sessions.EndClient(ctx, subject, client)
+	listed, err := e.Sessions.HasClient(ctx, subject, client)
+	if err != nil || !listed {
+		return err
+	}
+	err = e.Sessions.MarkClient(ctx, subject, client)
 	if e.Provider != nil {
 		err = errors.Join(err, there(e.Provider.EndClient(ctx, subject, client)))
+	}
+	if err == nil {
+		err = e.Sessions.UnlistClient(ctx, subject, client)
 	}
 	return e.tell(auditlog.Line{By: by, User: subject, Client: client}, err)
 }

@@ -3,6 +3,7 @@ package ending
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,5 +85,49 @@ func TestAnEndingNeedsNoCallerToEnd(t *testing.T) {
 				t.Errorf("the provider was told of %q, want %s", at.told, one.told)
 			}
 		})
+	}
+}
+
+// A person names clients that they never had, as long as a form may be: nothing
+// is kept of them, here or in the store, and the provider is not asked.
+func TestAnInventedClientLeavesNothing(t *testing.T) {
+	at := &provider{}
+	e, sessions := ender(at)
+	heard := 0
+	sessions.Endings.OnEnd(func(string) { heard++ })
+	if err := sessions.Note(t.Context(), "alice", "sso", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for _, invented := range []string{"", "other", strings.Repeat("x", 4<<10)} {
+		if err := e.Client(t.Context(), "alice", "alice", invented); err != nil {
+			t.Errorf("the client %.10q: %v, want that it is done", invented, err)
+		}
+		ended, err := sessions.Endings.Ended(t.Context(), session.ClientEnding("alice", invented))
+		if err != nil || len(ended) != 0 {
+			t.Errorf("the client %.10q left %d marks, %v", invented, len(ended), err)
+		}
+	}
+	if heard != 0 || len(at.told) != 0 {
+		t.Errorf("%d endings were announced, and the provider was told of %d", heard, len(at.told))
+	}
+}
+
+// Where the provider could not be told a client stays on its user's page, and
+// the button there tells it again.
+func TestAClientThatTheProviderKeptIsEndedAgain(t *testing.T) {
+	at := &provider{err: errors.New("away")}
+	e, sessions := ender(at)
+	if err := sessions.Note(t.Context(), "alice", "sso", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Client(t.Context(), "alice", "alice", "cli"); !errors.Is(err, ErrProvider) {
+		t.Errorf("%v, want ErrProvider", err)
+	}
+	at.err = nil
+	if err := e.Client(t.Context(), "alice", "alice", "cli"); err != nil || len(at.told) != 1 {
+		t.Errorf("%v; the provider was told of %q, want of one client", err, at.told)
+	}
+	if listed, err := sessions.HasClient(t.Context(), "alice", "cli"); listed || err != nil {
+		t.Errorf("still listed: %t, %v", listed, err)
 	}
 }

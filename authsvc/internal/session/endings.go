@@ -35,7 +35,7 @@ type Endings struct {
 	log         zerolog.Logger
 
 	mu    sync.Mutex
-	local map[string]time.Time
+	local map[mark]time.Time
 	fns   []func(id string)
 }
 
@@ -47,7 +47,7 @@ const Recheck = time.Second
 // NewEndings makes the service; Run must run for it to hear other replicas.
 func NewEndings(store Store, own, tokens time.Duration, now func() time.Time, log zerolog.Logger) *Endings {
 	return &Endings{store: store, self: NewSecret().Key("")[1:17], own: own, tokens: tokens, now: now, log: log,
-		local: map[string]time.Time{}}
+		local: map[mark]time.Time{}}
 }
 
 // OnEnd adds a function that is called for each id that ends, here or
@@ -62,7 +62,7 @@ func (e *Endings) End(ctx context.Context, ids ...string) error {
 	var errs []error
 	for _, id := range ids {
 		e.learn(id)
-		errs = append(errs, e.store.Put(ctx, endedKey(id), []byte(at), e.lifeOf(id)))
+		errs = append(errs, e.store.Put(ctx, markOf(id).key(), []byte(at), e.lifeOf(id)))
 		if err := e.store.Publish(ctx, []byte(e.self+" "+id)); err != nil {
 			e.log.Warn().Err(err).Msg("an ending was not announced; replicas learn of it at their next look")
 		}
@@ -79,10 +79,14 @@ func (e *Endings) lifeOf(id string) time.Duration {
 	return max(e.own, e.tokens)
 }
 
-func endedKey(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return kindEnded + ":" + hex.EncodeToString(sum[:])
-}
+// mark stands for an id, and takes the same room for each: the provider and its
+// clients choose how long an id is.
+type mark [sha256.Size]byte
+
+func markOf(id string) mark { return sha256.Sum256([]byte(id)) }
+
+// key is the tombstone's in the store.
+func (m mark) key() string { return kindEnded + ":" + hex.EncodeToString(m[:]) }
 
 // hear learns what another replica announced. What this one announced it knows.
 func (e *Endings) hear(message string) {
@@ -99,7 +103,7 @@ func (e *Endings) learn(id string) {
 	if len(e.local) >= maxLocalEndings {
 		clear(e.local) // a cache of the store's tombstones: nothing is lost
 	}
-	e.local[id] = now
+	e.local[markOf(id)] = now
 	e.mu.Unlock()
 	for _, fn := range e.fns {
 		fn(id)
@@ -114,12 +118,13 @@ func (e *Endings) Ended(ctx context.Context, ids ...string) (map[string]time.Tim
 	var ask, keys []string
 	e.mu.Lock()
 	for _, id := range ids {
-		if at, ok := e.local[id]; ok {
+		m := markOf(id)
+		if at, ok := e.local[m]; ok {
 			if ended[id] = at; !strings.HasPrefix(id, userPrefix) {
 				continue
 			}
 		}
-		ask, keys = append(ask, id), append(keys, endedKey(id))
+		ask, keys = append(ask, id), append(keys, m.key())
 	}
 	e.mu.Unlock()
 	if len(ask) == 0 {

@@ -3,6 +3,9 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,4 +70,30 @@ func TestEndingsAreAnnouncedByAFullStore(t *testing.T) {
 	if ended, err := e.Ended(t.Context(), "a", "b"); err != nil || len(ended) != 2 {
 		t.Errorf("ended = %v, %v; want a and b", ended, err)
 	}
+}
+
+// Whatever ends, and however long its id is, takes the same room here.
+func TestAnEndingIsKeptInTheSameRoomWhateverItsID(t *testing.T) {
+	const endings, long = 2000, 16 << 10
+	e := session.NewEndings(memstore.New(time.Now, 0), time.Hour, time.Hour, time.Now, zerolog.Nop())
+	before := held()
+	for i := range endings {
+		if err := e.End(t.Context(), fmt.Sprint(strings.Repeat("x", long), i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more := held() - before; more > endings*long/4 {
+		t.Errorf("%d endings hold %d bytes, %d of each", endings, more, more/endings)
+	}
+	if ended, err := e.Ended(t.Context(), fmt.Sprint(strings.Repeat("x", long), 7)); err != nil || len(ended) != 1 {
+		t.Errorf("one of them: %d, %v", len(ended), err)
+	}
+}
+
+// held is what lives on the heap.
+func held() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }

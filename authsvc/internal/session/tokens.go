@@ -82,14 +82,32 @@ func (s *Sessions) Tokens(ctx context.Context, subject string) ([]Noted, error) 
 	return list, nil
 }
 
-// EndClient ends what a client had of a user: the tokens issued until now.
+// HasClient reports whether a client is listed among those that signed in with
+// a token.
+func (s *Sessions) HasClient(ctx context.Context, subject, client string) (bool, error) {
+	list, err := s.Tokens(ctx, subject)
+	return slices.ContainsFunc(list, func(n Noted) bool { return n.Client == client }), err
+}
+
+// EndClient ends what a client had of a user: the tokens issued until now. Its
+// mark takes room that is kept for endings: where a person names the client, ask
+// HasClient before.
 func (s *Sessions) EndClient(ctx context.Context, subject, client string) error {
-	err := s.Endings.End(ctx, ClientEnding(subject, client))
-	return errors.Join(err, s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
+	return errors.Join(s.MarkClient(ctx, subject, client), s.UnlistClient(ctx, subject, client))
+}
+
+// MarkClient is EndClient, and leaves the client listed.
+func (s *Sessions) MarkClient(ctx context.Context, subject, client string) error {
+	return s.Endings.End(ctx, ClientEnding(subject, client))
+}
+
+// UnlistClient takes a client off its user's list.
+func (s *Sessions) UnlistClient(ctx context.Context, subject, client string) error {
+	return s.editNoted(ctx, subject, func(list []Noted) ([]Noted, bool) {
 		before := len(list)
 		list = slices.DeleteFunc(list, func(n Noted) bool { return n.Client == client })
 		return list, len(list) != before
-	}))
+	})
 }
 
 // endNoted ends the provider's sessions of all tokens that were noted.
