@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -104,7 +105,7 @@ func newService(cfg config, log zerolog.Logger) (*service, error) {
 			Absolute: cfg.SessionAge, Idle: cfg.SessionIdle, Grace: cfg.RefreshGrace, Refresh: cfg.SessionRefresh,
 			Tokens: cfg.TokenAge, PerUser: cfg.SessionsPerUser,
 		},
-		Now: time.Now, Log: log,
+		Shared: s.keys.Ready, Now: time.Now, Log: log,
 	}
 	if err := s.openEnder(); err != nil {
 		return nil, err
@@ -246,8 +247,8 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		verdicts,
 		&login.Handler{
 			Provider: s.provider, Sessions: s.sessions, Pages: s.pages, Contact: s.cfg.Contact, MaxAge: s.cfg.SessionAge,
-			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.ping, Audit: s.audit,
-			AdminACR: s.cfg.AdminACR, Cookie: s.cfg.cookie(),
+			Box: session.NewBox([]byte(s.cfg.StoreKey), "login"), Once: s.once, Now: time.Now, Ready: s.signsIn,
+			Audit: s.audit, AdminACR: s.cfg.AdminACR, Cookie: s.cfg.cookie(),
 		},
 		&logout.Handler{
 			Provider: s.provider, Sessions: s.sessions, Once: s.once, Pages: s.pages, Audit: s.audit,
@@ -270,6 +271,10 @@ func (s *service) publicRoutes(verdicts *check.Handler) http.Handler {
 		rest.ServeHTTP(w, r)
 	})
 }
+
+// signsIn is nil where a sign-in can end well: the store answers, and its key is
+// the one that the other replicas have.
+func (s *service) signsIn(ctx context.Context) error { return cmp.Or(s.ping(ctx), s.keys.Ready(ctx)) }
 
 // adminPart joins what the administrators' part of the page shows.
 func (s *service) adminPart(verdicts *check.Handler) account.Admin {

@@ -44,7 +44,7 @@ var (
 	// sign with them.
 	ErrForeign = errors.New(
 		"the shared assertion keys were sealed with another store key: give this replica the --store-key-file " +
-			"that the others have; where all have a new one, delete the key gatehouse:" + storeKey + " in Redis once",
+			"that the others have; where all are to have a new one, stop them, empty Redis (flushdb), start them",
 	)
 )
 

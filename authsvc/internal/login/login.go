@@ -47,7 +47,7 @@ type Handler struct {
 	Now      func() time.Time
 	Audit    *auditlog.Log
 	AdminACR string                      // how who steps up must sign in
-	Ready    func(context.Context) error // nil where a session could be kept now
+	Ready    func(context.Context) error // nil where a session could be kept now, and would be believed
 }
 
 // Mount adds the handler's routes.

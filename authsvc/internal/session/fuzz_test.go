@@ -40,16 +40,17 @@ func FuzzSealed(f *testing.F) {
 }
 
 func TestSealedValueHangsOnItsNameAndUse(t *testing.T) {
-	secret := session.NewSecret()
-	sealed := secret.Box("session").Seal("one", []byte("value"))
-	if plain, err := secret.Box("session").Open("one", sealed); err != nil || string(plain) != "value" {
+	secret, own := session.NewSecret(), session.NewBox([]byte("of the store"), "index")
+	sealed := secret.Box(own, "session").Seal("one", []byte("value"))
+	if plain, err := secret.Box(own, "session").Open("one", sealed); err != nil || string(plain) != "value" {
 		t.Fatal(plain, err)
 	}
-	other := session.NewSecret()
+	other, another := session.NewSecret(), session.NewBox([]byte("of another store"), "index")
 	for name, open := range map[string]func() ([]byte, error){
-		"another name":   func() ([]byte, error) { return secret.Box("session").Open("two", sealed) },
-		"another use":    func() ([]byte, error) { return secret.Box("login").Open("one", sealed) },
-		"another secret": func() ([]byte, error) { return other.Box("session").Open("one", sealed) },
+		"another name":   func() ([]byte, error) { return secret.Box(own, "session").Open("two", sealed) },
+		"another use":    func() ([]byte, error) { return secret.Box(own, "login").Open("one", sealed) },
+		"another secret": func() ([]byte, error) { return other.Box(own, "session").Open("one", sealed) },
+		"another store":  func() ([]byte, error) { return secret.Box(another, "session").Open("one", sealed) },
 	} {
 		if _, err := open(); !errors.Is(err, session.ErrSealed) {
 			t.Errorf("%s: err = %v, want ErrSealed", name, err)

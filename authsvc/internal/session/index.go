@@ -237,7 +237,12 @@ func (s *Sessions) ProviderSubject(ctx context.Context, sid string) (string, err
 	return "", nil // none, or sealed with a key that is gone
 }
 
+// endWhere says that nobody can tell where this replica has a wrong store key:
+// under that the list is another, and empty.
 func (s *Sessions) endWhere(ctx context.Context, subject string, match func(Entry) bool) error {
+	if err := s.shared(ctx); err != nil {
+		return err
+	}
 	name := s.Box.Name(kindUser, subject)
 	values, err := s.Store.Get(ctx, name)
 	if err != nil {

@@ -123,7 +123,7 @@ func (s *Sessions) writeOnce(ctx context.Context, secret Secret, g Grant) (done 
 	}
 	sess.adopt(s.kept(g), s.Now(), s.Ages.Refresh)
 	sess.Seen = s.Now()
-	sealed, err := sess.seal(secret)
+	sealed, err := sess.seal(s.Box, secret)
 	if err != nil {
 		return false, err
 	}
@@ -167,7 +167,7 @@ func (s *Sessions) awaitRenewal(ctx context.Context, secret Secret, raw []byte, 
 }
 
 func (s *Sessions) reopened(secret Secret, raw []byte) (Session, error) {
-	sess, err := openSession(secret, raw)
+	sess, err := openSession(s.Box, secret, raw)
 	if err != nil {
 		return Session{}, ErrNoSession
 	}

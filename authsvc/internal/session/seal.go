@@ -51,8 +51,11 @@ func (s Secret) Key(kind string) string {
 	return kind + ":" + hex.EncodeToString(sum[:])
 }
 
-// Box is the box that only this secret opens.
-func (s Secret) Box(kind string) *Box { return NewBox(s[:], kind) }
+// Box is the box that only this secret opens, and only beside a box of the
+// store's own key: with a new one nothing opens that was sealed before.
+func (s Secret) Box(own *Box, kind string) *Box {
+	return NewBox(append(s[:len(s):len(s)], own.mac...), kind)
+}
 
 // Box seals values with AES-256-GCM under a key derived by HKDF (RFC 5869).
 // Its uses are told apart by their name, which both derivation and seal cover.

@@ -63,17 +63,17 @@ func (s *Session) adopt(g Grant, now time.Time, refresh time.Duration) {
 	}
 }
 
-func (s *Session) seal(secret Secret) ([]byte, error) {
+func (s *Session) seal(own *Box, secret Secret) ([]byte, error) {
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("seal session: %w", err)
 	}
-	return secret.Box(kindSession).Seal(secret.Key(kindSession), plain), nil
+	return secret.Box(own, kindSession).Seal(secret.Key(kindSession), plain), nil
 }
 
-func openSession(secret Secret, sealed []byte) (Session, error) {
+func openSession(own *Box, secret Secret, sealed []byte) (Session, error) {
 	var s Session
-	plain, err := secret.Box(kindSession).Open(secret.Key(kindSession), sealed)
+	plain, err := secret.Box(own, kindSession).Open(secret.Key(kindSession), sealed)
 	if err != nil {
 		return s, err
 	}

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -34,8 +36,9 @@ type Ages struct {
 	PerUser  int           // sessions of one user at once, 0 for no limit
 }
 
-// Sessions is the service over a Store. Box seals what must be readable
-// without a cookie. It is safe for concurrent use.
+// Sessions is the service over a Store. Box is of the store's own key: it seals
+// what must be readable without a cookie, and what a cookie opens needs it too.
+// It is safe for concurrent use.
 type Sessions struct {
 	Store     Store
 	Box       *Box
@@ -44,6 +47,10 @@ type Sessions struct {
 	Ages      Ages
 	Now       func() time.Time
 	Log       zerolog.Logger
+
+	// Shared is nil where Box is of the store key that the other replicas have, as
+	// far as this one can tell; nil itself where there are no others.
+	Shared func(context.Context) error
 
 	KeepAccess bool // keep the access token in the session: other credentials come of it
 
@@ -72,7 +79,7 @@ func (s *Sessions) Create(ctx context.Context, g Grant, from Browser) (Secret, S
 	sess.Identity.SessionID = ownSID(secret)
 	sess.Identity.Expires = now.Add(s.Ages.Absolute)
 	sess.adopt(s.kept(g), now, s.Ages.Refresh)
-	sealed, err := sess.seal(secret)
+	sealed, err := sess.seal(s.Box, secret)
 	if err != nil {
 		return secret, sess, err
 	}
@@ -170,10 +177,9 @@ func (s *Sessions) load(ctx context.Context, secret Secret) ([]byte, Session, er
 	if values[0] == nil {
 		return nil, Session{}, ErrNoSession
 	}
-	sess, err := openSession(secret, values[0])
+	sess, err := openSession(s.Box, secret, values[0])
 	if err != nil {
-		s.Log.Error().Err(err).Msg("a stored session does not open")
-		return nil, Session{}, ErrNoSession
+		return nil, Session{}, s.unopened(ctx, err)
 	}
 	if now := s.Now(); !now.Before(sess.Identity.Expires) || now.Sub(sess.Seen) >= s.Ages.Idle {
 		return nil, Session{}, ErrNoSession
@@ -181,11 +187,29 @@ func (s *Sessions) load(ctx context.Context, secret Secret) ([]byte, Session, er
 	return values[0], sess, nil
 }
 
+// unopened is what a session means that is stored and does not open. It was
+// sealed with an old store key, and ended with that; or this replica has a wrong
+// one, and says no of nothing that the others sealed.
+func (s *Sessions) unopened(ctx context.Context, err error) error {
+	s.Log.Warn().Err(err).Msg("a stored session does not open (was the store key changed?); its user signs in again")
+	return cmp.Or(s.shared(ctx), ErrNoSession)
+}
+
+func (s *Sessions) shared(ctx context.Context) error {
+	if s.Shared == nil {
+		return nil
+	}
+	if err := s.Shared(ctx); err != nil {
+		return fmt.Errorf("%w with this store key: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
 // touch writes down that the session was seen. Losing to another writer is
 // fine: that one saw it too.
 func (s *Sessions) touch(ctx context.Context, secret Secret, raw []byte, sess Session) Session {
 	sess.Seen = s.Now()
-	sealed, err := sess.seal(secret)
+	sealed, err := sess.seal(s.Box, secret)
 	if err == nil {
 		_, err = s.Store.Swap(ctx, secret.Key(kindSession), raw, sealed, s.ttl(sess))
 	}
