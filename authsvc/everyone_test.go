@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/authsvc/internal/admin"
+	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/issuertest"
+	"gatehouse/authsvc/internal/keycloak"
 	"gatehouse/authsvc/internal/session/redistest"
 	"gatehouse/internal/contract"
 )
@@ -71,6 +76,44 @@ func TestAdministratorSeesAndEnds(t *testing.T) {
 	g.wantVerdict("200", "Cookie", admin)
 	if code := g.endAny(admin, "", "", "same-origin"); code != http.StatusBadRequest {
 		t.Errorf("a form without a session answered %d", code)
+	}
+}
+
+// asking is a provider that people are looked for at.
+type asking struct {
+	ending.Provider
+	err error
+}
+
+func (a asking) Find(context.Context, string) (string, error) { return "", a.err }
+
+// Who asks to end somebody by name is told that there is nobody of the name only
+// where that was the answer, and not where none came.
+func TestNobodyIsAnAnswerOfTheProvider(t *testing.T) {
+	issuer := issuertest.Start(t)
+	g := start(t, issuer, "memory", func(c *config) { c.AdminRole = "helper" }).ready()
+	cookie := g.login(issuer)
+	for name, one := range map[string]struct {
+		at   ending.Provider
+		code int
+		says string
+	}{
+		"nobody": {asking{err: fmt.Errorf("%w: alice", keycloak.ErrNobody)}, http.StatusNotFound,
+			"Nobody was found"},
+		"nothing to ask":    {nil, http.StatusNotFound, "not found by name here"},
+		"no answer in time": {asking{err: context.DeadlineExceeded}, http.StatusServiceUnavailable, "Nothing has ended"},
+		"a role is missing": {asking{err: keycloak.ErrForbidden}, http.StatusServiceUnavailable, "Nothing has ended"},
+		"an error of its own": {asking{err: errors.New("keycloak answered 500")}, http.StatusServiceUnavailable,
+			"Nothing has ended"},
+	} {
+		g.svc.ender.Provider = one.at
+		if res := g.do(g.internal, http.MethodPost, admin.PathRevoke, `{"user":"alice"}`); res.StatusCode != one.code {
+			t.Errorf("%s: the revocation answered %d, want %d", name, res.StatusCode, one.code)
+		}
+		res := g.send(cookie, "/account/everyone/person", url.Values{"who": {"alice"}})
+		if page, _ := io.ReadAll(res.Body); res.StatusCode != one.code || !strings.Contains(string(page), one.says) {
+			t.Errorf("%s: the form answered %d, want %d and a page that says %q", name, res.StatusCode, one.code, one.says)
+		}
 	}
 }
 

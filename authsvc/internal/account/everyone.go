@@ -1,12 +1,14 @@
 package account
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"gatehouse/authsvc/internal/ending"
 	"gatehouse/authsvc/internal/page"
 	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
@@ -130,13 +132,28 @@ func (h *Handler) endPerson(w http.ResponseWriter, r *http.Request) error {
 	}
 	if subject == "" {
 		if subject, err = h.Ender.Find(r.Context(), who); err != nil {
-			return h.Pages.Problem(w, r, http.StatusNotFound, page.Problem{
-				Name: "nobody", Action: "do.back", ActionPath: "/account#everyone",
-			}, err)
+			return h.notFound(w, r, err)
 		}
 	}
 	err = h.Ender.User(r.Context(), sess.Identity.Subject, subject)
 	return h.ended(w, r, err, "/account?done="+donePerson+"#everyone")
+}
+
+// notFound tells that there is nobody of a name from that nobody could be asked:
+// who hears the one has nothing left to do.
+func (h *Handler) notFound(w http.ResponseWriter, r *http.Request, err error) error {
+	code, problem := http.StatusServiceUnavailable, page.Problem{
+		Name: "find-away", Action: "do.back", ActionPath: "/account#everyone",
+	}
+	switch {
+	case errors.Is(err, ending.ErrNobody):
+		code = http.StatusNotFound
+		problem.Name = "nobody"
+	case errors.Is(err, ending.ErrCannotFind):
+		code = http.StatusNotFound
+		problem.Name = "by-id-alone"
+	}
+	return h.Pages.Problem(w, r, code, problem, err)
 }
 
 func (h *Handler) adminForm(w http.ResponseWriter, r *http.Request) (session.Session, bool, error) {

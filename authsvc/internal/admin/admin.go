@@ -90,7 +90,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
 	if m.User != "" {
 		subject, err := h.Ender.Find(ctx, m.User)
 		if err != nil {
-			return &httpkit.Error{Code: http.StatusNotFound, Msg: err.Error(), Err: err}
+			return notFound(err)
 		}
 		m.Sub = subject
 	}
@@ -109,6 +109,17 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// notFound tells that there is nobody of a name from that nobody could be asked.
+func notFound(err error) error {
+	if errors.Is(err, ending.ErrNobody) || errors.Is(err, ending.ErrCannotFind) {
+		return &httpkit.Error{Code: http.StatusNotFound, Msg: err.Error(), Err: err}
+	}
+	return &httpkit.Error{
+		Code: http.StatusServiceUnavailable, Err: err, Header: http.Header{"Retry-After": {"2"}},
+		Msg: "nothing has ended: the identity provider could not be asked who that is; authsvc's log says why",
+	}
 }
 
 // one reports whether exactly one of the texts is there.

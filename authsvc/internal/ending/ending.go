@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gatehouse/authsvc/internal/auditlog"
+	"gatehouse/authsvc/internal/keycloak"
 	"gatehouse/authsvc/internal/session"
 )
 
@@ -29,8 +30,14 @@ type Provider interface {
 // ErrProvider says that what ended here goes on at the provider.
 var ErrProvider = errors.New("it has ended here, and the provider did not end it there")
 
-// ErrCannotFind says that people are found by their id alone.
-var ErrCannotFind = errors.New("this provider is not asked for people by name: give the subject")
+// What Find says where it found nobody. Any other error of it means that the
+// provider could not be asked.
+var (
+	// ErrNobody says that there is no such person.
+	ErrNobody = keycloak.ErrNobody
+	// ErrCannotFind says that people are found by their id alone.
+	ErrCannotFind = errors.New("this provider is not asked for people by name: give the subject")
+)
 
 // Ender is safe for concurrent use. Provider is nil where there is none to ask.
 // What it has begun it ends, also where who asked does not wait.
@@ -103,7 +110,8 @@ func (e *Ender) Client(ctx context.Context, by, subject, client string) error {
 	return e.tell(auditlog.Line{By: by, User: subject, Client: client}, err)
 }
 
-// Find returns the subject of a person by user name or e-mail address.
+// Find returns the subject of a person by user name or e-mail address, or
+// ErrNobody or ErrCannotFind.
 func (e *Ender) Find(ctx context.Context, who string) (string, error) {
 	if e.Provider == nil {
 		return "", ErrCannotFind
