@@ -16,7 +16,11 @@ import (
 const (
 	leaseKey  = "watch-lease"
 	cursorKey = "watch-cursor"
-	cursorAge = time.Hour
+	// keptFor is how long the shipped realm keeps its events: after an outage they
+	// are read from where it began, so far back. The cursor lives longer, to tell a
+	// gap from a gate that has never looked.
+	keptFor   = 7 * 24 * time.Hour
+	cursorAge = 90 * 24 * time.Hour
 	// overlap is read again: an event is stored when its transaction ends and bears
 	// the time at which it began, by a clock that may be behind.
 	overlap  = time.Minute
@@ -42,6 +46,7 @@ type Watch struct {
 	Log      zerolog.Logger
 
 	looked time.Time // whether the provider saves what is read
+	read   time.Time // when this replica last read
 }
 
 // cursor is up to where the events were read, and which of the last ones, with
@@ -81,9 +86,9 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 	if err != nil {
 		return err
 	}
-	begun := w.Now()
+	begun, first := w.Now(), values[0] == nil
 	last := cursor{At: begun}
-	if values[0] != nil {
+	if !first {
 		if err := json.Unmarshal(values[0], &last); err != nil {
 			return err
 		}
@@ -93,19 +98,13 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 	if err != nil {
 		return err
 	}
-	next := cursor{At: begun, Seen: map[string]time.Time{}}
-	if !until.IsZero() && values[0] != nil { // the rest at the next look
-		next.At = until
-	}
-	for id, at := range last.Seen {
-		if next.At.Sub(at) < 2*overlap { // else its time is not read again
-			next.Seen[id] = at
-		}
+	next := last.after(begun, found)
+	if !until.IsZero() && !first { // the rest at the next look
+		next = last.after(until, found)
 	}
 	for _, e := range found {
-		next.Seen[e.ID] = e.Time
-		if values[0] == nil {
-			continue // of before this gate's first look
+		if first {
+			break // they are of before this gate's first look
 		}
 		if err := w.end(ctx, e); err != nil {
 			return err // all of them again at the next look
@@ -115,8 +114,43 @@ func (w *Watch) once(ctx context.Context, me []byte) error {
 	if err != nil || bytes.Equal(text, values[0]) {
 		return err
 	}
-	_, err = w.Store.Swap(ctx, cursorKey, values[0], text, cursorAge)
-	return err
+	if ok, err := w.Store.Swap(ctx, cursorKey, values[0], text, cursorAge); err != nil || !ok {
+		return err
+	}
+	w.tellMissed(first, last.At, begun)
+	w.read = begun
+	return nil
+}
+
+// after is the cursor behind what was found.
+func (c cursor) after(at time.Time, found []keycloak.Ending) cursor {
+	next := cursor{At: at, Seen: map[string]time.Time{}}
+	for id, seen := range c.Seen {
+		if at.Sub(seen) < 2*overlap { // else its time is not read again
+			next.Seen[id] = seen
+		}
+	}
+	for _, e := range found {
+		next.Seen[e.ID] = e.Time
+	}
+	return next
+}
+
+// tellMissed says of which time endings may never be heard. How long a realm
+// keeps its events is the realm's to say, and a store that was emptied tells no
+// new replica that there was a look before: this one knows its own.
+func (w *Watch) tellMissed(first bool, last, now time.Time) {
+	switch {
+	case !first && now.Sub(last) > keptFor:
+		w.Log.Warn().Time("from", last).Time("to", now.Add(-keptFor)).Msg(
+			"the provider's events were not read for longer than the shipped realm keeps them: " +
+				"what ended there in between may not have been heard")
+	case first && !w.read.IsZero():
+		w.Log.Warn().Time("from", w.read).Time("to", now).Msg(
+			"the store has lost how far the provider's events were read: what ended there in between may not have been heard")
+	case first:
+		w.Log.Info().Msg("the provider's events are read from now on: the store tells of no look before")
+	}
 }
 
 // look warns where the provider saves nothing that could be read: silence would

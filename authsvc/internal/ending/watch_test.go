@@ -3,6 +3,7 @@ package ending
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type events struct {
 	most  int // at one look; 0 for all
 
 	unsaved error
+	away    error
 }
 
 func (e *events) Endings(
@@ -31,6 +33,9 @@ func (e *events) Endings(
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
+	if e.away != nil {
+		return nil, until, e.away
+	}
 	for _, one := range e.all {
 		switch {
 		case one.Time.Before(since) || known(one.ID):
@@ -142,5 +147,69 @@ func TestWatchLosesNoneOfMany(t *testing.T) {
 		if times := ended[fmt.Sprintf("session %d", n)]; times != 1 {
 			t.Fatalf("session %d was ended %d times", n, times)
 		}
+	}
+}
+
+// TestWatchHearsWhatEndedInALongOutage of the provider, which took longer than
+// anybody should need, and not as long as it keeps its events.
+func TestWatchHearsWhatEndedInALongOutage(t *testing.T) {
+	clock := time.Unix(1e9, 0)
+	now := func() time.Time { return clock }
+	source := &events{}
+	watch, ended := watches(source, now)
+	w := watch()
+	if err := w.once(t.Context(), []byte("me")); err != nil {
+		t.Fatal(err)
+	}
+	source.away = errors.New("out of reach")
+	for range 6 * 24 {
+		clock = clock.Add(time.Hour)
+		source.all = append(source.all, keycloak.Ending{ID: clock.String(), SID: clock.String(), Time: clock})
+		if err := w.once(t.Context(), []byte("me")); err == nil {
+			t.Fatal("it read what is away")
+		}
+	}
+	source.away, clock = nil, clock.Add(2*time.Second)
+	if err := w.once(t.Context(), []byte("me")); err != nil {
+		t.Fatal(err)
+	}
+	if len(ended) != 6*24 {
+		t.Errorf("%d endings of %d were heard", len(ended), 6*24)
+	}
+}
+
+// TestWatchSaysWhatItMayHaveMissed: not at the first look, and with its times
+// where the events of an outage are gone, or the store has forgotten.
+func TestWatchSaysWhatItMayHaveMissed(t *testing.T) {
+	clock := time.Unix(1e9, 0).UTC()
+	now := func() time.Time { return clock }
+	watch, _ := watches(&events{}, now)
+	w := watch()
+	var said bytes.Buffer
+	w.Log = zerolog.New(&said)
+	look := func(after time.Duration) (before time.Time, log string) {
+		t.Helper()
+		before, clock = clock, clock.Add(after)
+		said.Reset()
+		if err := w.once(t.Context(), []byte("me")); err != nil {
+			t.Fatal(err)
+		}
+		return before, said.String()
+	}
+	for _, after := range []time.Duration{0, 2 * time.Second, 6 * 24 * time.Hour} {
+		if _, log := look(after); strings.Contains(log, "warn") {
+			t.Errorf("after %s it says %s", after, log)
+		}
+	}
+	before, log := look(9 * 24 * time.Hour)
+	from, to := before.Format(zerolog.TimeFieldFormat), before.Add(2*24*time.Hour).Format(zerolog.TimeFieldFormat)
+	if !strings.Contains(log, "warn") || !strings.Contains(log, `"from":"`+from+`","to":"`+to+`"`) {
+		t.Errorf("after 9 days it says %s, want from %s to %s", log, from, to)
+	}
+	w.Store = memstore.New(now, 0)
+	before, log = look(time.Minute)
+	from, to = before.Format(zerolog.TimeFieldFormat), clock.Format(zerolog.TimeFieldFormat)
+	if !strings.Contains(log, "warn") || !strings.Contains(log, `"from":"`+from+`","to":"`+to+`"`) {
+		t.Errorf("with an emptied store it says %s, want from %s to %s", log, from, to)
 	}
 }
