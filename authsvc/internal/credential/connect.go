@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/authsvc/internal/auditlog"
+	"gatehouse/authsvc/internal/session"
 	"gatehouse/internal/contract"
 )
 
@@ -39,22 +40,19 @@ func (s *Service) connected(ctx context.Context, who contract.Identity, e *Entry
 
 // Disconnect forgets a user's credential, and takes it back where it came from.
 // by is who asked for it. What the provider did not take back is returned as
-// ErrRevoke: here it is gone all the same.
+// ErrRevoke: here it is gone all the same. Once it is gone the rest is done
+// whatever fails and whoever leaves, for the next try finds nothing to take back.
 func (s *Service) Disconnect(ctx context.Context, by, subject string, e *Entry) error {
-	_, r, err := s.load(ctx, subject, e)
+	ctx, cancel := session.Whole(ctx)
+	defer cancel()
+	r, err := s.take(ctx, subject, e)
 	if err != nil {
-		return err
-	}
-	name := s.name(kindRecord, subject, e.Name)
-	if err := s.swap(ctx, name, e.keep, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
-		return err
-	}
-	if err := s.unlist(ctx, subject, e); err != nil {
 		return err
 	}
 	if r != nil {
 		err = s.revoke(ctx, e, r)
 	}
+	err = errors.Join(err, s.unlist(ctx, subject, e))
 	s.write("credential deleted", contract.Identity{Subject: subject}, e, func(l *auditlog.Line) {
 		l.By = by
 		if err != nil {

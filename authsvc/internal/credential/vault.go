@@ -86,6 +86,20 @@ func (s *Service) save(ctx context.Context, subject string, e *Entry, r *record)
 	return s.swap(ctx, name, e.keep, func([]byte) ([]byte, error) { return sealed, nil })
 }
 
+// take removes the record that is there, and returns it; nil for none.
+func (s *Service) take(ctx context.Context, subject string, e *Entry) (*record, error) {
+	name := s.name(kindRecord, subject, e.Name)
+	var taken []byte
+	err := s.swap(ctx, name, e.keep, func(old []byte) ([]byte, error) {
+		taken = old
+		return nil, nil
+	})
+	if err != nil || taken == nil {
+		return nil, err
+	}
+	return s.open(name, taken), nil
+}
+
 // touch lets a record live on that is in use.
 func (s *Service) touch(ctx context.Context, subject string, e *Entry, raw []byte, r *record) {
 	now := s.Now()
