@@ -104,12 +104,16 @@ func (h *Handler) verify(ctx context.Context, k key, token string, before *verdi
 			h.cache.drop(k)
 			return nil, err
 		}
-		if h.ended(ctx, v) {
+		ended, unknown := h.ended(ctx, v)
+		if ended {
 			h.cache.drop(k)
 			return nil, session.ErrNoSession
 		}
+		v.noted = before != nil && before.noted
+		if !v.noted && unknown == nil {
+			v.noted = h.note(ctx, v)
+		}
 		if before == nil {
-			h.note(ctx, v)
 			h.saw(ctx, v, token)
 		}
 		v.until = earlier(now.Add(session.Recheck), v.id.Expires)
@@ -142,8 +146,8 @@ func (h *Handler) verified(ctx context.Context, token string, before *verdict, n
 }
 
 // ended reports whether the token's session, or all that its user had when it
-// was issued, has ended.
-func (h *Handler) ended(ctx context.Context, v *verdict) bool {
+// was issued, has ended. With an error it says what is known here.
+func (h *Handler) ended(ctx context.Context, v *verdict) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, endedLimit)
 	defer cancel()
 	user := session.UserEnding(v.id.Subject)
@@ -152,29 +156,32 @@ func (h *Handler) ended(ctx context.Context, v *verdict) bool {
 	if v.id.SessionID != "" {
 		ids = append(ids, v.id.SessionID)
 	}
-	ended, _ := h.Endings.Ended(ctx, ids...) // out of reach: what is known here counts
+	ended, err := h.Endings.Ended(ctx, ids...)
 	if _, ok := ended[v.id.SessionID]; ok {
-		return true
+		return true, err
 	}
 	for _, id := range ids[:2] {
 		if at, ok := ended[id]; ok && !v.issued.After(at) {
-			return true
+			return true, err
 		}
 	}
-	return false
+	return false, err
 }
 
-// note makes a token's session known to whoever ends all of its user's. Where
-// the store is out of reach the token goes on, as it does in ended.
-func (h *Handler) note(ctx context.Context, v *verdict) {
+// note makes a token's session known to whoever ends all of its user's, and
+// reports whether it is. Where the store is out of reach the token goes on, as it
+// does in ended, and each look at it tries again.
+func (h *Handler) note(ctx context.Context, v *verdict) bool {
 	if v.id.SessionID == "" {
-		return // a machine's: it ends with its token
+		return true // a machine's: it ends with its token
 	}
 	ctx, cancel := context.WithTimeout(ctx, endedLimit)
 	defer cancel()
 	if err := h.Sessions.Note(ctx, v.id.Subject, v.id.SessionID, v.party); err != nil {
-		h.Log.Warn().Err(err).Msg("a token's session was not noted: ending its user will not close its streams")
+		h.Log.Warn().Err(err).Msg("a token's session was not noted yet: ending its user would not close its streams")
+		return false
 	}
+	return true
 }
 
 // saw keeps a token of its login. One that is bound to a key is of no use to

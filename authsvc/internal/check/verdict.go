@@ -24,6 +24,7 @@ type verdict struct {
 
 	// Of a token only.
 	ofToken    bool
+	noted      bool // whoever ends all of its user's knows of its session
 	reach      resource.Reach
 	party      string // the client
 	issued     time.Time
