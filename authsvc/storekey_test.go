@@ -24,7 +24,8 @@ func TestANewStoreKeyEndsAllSessions(t *testing.T) {
 	before.wantVerdict("200", "Cookie", cookie)
 	before.stop()
 	socket := strings.TrimPrefix(redis.URL, "unix://")
-	if out, err := exec.Command("redis-cli", "-s", socket, "del", "gatehouse:assertion-keys").CombinedOutput(); err != nil {
+	out, err := exec.Command("redis-cli", "-s", socket, "del", "gatehouse:assertion-keys").CombinedOutput()
+	if err != nil {
 		t.Fatalf("redis-cli: %v\n%s", err, out)
 	}
 	after := start(t, issuer, redis.URL, anotherKey).ready()

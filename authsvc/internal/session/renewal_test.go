@@ -146,8 +146,10 @@ func (b *between) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 // of what to end has been read already: it ends as well.
 func TestLogoutThatHasReadTheList(t *testing.T) {
 	for name, end := range map[string]func(context.Context, *session.Sessions) error{
-		"of the provider's session": func(ctx context.Context, s *session.Sessions) error { return s.EndProvider(ctx, "kc", "alice") },
-		"of the user":               func(ctx context.Context, s *session.Sessions) error { return s.EndUser(ctx, "alice") },
+		"of the provider's session": func(ctx context.Context, s *session.Sessions) error {
+			return s.EndProvider(ctx, "kc", "alice")
+		},
+		"of the user": func(ctx context.Context, s *session.Sessions) error { return s.EndUser(ctx, "alice") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := func() time.Time { return time.Unix(1e9, 0) }
