@@ -214,7 +214,8 @@ func (g *gate) backchannel(token string) int {
 
 func TestRevocation(t *testing.T) {
 	issuer := issuertest.Start(t)
-	g := start(t, issuer, "memory").ready()
+	// Seconds of leeway: no second that passes meanwhile decides what is older than the revocation.
+	g := start(t, issuer, "memory", func(c *config) { c.Leeway = 5 * time.Second }).ready()
 	cookie, token := g.login(issuer), issuer.Sign(issuer.Access())
 	g.wantVerdict("200", bearer(token)...)
 	for _, bad := range []string{``, `{}`, `{"sub":"a","sid":"b"}`, `{"name":"a"}`, `{"user":"a","sub":"b"}`} {
@@ -231,10 +232,11 @@ func TestRevocation(t *testing.T) {
 	g.wantVerdict("401", "Cookie", cookie)
 	g.wantVerdict("401", bearer(token)...)
 	g.wantEnded(issuertest.SID) // of the token: its open streams end
-	later := issuer.Access().With(fields{"iat": time.Now().Unix() + 1})
+	later := issuer.Access().With(fields{"iat": time.Now().Unix() + 3})
 	g.wantVerdict("401", bearer(issuer.Sign(later))...)
 	// One from the future may be older than the revocation: the issuer's clock is ahead.
 	g.wantVerdict("401", bearer(issuer.Sign(later.With(fields{"sid": "another login"})))...)
+	// So the issuer's clock is taken to be 4 s ahead, and a login that it dates later than that is newer.
 	fresh := func() fields { return issuer.Access().With(fields{"sid": "another login"}) }
 	took := eventually(
 		t,
