@@ -36,7 +36,7 @@ LONGEST := ./authsvc ./bridge ./bridge/internal/session
 # A program under the race detector sleeps for a second before it ends, by
 # default: so would each of the hundreds of children that the tests start.
 unit: ## Unit tests with the race detector
-	GORACE=atexit_sleep_ms=50 go test -race -count=1 -timeout 8m $(LONGEST) $$(go list ./... | grep -Ev '$(OWN_PART)')
+	GORACE=atexit_sleep_ms=50 go test -race -count=1 -timeout 20m $(LONGEST) $$(go list ./... | grep -Ev '$(OWN_PART)')
 
 # The longest first, for the same reason; the end-to-end suite is past the one of compose-test then.
 LONG_PARTS := compose-test unit e2e bridge-test soak-test

@@ -4,4 +4,4 @@ TEST_PARTS += bridge-test
 # program of its own here.
 .PHONY: bridge-test
 bridge-test: ## The bridge from outside, as its own program: all eras, bounds, faults; and the guide's example server
-	go test -count=1 -timeout 8m ./test/bridge ./test/slack
+	go test -count=1 -timeout 20m ./test/bridge ./test/slack

@@ -10,7 +10,7 @@ edge: ## the edge: nginx and Lua on a real nginx, with stand-ins behind it (NGIN
 	luacheck --quiet lua test/lua
 	cd test/lua && busted --lpath="../../lua/?.lua;./?.lua" --pattern=_spec .
 	$(EDGE_ENV) nginx -v
-	$(EDGE_ENV) go test -race -count=1 -parallel 6 -timeout 5m ./test/edge/... ./deploy/check/...
+	$(EDGE_ENV) go test -race -count=1 -parallel 6 -timeout 15m ./test/edge/... ./deploy/check/...
 
 edge-trixie: ## the edge on the nginx of Debian 13
 	$(MAKE) --no-print-directory edge NGINX=trixie

@@ -2,7 +2,7 @@
 TEST_PARTS += pages
 
 AXE := .cache/axe/node_modules/axe-core/axe.min.js
-LOOK := go test -count=1 -timeout 3m -run 'Chromium|Keyboard' ./authsvc ./test/edge
+LOOK := go test -count=1 -timeout 10m -run 'Chromium|Keyboard' ./authsvc ./test/edge
 
 .PHONY: pages screenshots words
 pages: $(AXE) ## axe on every page: light and dark, narrow and wide, English and Korean

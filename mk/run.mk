@@ -19,7 +19,7 @@ user: ## Add a colleague with the role to the gate that runs (NAME=carol)
 	@exec bin/run user $(NAME)
 
 e2e: deps-run programs $(KEYCLOAK)/.unpacked ## End-to-end tests on real nginx, Redis and Keycloak
-	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) go test -tags e2e -count=1 -timeout 8m -v ./test/e2e
+	GATEHOUSE_KEYCLOAK=$(KEYCLOAK) go test -tags e2e -count=1 -timeout 20m -v ./test/e2e
 
 programs: build runner
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/demo

@@ -74,8 +74,8 @@ export GATEHOUSE_ISSUER=$GATEHOUSE_URL/auth/realms/gatehouse GATEHOUSE_PARTS=$CO
 GATEHOUSE_ADMIN_PASSWORD=$(secret keycloak-admin-password)
 GATEHOUSE_REDIS_CLI="docker exec -i -e REDISCLI_AUTH=$(secret redis-password) $COMPOSE_PROJECT_NAME-redis-1 redis-cli"
 export GATEHOUSE_ADMIN_PASSWORD GATEHOUSE_REDIS_CLI
-step "the end-to-end suite against it" go test -tags e2e -count=1 -timeout 15m -v -skip '^TestNative' ./test/e2e
-step "what only Compose has" go test -tags compose -count=1 -timeout 15m -v ./test/compose
+step "the end-to-end suite against it" go test -tags e2e -count=1 -timeout 40m -v -skip '^TestNative' ./test/e2e
+step "what only Compose has" go test -tags compose -count=1 -timeout 40m -v ./test/compose
 grep -h '_test.go:[0-9]*: ' "$dir/step.log" | sed 's/.*_test.go:[0-9]*: /compose:   /'
 docker image ls --format '{{.Repository}} {{.Size}}' gatehouse/* | sort -u | sed 's/^/compose: image /'
 
