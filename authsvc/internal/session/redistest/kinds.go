@@ -94,9 +94,31 @@ func certificate(t testing.TB, home string) (certFile, keyFile string) {
 
 // Sentinel is a master with one replica and one sentinel that watches them.
 type Sentinel struct {
-	URL             string
-	Master, Replica *Server
+	URL string
+
+	t    testing.TB
+	port string // of the sentinel
+	both [2]*Server
 }
+
+// Roles tells which of the two the sentinel calls the master. It may change
+// without a death: a busy machine can keep a master waiting until it passes for dead.
+func (s *Sentinel) Roles() (master, replica *Server) {
+	s.t.Helper()
+	said, err := cli(s.port, "sentinel", "get-master-addr-by-name", "gate")
+	lines := strings.Fields(said)
+	if err != nil || len(lines) != 2 {
+		s.t.Fatalf("the sentinel names no master: %q, %v", said, err)
+	}
+	if net.JoinHostPort(lines[0], lines[1]) == s.both[0].listen[1] {
+		return s.both[0], s.both[1]
+	}
+	return s.both[1], s.both[0]
+}
+
+// downAfter is the silence by which the sentinel takes a master for dead. A
+// master that is only kept waiting must not pass for one.
+const downAfter = 3 * time.Second
 
 // StartSentinel starts the three, and waits until the sentinel knows both.
 func StartSentinel(t testing.TB) *Sentinel {
@@ -106,9 +128,10 @@ func StartSentinel(t testing.TB) *Sentinel {
 	replica := onPort(t, "--replicaof", host+" "+port)
 	conf := filepath.Join(dir(t), "sentinel.conf")
 	text := fmt.Sprintf(
-		"sentinel monitor gate %s %s 1\nsentinel down-after-milliseconds gate 500\nsentinel failover-timeout gate 3000\n",
+		"sentinel monitor gate %s %s 1\nsentinel down-after-milliseconds gate %d\nsentinel failover-timeout gate 10000\n",
 		host,
 		port,
+		downAfter.Milliseconds(),
 	)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -126,7 +149,9 @@ func StartSentinel(t testing.TB) *Sentinel {
 		}
 		return err
 	})
-	return &Sentinel{URL: "redis+sentinel://127.0.0.1:" + at + "?master_name=gate", Master: master, Replica: replica}
+	return &Sentinel{
+		URL: "redis+sentinel://127.0.0.1:" + at + "?master_name=gate", t: t, port: at, both: [2]*Server{master, replica},
+	}
 }
 
 // StartCluster starts three masters that share the slots, and returns the URL.

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// startLimit outlasts a sentinel's look at its master, every 10 s.
-const startLimit = 30 * time.Second
+// startLimit outlasts a sentinel's look at its master, every 10 s, on a machine
+// that has little time for it.
+const startLimit = 90 * time.Second
 
 // Server is one redis-server.
 type Server struct {
@@ -140,8 +141,13 @@ func (s *Server) Limit(more int) {
 // Drain ends Fill and Limit.
 func (s *Server) Drain() { s.order("config", "set", "maxmemory", "0") }
 
-// Deafen cuts every subscription: what is published before the next is lost.
-func (s *Server) Deafen() { s.order("client", "kill", "type", "pubsub") }
+// Deafen cuts every subscription and allows no other: what is published from now
+// on is lost.
+func (s *Server) Deafen() {
+	s.t.Helper()
+	s.order("acl", "setuser", "default", "-subscribe")
+	s.order("client", "kill", "type", "pubsub")
+}
 
 // Pause holds every answer back for a while.
 func (s *Server) Pause(d time.Duration) {

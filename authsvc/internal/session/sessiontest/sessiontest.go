@@ -14,7 +14,7 @@ import (
 	"gatehouse/authsvc/internal/session"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Run checks a store. newStore makes one that holds none of its keys, pass lets time pass for it.
 func Run(t *testing.T, newStore func(t *testing.T) session.Store, pass func(time.Duration)) {
@@ -26,17 +26,62 @@ func Run(t *testing.T, newStore func(t *testing.T) session.Store, pass func(time
 	t.Run("lapse", func(t *testing.T) { testLapse(t, newStore(t), pass) })
 }
 
+// again repeats what a store answers to by ErrUnavailable: a busy machine keeps it
+// waiting, and it is out of reach for a moment then.
+func again(op func() error) error {
+	for begin := time.Now(); ; <-time.After(50 * time.Millisecond) {
+		err := op()
+		away := errors.Is(err, session.ErrUnavailable) && !errors.Is(err, session.ErrFull)
+		if !away || time.Since(begin) > patience {
+			return err
+		}
+	}
+}
+
+// Get is the store's, again while it is out of reach.
+func Get(ctx context.Context, s session.Store, keys ...string) (got [][]byte, err error) {
+	err = again(func() error {
+		got, err = s.Get(ctx, keys...)
+		return err
+	})
+	return got, err
+}
+
+// Put is the store's, again while it is out of reach.
+func Put(ctx context.Context, s session.Store, key string, value []byte, ttl time.Duration) error {
+	return again(func() error { return s.Put(ctx, key, value, ttl) })
+}
+
+// Swap is the store's, again while it is out of reach. One that was out of reach
+// may have swapped all the same: what is there then shows.
+func Swap(ctx context.Context, s session.Store, key string, old, new []byte, ttl time.Duration) (ok bool, err error) {
+	tries := 0
+	err = again(func() error {
+		tries++
+		ok, err = s.Swap(ctx, key, old, new, ttl)
+		return err
+	})
+	if err != nil || ok || tries == 1 {
+		return ok, err
+	}
+	got, err := Get(ctx, s, key)
+	return err == nil && same(got[0], new), err
+}
+
+// same tells whether two values are one; nil, for none, is not the empty one.
+func same(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
+
 func want(t *testing.T, s session.Store, key string, value []byte) {
 	t.Helper()
-	got, err := s.Get(t.Context(), key)
-	if err != nil || !bytes.Equal(got[0], value) || (got[0] == nil) != (value == nil) {
-		t.Errorf("Get(%q) = %q, %v; want %q", key, got[0], err, value)
+	got, err := Get(t.Context(), s, key)
+	if err != nil || !same(got[0], value) {
+		t.Errorf("Get(%q) = %q, %v; want %q", key, got, err, value)
 	}
 }
 
 func swapped(t *testing.T, s session.Store, key string, old, new []byte) bool {
 	t.Helper()
-	ok, err := s.Swap(t.Context(), key, old, new, time.Minute)
+	ok, err := Swap(t.Context(), s, key, old, new, time.Hour)
 	if err != nil {
 		t.Fatalf("Swap(%q): %v", key, err)
 	}
@@ -45,12 +90,12 @@ func swapped(t *testing.T, s session.Store, key string, old, new []byte) bool {
 
 func testGet(t *testing.T, s session.Store) {
 	binary := []byte{0, 1, 255, '\r', '\n'}
-	if err := s.Put(t.Context(), "a", binary, time.Minute); err != nil {
+	if err := Put(t.Context(), s, "a", binary, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	want(t, s, "a", binary)
 	want(t, s, "none", nil)
-	got, err := s.Get(t.Context(), "none", "a", "none2")
+	got, err := Get(t.Context(), s, "none", "a", "none2")
 	if err != nil || got[0] != nil || !bytes.Equal(got[1], binary) || got[2] != nil {
 		t.Errorf("Get of three = %q, %v", got, err)
 	}
@@ -81,16 +126,7 @@ func testOneWinner(t *testing.T, s session.Store) {
 	for i := range callers {
 		wg.Go(func() {
 			mine := fmt.Append(nil, i)
-			ok, err := s.Swap(t.Context(), "lease", nil, mine, time.Minute)
-			// A store is out of reach where the machine kept it waiting: what was written then shows.
-			for begin := time.Now(); errors.Is(err, session.ErrUnavailable) && time.Since(begin) < patience; {
-				<-time.After(50 * time.Millisecond)
-				if ok, err = s.Swap(t.Context(), "lease", nil, mine, time.Minute); err == nil && !ok {
-					var is [][]byte
-					is, err = s.Get(t.Context(), "lease")
-					ok = err == nil && bytes.Equal(is[0], mine)
-				}
-			}
+			ok, err := Swap(t.Context(), s, "lease", nil, mine, 10*patience)
 			if err != nil {
 				t.Error(err)
 			}
@@ -122,7 +158,7 @@ func testPublish(t *testing.T, s session.Store) {
 			}
 			return
 		case <-tick.C:
-			if err := s.Publish(ctx, []byte("over")); err != nil {
+			if err := again(func() error { return s.Publish(ctx, []byte("over")) }); err != nil {
 				t.Fatal(err)
 			}
 		case <-ctx.Done():
@@ -133,10 +169,10 @@ func testPublish(t *testing.T, s session.Store) {
 
 func testLapse(t *testing.T, s session.Store, pass func(time.Duration)) {
 	const life = 50 * time.Millisecond
-	if err := s.Put(t.Context(), "short", []byte("x"), life); err != nil {
+	if err := Put(t.Context(), s, "short", []byte("x"), life); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "long", []byte("y"), time.Hour); err != nil {
+	if err := Put(t.Context(), s, "long", []byte("y"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	pass(2 * life)
