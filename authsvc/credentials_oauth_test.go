@@ -242,8 +242,8 @@ func TestCredentialOAuthIsRenewedOnce(t *testing.T) {
 	first, _, _ := c.now()
 	c.shorten(3600)
 	eventually(t, "the token has lapsed", func() bool {
-		a, _ := gates[1].secretOf(assertion, "chat", "")
-		return a.Secret != first
+		a, status := gates[1].secretOf(assertion, "chat", "")
+		return status == http.StatusOK && a.Secret != "" && a.Secret != first
 	})
 	_, _, before := c.now()
 	if before != 1 {
