@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 
 	"gatehouse/authsvc/internal/issuertest"
 	"gatehouse/internal/contract"
+	"gatehouse/test/freeport"
 )
 
 var internalPaths = map[string]string{
@@ -74,7 +74,7 @@ func TestInternalCertificates(t *testing.T) {
 	ca.issue(t, dir, "bridge")
 	newAuthority(t).issue(t, dir, "stranger")
 	write(t, filepath.Join(dir, "ca.pem"), ca.pem)
-	address := "127.0.0.1:" + freePort(t)
+	address := freeport.Addr(t)
 	g := start(t, issuer, "memory", func(c *config) {
 		c.InternalListen, c.InternalTLSCert, c.InternalTLSKey = address, filepath.Join(
 			dir,
@@ -117,16 +117,6 @@ func TestInternalCertificates(t *testing.T) {
 		t.Errorf("/metrics without a certificate: %d", status)
 	}
 	_ = g
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }
 
 type authority struct {
