@@ -79,15 +79,21 @@ func TestCoarseDeadlineEndsAWrite(t *testing.T) {
 }
 
 func TestCoarseDeadlineInThePastIsNotCoarse(t *testing.T) {
-	c := accepted(t)
-	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
-		t.Fatal(err)
+	var took time.Duration
+	for range 3 { // a busy machine can be late once, a sweep always is
+		c := accepted(t)
+		start := time.Now()
+		if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := readEnds(t, c, 10*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the read ended with %v", err)
+		}
+		if took = time.Since(start); took < 900*time.Millisecond {
+			return
+		}
 	}
-	start := time.Now()
-	if err := readEnds(t, c, 10*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) ||
-		time.Since(start) > 900*time.Millisecond {
-		t.Errorf("the read ended with %v after %s", err, time.Since(start))
-	}
+	t.Errorf("the read ended after %s, three times", took)
 }
 
 func TestCoarseDeadlineCanBeTakenBack(t *testing.T) {
