@@ -67,11 +67,7 @@ func TestPagesOfTheirOwnStillRefuseInJSON(t *testing.T) {
 // Whoever has one IPv6 address has 2^64 of them: the limit is for the network.
 func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := start(t, options{limits: string(text), auth: refuse(401), values: stack.NginxValues{
+	g := start(t, options{limits: patient(shipped(t)), auth: refuse(401), values: stack.NginxValues{
 		Proxies: "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n",
 	}})
 	for _, c := range []struct {
@@ -106,11 +102,7 @@ func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 // limited alone, and those without a credential together.
 func TestAnAddressOfManyLimitsEachCredential(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := start(t, options{limits: string(text), auth: refuse(401), edit: func(t *testing.T, dir string) {
+	g := start(t, options{limits: patient(shipped(t)), auth: refuse(401), edit: func(t *testing.T, dir string) {
 		write(t, filepath.Join(dir, "site", "one_address.conf"), "127.0.0.1 1;\n")
 	}})
 	for name, header := range map[string][]string{
@@ -171,11 +163,7 @@ func TestUnreadableRequestsAreSaidClearly(t *testing.T) {
 // Keycloak tells of each ended session once: a limit for people must refuse none.
 func TestNoLogoutOfTheProviderIsRefusedByALimit(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := start(t, options{limits: string(text)})
+	g := start(t, options{limits: patient(shipped(t))})
 	for i := range 100 {
 		if res, _ := g.do(t, "POST", "/backchannel-logout", "logout_token=x"); res.StatusCode != http.StatusOK {
 			t.Fatalf("number %d: %s", i+1, res.Status)

@@ -12,14 +12,10 @@ import (
 )
 
 // The guide's checklist, a test for each of its eight lines, on nginx/site as
-// it is shipped.
+// it is shipped, but for a rate that a slow machine exceeds too.
 func TestChecklist(t *testing.T) {
 	t.Parallel()
-	shipped, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := start(t, options{limits: string(shipped), bridge: doctored, auth: refuse(401)})
+	g := start(t, options{limits: patient(shipped(t)), bridge: doctored, auth: refuse(401)})
 	t.Run("1 HTTPS is forced", g.forcesHTTPS)
 	t.Run("2 TLS 1.2 and 1.3 and nothing older", g.speaksNewTLSOnly)
 	t.Run("3 security headers", func(t *testing.T) {

@@ -40,8 +40,9 @@ func doctored(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// patient lets the doctor's questions through, and not its burst, however slowly
-// both come: what one address may have does not come back meanwhile.
+// patient lets the doctor's questions through, and not its burst nor what else is
+// sent in a row, however slowly they come: what one address may have does not come
+// back meanwhile.
 func patient(limits string) string {
 	return strings.NewReplacer("rate=1000r/s", "rate=1r/m", "burst=1000 nodelay", "burst=50 nodelay",
 		"rate=10r/s", "rate=1r/m", "burst=20 nodelay", "burst=50 nodelay").Replace(limits)
@@ -101,11 +102,7 @@ func TestDoctorSaysThatOneAddressStandsForMany(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{"127.0.0.1 1;\n": true, "": false} {
 		g := sound(t, func(o *options) {
-			shipped, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.limits = patient(string(shipped))
+			o.limits = patient(shipped(t))
 			o.edit = func(t *testing.T, dir string) { write(t, filepath.Join(dir, "site", "one_address.conf"), line) }
 		})
 		if out, failed := g.doctor(t, nil); failed || strings.Contains(out, "one address for many") != want {

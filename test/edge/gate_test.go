@@ -285,8 +285,8 @@ func statusOf(answer string) (status int) {
 	return status
 }
 
-// limited sends requests one after another and reports whether one was refused.
-// How many that takes is the machine's affair: the rate lets more pass meanwhile.
+// limited sends requests one after another and reports whether one was refused. The
+// rate must be one of patient: as shipped, a slow machine would never be too fast.
 func limited(send func(i int) *http.Response) bool {
 	for i, end := 1, time.Now().Add(wait); time.Now().Before(end); i++ {
 		if send(i).StatusCode == http.StatusTooManyRequests {

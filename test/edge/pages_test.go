@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,16 +24,12 @@ var styleText = regexp.MustCompile(`(?s)<style>(.*)</style>`)
 // what to do, and which request it was; a program gets JSON, as ever.
 func TestRefusalsArePagesForPeople(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "nginx", "site", "limits.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	open := start(t, options{})
 	refusing := start(t, options{auth: refuse(403)})
 	away := start(t, options{auth: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
-	busy := start(t, options{limits: string(text)})
-	// An address has 10 a second, so on a slow machine a few more may be needed
-	// each time before one is too many.
+	busy := start(t, options{limits: patient(shipped(t))})
+	// Until one is too many. What an address may have comes back once a minute, so on
+	// a slow machine one more may be needed each time.
 	ask := func(g *gate, path string, sent ...string) (*http.Response, string) {
 		res, body := g.do(t, "GET", path, "", sent...)
 		for n := 0; g == busy && res.StatusCode != http.StatusTooManyRequests && n < 500; n++ {
