@@ -22,6 +22,9 @@ import (
 // screenshots is a folder to keep what the browser showed, for people to look at.
 const screenshots = "GATEHOUSE_SCREENSHOTS"
 
+// life of a browser: all pages of a test, and its start, on a busy machine.
+const life = 5 * time.Minute
+
 // Browser is a real Chromium in which a violated policy leaves a trace.
 type Browser struct {
 	Ctx context.Context
@@ -42,7 +45,7 @@ func New(t *testing.T, trusted ...string) *Browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium as root has none
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), life)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
