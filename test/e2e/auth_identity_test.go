@@ -39,7 +39,7 @@ func TestManyRoles(t *testing.T) {
 	)
 	admin(t, http.MethodGet, "/roles?search=aa&max=200", nil, &roles)
 	admin(t, http.MethodPost, "/users/"+who.id+"/role-mappings/realm", roles, nil)
-	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
+	tokens, err := gate.Login(t.Context(), url.Values{
 		"grant_type": {"password"}, "client_id": {"many"}, "username": {who.name}, "password": {stack.Password(who.name)},
 	})
 	if err != nil {
@@ -92,10 +92,9 @@ func TestOwnAddressIsNoIdentity(t *testing.T) {
 		"clientId": "account-api", "publicClient": true, "directAccessGrantsEnabled": true, "fullScopeAllowed": true,
 		"defaultClientScopes": []string{"basic", "roles", "email", "profile"},
 	})
-	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
-		"grant_type": {
-			"password",
-		}, "client_id": {"account-api"}, "username": {who.name}, "password": {stack.Password(who.name)},
+	tokens, err := gate.Login(t.Context(), url.Values{
+		"grant_type": {"password"}, "client_id": {"account-api"},
+		"username": {who.name}, "password": {stack.Password(who.name)},
 	})
 	if err != nil {
 		t.Fatal(err)

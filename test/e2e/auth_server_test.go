@@ -38,7 +38,7 @@ func TestNativeTokenForOneServer(t *testing.T) {
 		"clientId": "narrow", "publicClient": true, "directAccessGrantsEnabled": true, "fullScopeAllowed": true,
 		"defaultClientScopes": []string{"basic", "roles", "mcp.access.one"},
 	})
-	narrow, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
+	narrow, err := gate.Login(t.Context(), url.Values{
 		"grant_type": {"password"}, "client_id": {"narrow"},
 		"username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
 	})

@@ -60,10 +60,9 @@ func TestTokenExchange(t *testing.T) {
 			"config": map[string]string{"included.client.audience": "service", "access.token.claim": "true"},
 		}},
 	})
-	theirs, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
-		"grant_type": {
-			"password",
-		}, "client_id": {"portal"}, "username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
+	theirs, err := gate.Login(t.Context(), url.Values{
+		"grant_type": {"password"}, "client_id": {"portal"},
+		"username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
 	})
 	if err != nil {
 		t.Fatal(err)

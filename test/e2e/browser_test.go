@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -60,14 +61,49 @@ func shown(ctx context.Context) (at, text string) {
 	return at, text
 }
 
-// keycloakLogin types name and password into Keycloak's own form.
+// keycloakLogin types name and password into Keycloak's own form, again where it is
+// shown once more: stack.LoginLimit says why.
 func keycloakLogin(user string) chromedp.Action[chromedp.Void] {
-	return chromedp.Steps(
+	once := chromedp.Steps(
 		chromedp.WaitVisible("#username"),
+		chromedp.Clear("#username"),
 		chromedp.SendKeys("#username", user),
 		chromedp.SendKeys("#password", stack.Password(user)),
+		chromedp.Evaluate[chromedp.Void]("window.typed = true"),
 		chromedp.Click("#kc-login"),
 	)
+	return func(ctx context.Context, at *chromedp.Target) (none chromedp.Void, err error) {
+		for end := time.Now().Add(stack.LoginLimit); ; <-time.After(100 * time.Millisecond) {
+			if _, err := once(ctx, at); err != nil {
+				return none, err
+			}
+			refused, err := formAgain(ctx, at)
+			if err != nil || !refused {
+				return none, err
+			}
+			if time.Now().After(end) {
+				return none, errors.New("Keycloak refuses the name and password of " + user)
+			}
+		}
+	}
+}
+
+// formAgain waits until the page on which the form was sent is another one, and
+// tells whether that asks for a password again. Between two pages there is none to
+// ask: that is an error of the browser's, and no answer.
+func formAgain(ctx context.Context, at *chromedp.Target) (again bool, err error) {
+	shows := chromedp.Evaluate[string](`window.typed || document.readyState === "loading" ? "" :
+  document.querySelector("#password") ? "form" : "other"`)
+	for {
+		if is, err := shows(ctx, at); err == nil && is != "" {
+			return is == "form", nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func TestBrowserSignsInAndOut(t *testing.T) {

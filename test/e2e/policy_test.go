@@ -192,8 +192,8 @@ func addScope(t *testing.T, name, clientID string) {
 	}
 }
 
-// authorize is the user at the provider's page: it signs in and returns what
-// the redirect to the client carries.
+// authorize is the user at the provider's page: it signs in, again where it is
+// refused, and returns what the redirect to the client carries.
 func authorize(address, user string) (*auth.AuthorizationResult, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -202,9 +202,21 @@ func authorize(address, user string) (*auth.AuthorizationResult, error) {
 	c := client(nil)
 	c.Jar = jar
 	page, err := c.Get(address)
-	if err != nil {
-		return nil, err
+	for end := time.Now().Add(stack.LoginLimit); err == nil; <-time.After(100 * time.Millisecond) {
+		if to, nowhere := page.Location(); nowhere == nil {
+			q := to.Query()
+			return &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}, page.Body.Close()
+		}
+		if time.Now().After(end) {
+			return nil, errors.Join(errors.New("the sign-in is refused: "+page.Status), page.Body.Close())
+		}
+		page, err = fillIn(c, page, user)
 	}
+	return nil, err
+}
+
+// fillIn types name and password into the form of a page.
+func fillIn(c *http.Client, page *http.Response, user string) (*http.Response, error) {
 	body, err := io.ReadAll(page.Body)
 	_ = page.Body.Close()
 	if err != nil {
@@ -214,18 +226,8 @@ func authorize(address, user string) (*auth.AuthorizationResult, error) {
 	if action == nil {
 		return nil, errors.New("no form to sign in: " + page.Status)
 	}
-	back, err := c.PostForm(
+	return c.PostForm(
 		html.UnescapeString(string(action[1])),
 		url.Values{"username": {user}, "password": {stack.Password(user)}},
 	)
-	if err != nil {
-		return nil, err
-	}
-	_ = back.Body.Close()
-	to, err := back.Location()
-	if err != nil {
-		return nil, err
-	}
-	q := to.Query()
-	return &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}, nil
 }

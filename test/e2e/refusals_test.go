@@ -93,7 +93,7 @@ func strangersToken(t *testing.T, kind string) string {
 		client["attributes"] = map[string]string{"access.token.lifespan": "5"}
 	}
 	addClient(t, client)
-	tokens, err := gate.Grant(t.Context(), gate.Issuer, url.Values{
+	tokens, err := gate.Login(t.Context(), url.Values{
 		"grant_type": {"password"}, "client_id": {kind}, "username": {stack.Alice}, "password": {stack.Password(stack.Alice)},
 	})
 	if err != nil {

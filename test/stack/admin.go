@@ -83,21 +83,25 @@ func (s *Stack) Token(ctx context.Context, user string) (string, error) {
 
 // LoginLimit is for how long a login that Keycloak refuses is tried again. Its
 // protection against guessing takes a user for locked out while another login of
-// the same user is under way, and for a moment after.
-const LoginLimit = 10 * time.Second
+// the same user is under way, and for a moment after. A busy machine makes both long.
+const LoginLimit = 30 * time.Second
 
-// Tokens gets all tokens of a sample user for the client mcp-cli.
-func (s *Stack) Tokens(ctx context.Context, user, scope string) (t Tokens, err error) {
-	form := url.Values{
-		"grant_type": {"password"}, "client_id": {"mcp-cli"}, "scope": {scope},
-		"username": {user}, "password": {Password(user)},
-	}
+// Login is Grant for a user's name and password, again while Keycloak refuses them.
+func (s *Stack) Login(ctx context.Context, form url.Values) (t Tokens, err error) {
 	for end := time.Now().Add(LoginLimit); ; <-time.After(100 * time.Millisecond) {
 		t, err = s.Grant(ctx, s.Issuer, form)
 		if err == nil || !strings.Contains(err.Error(), "Invalid user credentials") || time.Now().After(end) {
-			break
+			return t, err
 		}
 	}
+}
+
+// Tokens gets all tokens of a sample user for the client mcp-cli.
+func (s *Stack) Tokens(ctx context.Context, user, scope string) (t Tokens, err error) {
+	t, err = s.Login(ctx, url.Values{
+		"grant_type": {"password"}, "client_id": {"mcp-cli"}, "scope": {scope},
+		"username": {user}, "password": {Password(user)},
+	})
 	if err != nil {
 		return t, fmt.Errorf("tokens of %s: %w", user, err)
 	}
