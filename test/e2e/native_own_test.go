@@ -49,7 +49,7 @@ func TestNativeOwnServerAndColleague(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(data, "hello.txt"), []byte("hello from a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	run := func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, filepath.Join(repository(t), "bin", "run"), args...)
@@ -120,7 +120,7 @@ func TestNativeOwnServerAndColleague(t *testing.T) {
 	if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "redis has ended") {
 		t.Errorf("a part that ended: %v, it said %q", err, errs.String())
 	}
-	if left := processes(t, dir); len(left) > 0 {
+	if left := stay(t, dir); len(left) > 0 {
 		t.Errorf("left running:\n%s", strings.Join(left, "\n"))
 	}
 }
