@@ -46,7 +46,7 @@ func drive(t *testing.T, transport mcp.Transport, email string, admin bool) {
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"colour": "blue"}}, nil
 		},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sessionLife)
 	defer cancel()
 	tools, err := session.ListTools(ctx, nil)
 	if err != nil || len(tools.Tools) != 4 {
@@ -74,7 +74,7 @@ func drive(t *testing.T, transport mcp.Transport, email string, admin bool) {
 // call calls a tool and returns the text that it answered.
 func call(t *testing.T, session *mcp.ClientSession, tool string, args map[string]any) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), crowded*20*time.Second)
 	defer cancel()
 	res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
 	if err != nil {
@@ -93,10 +93,14 @@ func open(t *testing.T, token string) *mcp.ClientSession {
 	return connect(t, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client(bearer(token))}, nil)
 }
 
+// sessionLife is also that of an SSE stream. It holds what some clients do before
+// the first call: npx fetches them, and a person signs in by a browser.
+const sessionLife = 5 * time.Minute
+
 // connect makes a session that ends with the test.
 func connect(t *testing.T, transport mcp.Transport, options *mcp.ClientOptions) *mcp.ClientSession {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // an SSE stream lives no longer than this
+	ctx, cancel := context.WithTimeout(t.Context(), sessionLife)
 	session, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, options).Connect(ctx, transport, nil)
 	if err != nil {
 		cancel()

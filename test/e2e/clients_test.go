@@ -53,7 +53,7 @@ func TestMcpRemoteSignsIn(t *testing.T) {
 		drive(t, &mcp.CommandTransport{Command: cmd}, "alice@example.com", false)
 	}()
 	var link []string
-	eventually(t, time.Minute, "the address to visit", func() bool {
+	eventually(t, crowded*time.Minute, "the address to visit", func() bool {
 		link = visit.FindStringSubmatch(said.String())
 		return link != nil
 	})
@@ -76,7 +76,7 @@ func TestMcpRemoteSignsIn(t *testing.T) {
 // npx starts a published package and keeps what it says on stderr.
 func npx(t *testing.T, args ...string) (*exec.Cmd, *transcript) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sessionLife)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "npx", append([]string{"-y"}, args...)...)
 	cmd.Env = append(

@@ -32,7 +32,7 @@ type otherEnd struct {
 
 func bridgeConnect(t *testing.T, dir, path string, flags ...string) *otherEnd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sessionLife)
 	t.Cleanup(cancel)
 	args := append(
 		[]string{"connect", "--ca", gate.CAFile(), "--no-browser", "--tokens", dir, "--log-level", "info"},
@@ -55,7 +55,7 @@ func bridgeConnect(t *testing.T, dir, path string, flags ...string) *otherEnd {
 func (o *otherEnd) visit(t *testing.T, user string, consents bool) {
 	t.Helper()
 	var link []string
-	eventually(t, time.Minute, "the address to visit", func() bool {
+	eventually(t, crowded*time.Minute, "the address to visit", func() bool {
 		link = toVisit.FindStringSubmatch(o.said.String())
 		return link != nil
 	})
