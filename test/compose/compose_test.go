@@ -269,6 +269,10 @@ func open(t *testing.T, gate *stack.Stack) (*mcp.ClientSession, error) {
 	return s, nil
 }
 
+// crowded is for promises that are held here on a machine which may be three times
+// slower and does something else beside.
+const crowded = 3
+
 // opens waits until a new session works, and says how long it took.
 func opens(t *testing.T, gate *stack.Stack) time.Duration {
 	t.Helper()
@@ -278,8 +282,8 @@ func opens(t *testing.T, gate *stack.Stack) time.Duration {
 			whoami(t, s)
 			return time.Since(begin)
 		}
-		if time.Since(begin) > 15*time.Second {
-			t.Fatalf("no new session within 15 s: %v", err)
+		if time.Since(begin) > crowded*15*time.Second {
+			t.Fatalf("no new session within %s: %v", crowded*15*time.Second, err)
 		}
 	}
 }

@@ -119,8 +119,12 @@ func TestRefreshAcrossExpiry(t *testing.T) {
 	who := newPerson(t)
 	c := signIn(t, who.name)
 	who.grant(t, "mcp-admin")
+	const promise = 10 * time.Second
 	granted, seen := time.Now(), time.Duration(0)
-	for end := granted.Add(14 * time.Second); time.Now().Before(end); <-time.After(250 * time.Millisecond) {
+	goesOn := func(after time.Duration) bool {
+		return after < 14*time.Second || seen == 0 && after < crowded*promise
+	}
+	for ; goesOn(time.Since(granted)); <-time.After(250 * time.Millisecond) {
 		res, page := send(t, c, http.MethodGet, gate.URL+"/account")
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, who.name) {
 			t.Fatalf("after %s: %s", time.Since(granted), res.Status)
@@ -129,10 +133,11 @@ func TestRefreshAcrossExpiry(t *testing.T) {
 			seen = time.Since(granted)
 		}
 	}
-	if seen == 0 || seen > 10*time.Second {
+	if seen == 0 || seen > crowded*promise {
 		t.Errorf("the new role was seen after %s, tokens live %s s", seen, shortTokens)
 	}
-	t.Logf("14 s with tokens of %s s and no login; a new role was seen after %.1f s", shortTokens, seen.Seconds())
+	t.Logf("%.0f s with tokens of %s s and no login; a new role was seen after %.1f s, promised %s",
+		time.Since(granted).Seconds(), shortTokens, seen.Seconds(), promise)
 }
 
 // A disabled user is out when the token that the session holds has lapsed.

@@ -15,7 +15,7 @@ func TestRedisAway(t *testing.T) {
 	cookie, session := signIn(t, stack.Alice), open(t, token(t, stack.Bob))
 	over := outage(t, stack.Redis)
 	var res *http.Response
-	took := eventually(t, 10*time.Second, "503 for the cookie", func() bool {
+	took := eventually(t, crowded*10*time.Second, "503 for the cookie", func() bool {
 		res, _ = send(t, cookie, http.MethodGet, gate.URL+"/mcp")
 		if res.StatusCode != http.StatusServiceUnavailable && !admitted(res) {
 			t.Fatalf("the cookie's caller got %s", res.Status)
@@ -33,7 +33,7 @@ func TestRedisAway(t *testing.T) {
 		t.Errorf("a new Bearer, Redis away: %q", who)
 	}
 	over()
-	back := eventually(t, 10*time.Second, "the same cookie let in", func() bool {
+	back := eventually(t, crowded*10*time.Second, "the same cookie let in", func() bool {
 		res, _ = send(t, cookie, http.MethodGet, gate.URL+"/mcp")
 		return admitted(res)
 	})
