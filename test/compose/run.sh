@@ -41,9 +41,11 @@ docker container prune --force >/dev/null
 standins() { docker image ls --filter label=gatehouse.stand-in --format '{{.Repository}}:{{.Tag}}' | grep -v -e ^gatehouse/ -e none | sort | tr '\n' ' '; }
 step "stand-ins for the base images" sh test/compose/bases.sh
 
-# Ports as an operator changes them; PUBLIC_URL follows by itself.
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-HTTPS_PORT=$(free_port) HTTP_PORT=$(free_port)
+# Ports as an operator changes them; PUBLIC_URL follows by itself. They are held for
+# as long as this script lives: all other tests of the machine leave them alone.
+go build -o "$dir/hold" ./test/freeport/hold
+coproc HOLD { exec "$dir/hold" 2 9>&-; }
+read -r HTTPS_PORT HTTP_PORT <&"${HOLD[0]}" || fail "no ports are free"
 export HTTPS_PORT HTTP_PORT
 echo "compose: stand-ins: $(standins)"
 step "docker compose build" "$COMPOSE" build
