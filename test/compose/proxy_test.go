@@ -8,7 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"gatehouse/test/stack"
 )
@@ -17,34 +20,18 @@ import (
 // one who calls too often is limited alone.
 func TestOneAddressForAll(t *testing.T) {
 	gate := attach(t)
-	flood := func(token string) (limited int) {
-		client := gate.HTTPClient()
-		for range 60 {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader("{}"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Authorization", "Bearer "+token)
-			res, err := client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusTooManyRequests {
-				limited++
-			}
-		}
-		return limited
-	}
-	if flood("of-a-busy-colleague") == 0 {
-		t.Error("60 calls at once, none limited")
+	busy := func() bool { return floodIsLimited(t, gate, "of-a-busy-colleague") }
+	if !busy() {
+		t.Error("60 calls at once, again and again, none limited")
 	}
 	// The other one's session needs several calls; a limit for all would refuse them.
 	token, err := gate.Token(t.Context(), stack.Alice)
 	if err != nil {
 		t.Fatal(err)
 	}
-	flood("of-a-busy-colleague")
+	if !busy() {
+		t.Error("60 calls at once again, none limited")
+	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +50,41 @@ func TestOneAddressForAll(t *testing.T) {
 	if n := strings.Count(string(log), "the gateway of the container network"); err != nil || n != 1 {
 		t.Errorf("%v, the log says it %d times", err, n)
 	}
+}
+
+// floodIsLimited sends 60 calls at once until one of them is refused, for a minute at
+// most: those of a slow machine are not all at once.
+func floodIsLimited(t *testing.T, gate *stack.Stack, token string) bool {
+	t.Helper()
+	client := gate.HTTPClient()
+	var limited atomic.Bool
+	send := func() error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gate.URL+"/mcp", strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		if res.StatusCode == http.StatusTooManyRequests {
+			limited.Store(true)
+		}
+		return res.Body.Close()
+	}
+	for end := time.Now().Add(time.Minute); !limited.Load() && time.Now().Before(end); {
+		var calls sync.WaitGroup
+		for range 60 {
+			calls.Go(func() {
+				if err := send(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+	}
+	return limited.Load()
 }
 
 // The override starts no Keycloak of its own, and the gate believes the one
