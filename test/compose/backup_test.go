@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 // one that run.sh names.
 func shell(t *testing.T, lines string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	const compose = `docker() { if [ "$1" = compose ]; then shift; "$GATEHOUSE_PARTS" "$@"; ` +
 		`else command docker "$@"; fi; }` + "\nset -e\n"

@@ -20,7 +20,9 @@ import (
 	"gatehouse/test/stack"
 )
 
-const patience = 2 * time.Minute
+// patience is for one line of docker compose: it may build an image, and wait for
+// Keycloak to be healthy.
+const patience = 6 * time.Minute
 
 // compose runs docker compose as run.sh has set it up.
 func compose(t *testing.T, args ...string) {
