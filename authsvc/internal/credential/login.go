@@ -23,7 +23,7 @@ type token struct {
 // Saw keeps the access token of a login, sealed and until its end, where an
 // entry is made from such. What cannot be kept is no reason to refuse a request.
 func (s *Service) Saw(ctx context.Context, who contract.Identity, value string, end time.Time) {
-	if value == "" || who.SessionID == "" || contract.IsKeySession(who.SessionID) || !s.NeedsTokens() || !s.Now().Before(end) {
+	if value == "" || !hasLogin(who) || !s.NeedsTokens() || !s.Now().Before(end) {
 		return
 	}
 	name := s.name(kindLogin, who.Subject, who.SessionID)

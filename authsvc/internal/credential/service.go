@@ -127,8 +127,13 @@ func (s *Service) Issue(ctx context.Context, ask Ask) (Secret, error) {
 	return secret, err
 }
 
+// hasLogin is false for machines: of client credentials, or with a key of the gate.
+func hasLogin(who contract.Identity) bool {
+	return who.SessionID != "" && !contract.IsKeySession(who.SessionID)
+}
+
 func (s *Service) issue(ctx context.Context, who contract.Identity, e *Entry) (Secret, error) {
-	if who.SessionID == "" || contract.IsKeySession(who.SessionID) {
+	if !hasLogin(who) {
 		return Secret{}, ErrNoLogin
 	}
 	ended, err := s.Endings.Ended(ctx, who.SessionID)
