@@ -5,9 +5,10 @@ policy-test: ## Policy, audit log, metrics and the guard that joins them
 policy-bench: ## What policy, audit and metrics cost a call, and tracing that is off
 	go test -run '^$$' -bench 'Decide|Call|Off' ./bridge/internal/policy ./bridge/internal/guard ./internal/tracing
 
-policy-fuzz: ## Fuzz the readers of policies, params and trace contexts and the writer of audit lines, 30 s each
+policy-fuzz: ## Fuzz the readers of policies, params, URIs and trace contexts and the writer of audit lines, 30 s each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzItems -fuzztime 30s ./bridge/internal/policy
+	go test -run '^$$' -fuzz FuzzResource -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzArgs -fuzztime 30s ./bridge/internal/policy
 	go test -run '^$$' -fuzz FuzzRecord -fuzztime 30s ./bridge/internal/audit
 	go test -run '^$$' -fuzz FuzzTrace -fuzztime 30s ./bridge/internal/rpc

@@ -110,6 +110,9 @@ func (c *compiler) globs(i int, field string, patterns []string, slashes bool) g
 	}
 	out := make(globs, 0, len(patterns))
 	for n, pattern := range patterns {
+		if slashes {
+			pattern = spelledGlob(pattern)
+		}
 		g, err := compileGlob(pattern, slashes)
 		if err != nil {
 			c.fault(err.Error(), "rules", i, field, n)

@@ -32,8 +32,12 @@ func (p *Policy) covering(server string, kind Kind, name string) []*rule {
 	if known {
 		return rules
 	}
+	written, common := name, name
+	if kind == Resource {
+		written, common = spellings(name)
+	}
 	for _, r := range p.rules {
-		if r.covers(server, kind, name) {
+		if r.covers(server, kind, written) || common != written && r.covers(server, kind, common) {
 			rules = append(rules, r)
 		}
 	}
@@ -55,26 +59,4 @@ func (p *Policy) remember(key target, rules []*rule) {
 	}
 	key.name = strings.Clone(key.name) // do not keep the message that it stood in
 	p.memo.rules[key] = rules
-}
-
-// ambiguousURI reports whether a server could resolve the URI to another one
-// than its text says, and so past a glob: dot segments, plain or encoded, and
-// backslashes (RFC 3986, 5.2.4 and 6.2.2).
-func ambiguousURI(uri string) bool {
-	if strings.ContainsAny(uri, "\\\x00") {
-		return true
-	}
-	lower := strings.ToLower(uri)
-	for _, encoded := range []string{"%2e", "%2f", "%5c", "%25", "%00"} {
-		if strings.Contains(lower, encoded) {
-			return true
-		}
-	}
-	path, _, _ := strings.Cut(uri, "?")
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
 }

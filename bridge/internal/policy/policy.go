@@ -126,7 +126,7 @@ func (r *rule) holds(q *query) bool {
 }
 
 func (p *Policy) decide(q *query) Decision {
-	if q.kind == Resource && ambiguousURI(q.name) {
+	if q.kind == Resource && (disguised(q.name) || misspelt(q.name) && p.guards(q.server)) {
 		return Decision{Outcome: Denied, Rule: DefaultRule}
 	}
 	covering := p.covering(q.server, q.kind, q.name)
