@@ -5,12 +5,14 @@ local init = require("gatehouse.init")
 local page = require("gatehouse.page")
 local tarpit = require("gatehouse.tarpit")
 
-local ngx = ngx
-local find, format, match = string.find, string.format, string.match
+local ngx, ipairs, tonumber = ngx, ipairs, tonumber
+local find, format, gmatch, match = string.find, string.format, string.gmatch, string.match
 
 local _M = {}
 
 local pit = assert(tarpit.new(ngx.shared.gatehouse_refused, init.refusal_wait))
+
+local later = '"MCP Gateway is temporarily unavailable. Please try again later.'
 
 local texts = {
     [401] = '{"error": "Unauthorized", "message": "Sign in, or send an access token."}',
@@ -18,7 +20,9 @@ local texts = {
     [421] = '{"error": "Misdirected Request", "message": "This gate does not answer to that host name."}',
     [403] = '{"error": "Forbidden", "message": "This is not open to you."}',
     [429] = '{"error": "Too Many Requests", "message": "Rate limit exceeded. Please try again later."}',
-    [503] = '{"error": "Service Unavailable", "message": "MCP Gateway is temporarily unavailable. Please try again later."}',
+    [502] = '{"error": "Bad Gateway", "message": ' .. later .. ' The call may have run."}',
+    [503] = '{"error": "Service Unavailable", "message": ' .. later .. '", "safe_to_retry": true}',
+    [504] = '{"error": "Gateway Timeout", "message": ' .. later .. ' The call may have run."}',
     no_session = '{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "no such session"}}',
     two_sessions = '{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "more than one Mcp-Session-Id"}}',
 }
@@ -112,40 +116,100 @@ function _M.misdirected()
     return answer(421, "")
 end
 
--- Whether the name servers say that a host is gone. nginx answers 502 for that
--- and for a name server that is away alike, and tells nobody which it was.
-local function nameless(address)
-    local host, port = match(address or "", "^([%w.-]+):(%d+)$")
-    if not host then
-        return false
+-- Why an address takes no connection, nil where it takes one. nginx answers 502
+-- alike for a name that is gone, a name server that is away, a port that nobody
+-- listens on, and a socket that it cannot open itself, and tells nobody which.
+local function fault(address)
+    local host, port = match(address, "^(.+):(%d+)$")
+    if not host and not find(address, "^unix:") then
+        return "no address"
     end
     local sock = ngx.socket.tcp()
     sock:settimeout(2000)
-    local ok, err = sock:connect(host, tonumber(port))
+    local ok, err
+    if host then
+        ok, err = sock:connect(host, tonumber(port))
+    else
+        ok, err = sock:connect(address)
+    end
     if ok then
         sock:close()
-        return false
+        return nil
     end
-    return find(err or "", "Host not found", 1, true) ~= nil
+    return err or ""
 end
 
--- A session lives in its node: where that takes no connection, or has no name
--- any more, it is gone, and a 503 would let its client wait for ever.
-local function lost()
-    local var = ngx.var
-    if (var.gatehouse_node or "") == "" then
-        return false
+local function fails(address, words)
+    local why = fault(address)
+    for _, word in ipairs(words) do
+        if why and find(why, word, 1, true) then
+            return true
+        end
     end
-    local times = var.upstream_connect_time -- "-" for each address that took none
-    if times then
-        return not find(times, "%d")
-    end
-    return nameless(var.gatehouse_bridge)
+    return false
 end
 
+-- Whether the name servers say that a host is gone.
+local function nameless(address)
+    return fails(address, { "Host not found" })
+end
+
+-- Whether nobody listens: as the kernel says it of a port, and of a socket.
+local function nobody(address)
+    return fails(address, { "connection refused", "No such file or directory", "no such file or directory" })
+end
+
+-- Whether test holds for each value of a list of nginx, which has one for each
+-- address that was tried.
+local function every(list, test)
+    local any = false
+    for value in gmatch(list or "", "[^%s,]+") do
+        if value ~= ":" then
+            any = true
+            if not test(value) then
+                return false
+            end
+        end
+    end
+    return any
+end
+
+local function is_502(status)
+    return status == "502"
+end
+
+-- Whether a part behind took the connection: nginx writes a time for it then, and
+-- "-" for each address that took none.
+local function taken(var)
+    return find(var.upstream_connect_time or "", "%d") ~= nil
+end
+
+-- A session lives in its node: where nobody listens there, or it has no name any
+-- more, the session is gone, and a 503 would let its client wait for ever. A
+-- connection that only could not be made now (a timeout, no socket left here, a
+-- full queue there) loses no session.
+local function lost(var)
+    if (var.gatehouse_node or "") == "" or taken(var) then
+        return false
+    end
+    if not var.upstream_connect_time then
+        return nameless(var.gatehouse_bridge or "")
+    end
+    return every(var.upstream_status, is_502) and every(var.upstream_addr, nobody)
+end
+
+-- What may be sent twice (RFC 9110, 9.2.2). A call is a POST.
+local idempotent = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
+
+-- A 503 with Retry-After asks for the call again, so only what nobody behind had
+-- gets one.
 function _M.unavailable()
-    if lost() then
+    local var = ngx.var
+    if lost(var) then
         return _M.unknown_node()
+    end
+    if taken(var) and not idempotent[ngx.req.get_method()] then
+        return answer(find(var.upstream_status or "", "504", 1, true) and 504 or 502, "unanswered")
     end
     ngx.header["Retry-After"] = "5"
     return answer(503, "unavailable")

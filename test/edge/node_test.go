@@ -1,10 +1,14 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"gatehouse/test/freeport"
 	"gatehouse/test/stack"
@@ -58,4 +62,69 @@ func TestASessionOfADeadNodeWithTwoAddressesIsGone(t *testing.T) {
 	if res.StatusCode != 404 {
 		t.Errorf("%d %s, want 404", res.StatusCode, body)
 	}
+}
+
+// A node that only cannot be reached now, because its queue is full, still has
+// its sessions: who hears 404 would give them up. Of a full socket nginx says 502,
+// as of a port that nobody listens on; at a full port its connection times out.
+func TestASessionOfABusyNodeIsNotGone(t *testing.T) {
+	t.Parallel()
+	for kind, logged := range map[string]string{
+		"unix": "Resource temporarily unavailable", "tcp": "Connection timed out",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			node := busyNode(t, kind)
+			g := start(t, options{values: stack.NginxValues{Nodes: map[string]string{"b": node}}})
+			res, body := g.do(t, "POST", "/mcp", "", "Authorization", bearer, "Mcp-Session-Id",
+				"b.abcdefgh."+strings.Repeat("a", 26))
+			if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+				t.Errorf("%d %s, want 503 with Retry-After", res.StatusCode, body)
+			}
+			g.logged(t, "error.log", logged) // else this shows nothing
+		})
+	}
+}
+
+// busyNode listens, takes nothing, and has as much waiting as fits.
+func busyNode(t *testing.T, kind string) (addr string) {
+	t.Helper()
+	family, at := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	if kind == "unix" {
+		dir, err := os.MkdirTemp("", "gh") // a socket's path is short
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		addr = "unix:" + filepath.Join(dir, "b.sock")
+		family, at = unix.AF_UNIX, &unix.SockaddrUnix{Name: filepath.Join(dir, "b.sock")}
+	}
+	fd := socket(t, family)
+	if err := errors.Join(unix.Bind(fd, at), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if kind != "unix" {
+		bound, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, addr = bound, fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
+	}
+	for range 8 { // one is more than fits
+		err := unix.Connect(socket(t, family), at)
+		if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
+		}
+	}
+	return addr
+}
+
+func socket(t *testing.T, family int) int {
+	t.Helper()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
 }

@@ -56,9 +56,16 @@ func TestADroppedCallIsNotMadeTwice(t *testing.T) {
 	}
 	a, b := serve(t, drop), serve(t, drop)
 	g := start(t, options{addrs: []string{a, b}})
-	if res, _ := g.do(t, "POST", "/mcp", "", "Authorization", bearer); res.StatusCode != http.StatusServiceUnavailable ||
-		calls.Load() != 1 {
-		t.Errorf("%s after %d calls, want 503 after one", res.Status, calls.Load())
+	res, body := g.do(t, "POST", "/mcp", "", "Authorization", bearer)
+	if res.StatusCode != http.StatusBadGateway || calls.Load() != 1 {
+		t.Errorf("%s after %d calls, want 502 after one", res.Status, calls.Load())
+	}
+	if again := res.Header.Get("Retry-After"); again != "" || !strings.Contains(body, "may have run") {
+		t.Errorf("Retry-After %q, %s: asks for a call again that may have run", again, body)
+	}
+	res, body = g.do(t, "GET", "/mcp", "", "Authorization", bearer) // nothing runs twice
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("a stream: %s %s, want 503 with Retry-After", res.Status, body)
 	}
 }
 

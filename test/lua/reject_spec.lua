@@ -81,10 +81,58 @@ describe("a refusal", function()
         end
     end)
 
-    it("is a lost session only where its node cannot be reached", function()
-        assert.equal(404, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "-" }).status)
-        assert.equal(503, answered("unavailable", { gatehouse_node = "b", upstream_connect_time = "0.001" }).status)
-        assert.equal(503, answered("unavailable", { gatehouse_node = "", upstream_connect_time = "-" }).status)
+    -- tried is an ngx whose node was tried at some addresses, and whose own try of each says why it fails.
+    local function tried(more, whys)
+        local var = { gatehouse_node = "b", upstream_connect_time = "-", upstream_status = "502" }
+        var.upstream_addr = "127.0.0.1:3000"
+        for name, value in pairs(more) do
+            var[name] = value
+        end
+        local ngx, asked = faked(var, "POST"), 0
+        ngx.socket = { tcp = function()
+            return { settimeout = function() end, close = function() end, connect = function()
+                asked = asked + 1
+                return whys[asked] == "ok" or nil, whys[asked]
+            end }
+        end }
+        support.load("reject", ngx).unavailable()
+        return ngx.status
+    end
+
+    it("is a lost session only where nobody listens at any address of its node", function()
+        local refused = "connection refused"
+        assert.equal(404, tried({}, { refused }))
+        assert.equal(404, tried({ upstream_addr = "unix:/run/b.sock" }, { "No such file or directory" }))
+        local two = { upstream_connect_time = "-, -", upstream_status = "502, 502", upstream_addr = "127.0.0.1:1, [::1]:1" }
+        assert.equal(404, tried(two, { refused, refused }))
+        assert.equal(503, tried(two, { refused, "cannot assign requested address" }))
+        assert.equal(503, tried({ upstream_status = "504" }, { refused }))
+        assert.equal(503, tried({ upstream_status = "-" }, { refused }))
+        assert.equal(503, tried({ upstream_addr = "unix:/run/b.sock" }, { "resource temporarily unavailable" }))
+        assert.equal(503, tried({ upstream_addr = "gatehouse_node_b" }, { refused }))
+        assert.equal(503, tried({}, { "ok" })) -- it is back
+        assert.equal(503, tried({ gatehouse_node = "" }, { refused }))
+    end)
+
+    -- 503 asks for the call again; what a part behind had may have run.
+    it("of a call that was taken does not ask for it again", function()
+        local took = { upstream_connect_time = "-, 0.001", upstream_status = "502, 502", gatehouse_node = "b" }
+        for status, var in pairs {
+            [502] = took,
+            [504] = { upstream_connect_time = "0.001", upstream_status = "504" },
+        } do
+            local ngx = answered("unavailable", var, "POST")
+            assert.equal(status, ngx.status)
+            assert.is_nil(ngx.header["Retry-After"])
+            assert.matches("temporarily unavailable. Please try again later. The call may have run.", ngx.said[1], 1, true)
+            assert.is_nil(string.find(ngx.said[1], "safe_to_retry", 1, true))
+        end
+        for method, var in pairs { GET = took, DELETE = took, POST = { upstream_connect_time = "-", upstream_status = "502" } } do
+            local ngx = answered("unavailable", var, method)
+            assert.equal(503, ngx.status)
+            assert.equal("5", ngx.header["Retry-After"])
+            assert.matches('"safe_to_retry": true', ngx.said[1], 1, true)
+        end
     end)
 
     -- What the name server says: nothing is answered by it but the difference
