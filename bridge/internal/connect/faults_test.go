@@ -234,6 +234,35 @@ const hello = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocol
 
 const callA = `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"a"}}`
 
+// busyOnce answers the first message with 503 and the body.
+func busyOnce(retryAfter, body string) func(n int, w http.ResponseWriter, r *http.Request, m *rpc.Message) {
+	return func(n int, w http.ResponseWriter, _ *http.Request, m *rpc.Message) {
+		if n > 1 {
+			reply(w, m, `{"content":[]}`)
+			return
+		}
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// TestWhatDoesNothingIsSentAgain: a list may be asked for twice, whoever says 503.
+func TestWhatDoesNothingIsSentAgain(t *testing.T) {
+	s := &script{answer: busyOnce("0", "")}
+	l := talk(t, serve(t, s, nil))
+	l.say(hello)
+	l.hear(`"protocolVersion"`)
+	l.say(`{"jsonrpc":"2.0","id":1,"method":"prompts/list"}`)
+	l.hear(`"result"`)
+	if n := s.count("prompts/list"); n != 2 {
+		t.Errorf("it was sent %d times, want 2", n)
+	}
+}
+
 func TestWhatAServerCanDoToACall(t *testing.T) {
 	type answer = func(n int, w http.ResponseWriter, r *http.Request, m *rpc.Message)
 	cut := func(int, http.ResponseWriter, *http.Request, *rpc.Message) { panic(http.ErrAbortHandler) }
@@ -242,14 +271,27 @@ func TestWhatAServerCanDoToACall(t *testing.T) {
 		want   []string
 		posts  int
 	}{
-		"it asks to wait": {func(n int, w http.ResponseWriter, _ *http.Request, m *rpc.Message) {
-			if n == 1 {
-				w.Header().Set("Retry-After", "0")
-				w.WriteHeader(http.StatusServiceUnavailable)
-				return
-			}
-			reply(w, m, `{"content":[]}`)
-		}, []string{`"result":{"content":[]}`}, 2},
+		"the bridge asks to wait": {
+			busyOnce("0", `{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"busy"}}`),
+			[]string{`"result":{"content":[]}`}, 2,
+		},
+		"its nginx asks to wait": {
+			busyOnce("0", `{"error":"Service Unavailable","message":"later","safe_to_retry":true}`),
+			[]string{`"result":{"content":[]}`}, 2,
+		},
+		"a proxy lost its server under the call": {
+			busyOnce("0", `{"error":"Service Unavailable","message":"later"}`),
+			[]string{`"id":"a"`, `"httpStatus":503`}, 1,
+		},
+		"a proxy says nothing but 503": {busyOnce("0", ""), []string{`"id":"a"`, `"httpStatus":503`}, 1},
+		"another server has lost its own": {
+			busyOnce("", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Connection closed"}}`),
+			[]string{`"id":"a"`, "Connection closed"}, 1,
+		},
+		"a server has failed": {
+			busyOnce("0", `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"it ended"}}`),
+			[]string{`"id":"a"`, "it ended"}, 1,
+		},
 		"it asks to wait for too long": {func(_ int, w http.ResponseWriter, _ *http.Request, m *rpc.Message) {
 			w.Header().Set("Retry-After", "86400")
 			w.Header().Set("Content-Type", "application/json")

@@ -82,7 +82,7 @@ func quietly(ctx context.Context) context.Context { return context.WithValue(ctx
 func quiet(ctx context.Context) bool { return ctx.Value(quietKey{}) != nil }
 
 // do makes a request until the server takes it: it waits as a 429 or a 503
-// asks, gets a token where one is wanted, and tries again where no connection
+// asks (mayRepeat), gets a token where one is wanted, and tries again where no connection
 // could be made. What may have been taken is not sent twice.
 func (r *run) do(ctx context.Context, method string, u *url.URL, h http.Header, body []byte) (*http.Response, error) {
 	refused, waited, pause := 0, time.Duration(0), firstWait/2
@@ -102,7 +102,7 @@ func (r *run) do(ctx context.Context, method string, u *url.URL, h http.Header, 
 				return nil, err
 			}
 			continue
-		case res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable:
+		case asksToWait(res) && mayRepeat(method, body, res):
 			pause = retryAfter(res.Header, later(pause), time.Now())
 		default:
 			return res, nil
@@ -118,6 +118,10 @@ func (r *run) do(ctx context.Context, method string, u *url.URL, h http.Header, 
 			return nil, ctx.Err()
 		}
 	}
+}
+
+func asksToWait(res *http.Response) bool {
+	return res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable
 }
 
 // wantsToken reports whether another token may help.
