@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ func Nobody(next http.Handler) http.Handler {
 	id := &contract.Identity{Subject: "local"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, with(r, id)) })
 }
+
+// ErrStaleKeys means that nobody can tell a forgery from what was signed with a
+// new key: authsvc's keys could not be fetched, or were a moment ago.
+var ErrStaleKeys = errors.New("the key of the caller's assertion is not known yet")
 
 const (
 	leeway      = 5 * time.Second
@@ -61,6 +66,11 @@ func NewVerifier(keys *Keys) *Verifier { return &Verifier{keys: keys, seen: map[
 func (v *Verifier) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := v.caller(r)
+		if errors.Is(err, ErrStaleKeys) {
+			w.Header().Set("Retry-After", strconv.Itoa(int(keysAtMost.Seconds())))
+			answer.Refuse(w, http.StatusServiceUnavailable, rpc.CodeBusy, err.Error())
+			return
+		}
 		if err != nil {
 			answer.Refuse(w, http.StatusUnauthorized, rpc.CodeInvalidRequest, "no valid assertion of the caller's identity")
 			return
@@ -87,8 +97,11 @@ func (v *Verifier) caller(r *http.Request) (*contract.Identity, error) {
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*contract.Identity, error) {
 	id, until, err := contract.VerifyAssertion(token, v.keys.Current(), now, leeway)
 	if errors.Is(err, contract.ErrUnknownKey) {
-		v.keys.Refresh(ctx)
+		fresh := v.keys.Refresh(ctx)
 		id, until, err = contract.VerifyAssertion(token, v.keys.Current(), now, leeway)
+		if errors.Is(err, contract.ErrUnknownKey) && !fresh {
+			err = ErrStaleKeys
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -82,15 +83,86 @@ func TestAnUnknownKeyIsFetchedButNotForEveryForgery(t *testing.T) {
 	if code := ask(t, h, i.sign(t, "alice")); code != http.StatusOK || seen != "alice" {
 		t.Fatalf("status %d, subject %q", code, seen)
 	}
-	for range 50 {
-		if code := ask(t, h, stranger.sign(t, "alice")); code != http.StatusUnauthorized {
+	for range 50 { // whether a key is new is not known before the next fetch
+		if code := ask(t, h, stranger.sign(t, "alice")); code != http.StatusServiceUnavailable {
 			t.Fatalf("a stranger's assertion: status %d", code)
+		}
+		if code := ask(t, h, i.sign(t, "alice")); code != http.StatusOK {
+			t.Fatalf("alice meanwhile: status %d", code)
 		}
 	}
 	if n := i.asked.Load(); n > 2 {
 		t.Errorf("50 forgeries fetched the keys %d times", n)
 	}
 }
+
+// TestWhileKeysCannotBeFetchedNobodyIsToldOfAForgery: a caller with a 401 would
+// drop a good token.
+func TestWhileKeysCannotBeFetchedNobodyIsToldOfAForgery(t *testing.T) {
+	i := newIssuer(t, "one")
+	var away atomic.Bool
+	away.Store(true)
+	k := i.keys()
+	k.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if away.Load() {
+			return nil, errors.New("connection refused")
+		}
+		return i.Client().Transport.RoundTrip(r)
+	})}
+	h := NewVerifier(k).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, when := range []string{"the fetch fails", "it failed a moment ago"} {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+		r.Header.Set(contract.HeaderAssertion, i.sign(t, "alice"))
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d, Retry-After %q", when, w.Code, w.Header().Get("Retry-After"))
+		}
+		if code := ask(t, h, "x.y.z"); code != http.StatusUnauthorized {
+			t.Errorf("%s: what is no assertion: %d", when, code)
+		}
+	}
+	away.Store(false)
+	k.last = time.Time{}
+	if code := ask(t, h, i.sign(t, "alice")); code != http.StatusOK {
+		t.Errorf("once the keys are there: %d", code)
+	}
+	k.last = time.Time{}
+	if code := ask(t, h, newIssuer(t, "two").sign(t, "alice")); code != http.StatusUnauthorized {
+		t.Errorf("a stranger's assertion, by fresh keys: %d", code)
+	}
+}
+
+// TestWhoWaitedForAFetchMakesNone: strangers with made-up keys, and an authsvc
+// that is slow to fail, would make a long line else.
+func TestWhoWaitedForAFetchMakesNone(t *testing.T) {
+	var asked atomic.Int64
+	begun, end := make(chan struct{}), make(chan struct{})
+	k := &Keys{URL: "http://authsvc", Log: zerolog.Nop()}
+	k.Client = &http.Client{Transport: roundTrip(
+		func(*http.Request) (*http.Response, error) {
+			if asked.Add(1) == 1 {
+				k.last = time.Now().Add(-keysAtMost) // as if it took that long
+				close(begun)
+				<-end
+			}
+			return nil, errors.New("connection refused")
+		})}
+	var wg sync.WaitGroup
+	wg.Go(func() { k.Refresh(t.Context()) })
+	<-begun
+	for range 8 {
+		wg.Go(func() { k.Refresh(t.Context()) })
+	}
+	close(end)
+	wg.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d fetches, want one", n)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	v := NewVerifier(newIssuer(t, "one").keys())

@@ -20,7 +20,7 @@ type Keys struct {
 	Log    zerolog.Logger
 
 	mu   sync.Mutex // one fetch at a time
-	last time.Time
+	last time.Time  // when the last one ended
 	set  jose.JSONWebKeySet
 	read sync.RWMutex
 }
@@ -38,22 +38,25 @@ func (k *Keys) Current() jose.JSONWebKeySet {
 	return k.set
 }
 
-// Refresh fetches the set, unless that was done a moment ago.
-func (k *Keys) Refresh(ctx context.Context) {
+// Refresh fetches the set, unless that was done a moment ago, and reports whether
+// the set in force is that of this moment. Who waited for another's fetch makes
+// none of his own: strangers would queue before whoever has a new key.
+func (k *Keys) Refresh(ctx context.Context) (fresh bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if time.Since(k.last) < keysAtMost {
-		return
+		return false
 	}
-	k.last = time.Now()
 	set, err := k.fetch(context.WithoutCancel(ctx))
+	k.last = time.Now()
 	if err != nil {
 		k.Log.Warn().Err(err).Msg("cannot fetch the keys of assertions; the last set stays in force")
-		return
+		return false
 	}
 	k.read.Lock()
 	defer k.read.Unlock()
 	k.set = set
+	return true
 }
 
 func (k *Keys) fetch(ctx context.Context) (set jose.JSONWebKeySet, err error) {
