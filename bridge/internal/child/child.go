@@ -33,6 +33,12 @@ type Options struct {
 	StdinGrace time.Duration // from the end of standard input to TERM
 	TermGrace  time.Duration // from TERM to KILL
 	Stderr     func(line string)
+
+	// Hide takes out of a text on standard error what nobody may read: the log
+	// and the word about an exit have what is shown. Where more of the line is to
+	// come, rest is what may be the beginning of a secret, to be asked about again
+	// with what follows. nil hides nothing.
+	Hide func(text string, more bool) (shown, rest string)
 }
 
 // Process is a running child. One goroutine calls Next; the rest is safe for
@@ -102,7 +108,7 @@ func (s *Starter) Start(spec Spec, opts Options) (*Process, error) {
 	errDone := make(chan struct{})
 	go func() {
 		defer close(errDone)
-		p.tail.read(pipes.stderr, opts.Stderr)
+		p.tail.read(pipes.stderr, opts.Stderr, opts.Hide)
 	}()
 	go func() {
 		p.wait(pipes.stderr, errDone)

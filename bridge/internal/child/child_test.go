@@ -61,6 +61,27 @@ func TestLinesGoThereAndBack(t *testing.T) {
 	}
 }
 
+// TestWhatIsHiddenIsNotInTheLastWords, nor in a line that comes in pieces.
+func TestWhatIsHiddenIsNotInTheLastWords(t *testing.T) {
+	o := options()
+	var said []string
+	o.Stderr = func(line string) { said = append(said, line) }
+	o.Hide = func(text string, more bool) (shown, rest string) {
+		if more {
+			at := len(text) - 4
+			return text[:at], text[at:]
+		}
+		return strings.ReplaceAll(text, "hush", "[...]"), ""
+	}
+	p := run(t, "echo my hush >&2; printf '%04094dhush\\n' 0 >&2", o)
+	wait(t, p)
+	_, stderr := p.Exit()
+	all := strings.Join(said, "\n")
+	if strings.Contains(all, "hu") || all != stderr || strings.Count(all, "[...]") != 2 {
+		t.Errorf("%q, %q", said, stderr)
+	}
+}
+
 func TestExitTellsStatusAndLastLines(t *testing.T) {
 	p := run(t, "for i in 1 2 3 4 5 6 7; do echo line $i >&2; done; echo last words; exit 3", options())
 	if got, err := p.Next(); err != nil || string(got) != "last words" {

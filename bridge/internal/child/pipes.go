@@ -67,14 +67,20 @@ const (
 )
 
 // read hands each line on. A line longer than the buffer comes in pieces.
-func (t *tail) read(r io.Reader, each func(string)) {
-	br := bufio.NewReaderSize(r, stderrChunk)
+func (t *tail) read(r io.Reader, each func(string), hide func(string, bool) (string, string)) {
+	br, rest := bufio.NewReaderSize(r, stderrChunk), ""
 	for {
-		piece, _, err := br.ReadLine()
+		piece, more, err := br.ReadLine()
 		if err != nil {
 			return
 		}
-		line := strings.ToValidUTF8(string(piece), "\uFFFD")
+		line := string(piece)
+		if hide != nil {
+			if line, rest = hide(rest+line, more); line == "" && more {
+				continue
+			}
+		}
+		line = strings.ToValidUTF8(line, "\uFFFD")
 		t.add(line)
 		if each != nil {
 			each(line)

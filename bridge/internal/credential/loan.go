@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ type Loan struct {
 	dir     string         // of the child alone; "" until it is placed, and where it goes by the environment
 	child   fleet.Borrower // nil until it is started
 	secret  string         // "" while it is missing
+	former  []former       // what it was before, and opens something yet
 	expires time.Time      // zero where it has no end that is known
 	watch   bool
 	next    time.Time // to look again
@@ -56,16 +56,6 @@ func (l *Loan) Place(dir string) ([]string, error) {
 		}
 	}
 	return []string{"CREDENTIALS_DIRECTORY=" + dir}, nil
-}
-
-// Hide takes the credential out of what a child says.
-func (l *Loan) Hide(line string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.secret == "" {
-		return line
-	}
-	return strings.ReplaceAll(line, l.secret, "[credential]")
 }
 
 // Started names the child. A login that ended meanwhile ends it.
@@ -107,6 +97,7 @@ func (l *Loan) wipe() (had bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	had = !l.over && l.secret != ""
+	l.keep(l.secret, time.Time{}) // the child may say it with its last words
 	l.over, l.secret = true, ""
 	if l.dir != "" {
 		if err := os.Remove(l.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -131,6 +122,9 @@ func (l *Loan) take(a contract.CredentialAnswer) error {
 		return nil
 	}
 	before := l.secret
+	if before != a.Secret {
+		l.keep(before, l.expires)
+	}
 	l.secret, l.expires, l.watch = a.Secret, time.Time{}, a.Watch
 	if a.Expires != nil {
 		l.expires = *a.Expires

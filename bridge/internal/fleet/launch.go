@@ -43,11 +43,8 @@ func (s *Server) launch(
 		turn.over()
 		return nil, r
 	}
-	log, born, hide := s.labelled(label), time.Now(), func(line string) string { return line }
-	if loan != nil {
-		hide = loan.Hide
-	}
-	says := func(line string) { log.Info().Str("stderr", hide(line)).Msg("server says") }
+	log, born := s.labelled(label), time.Now()
+	says := func(line string) { log.Info().Str("stderr", line).Msg("server says") }
 	proc, err := s.run(owner, label, says, loan)
 	if err != nil {
 		turn.over()
@@ -85,6 +82,7 @@ func (s *Server) run(
 		return nil, &mux.Refusal{Reason: "no box can be made for the server: " + err.Error(), Retry: 10 * time.Second}
 	}
 	if loan != nil {
+		opts.Hide = loan.Hide
 		if err := place(loan, box, &spec); err != nil {
 			box.Close()
 			return nil, err

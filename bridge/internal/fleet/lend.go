@@ -19,8 +19,8 @@ type Loan interface {
 	// Place puts the credential where the child finds it: into dir, which is for
 	// this child alone, or into the variables that it returns.
 	Place(dir string) (env []string, err error)
-	// Hide takes the credential out of a line that is to be logged.
-	Hide(line string) string
+	// Hide takes the credential out of what the child says (child.Options).
+	Hide(text string, more bool) (shown, rest string)
 	// Guard stands before the calls to the child; next may be nil.
 	Guard(next mux.Guard) mux.Guard
 	// Started names the child, which the loan ends where it has to be.

@@ -42,7 +42,7 @@ type ServerConfig struct {
 	Isolation Isolation
 	Identity  Identity
 	Limits    Limits
-	Child     child.Options // Stderr, MaxLine and MaxWaiting are set by the Server
+	Child     child.Options // Stderr, Hide, MaxLine and MaxWaiting are set by the Server
 	Starter   *child.Starter
 	Turns     *Turns // of those that start, of all servers; nil makes some for this one alone
 	// Start is what to speak with in place of a child of Spec; nil for a child. It
