@@ -40,6 +40,32 @@ var attempts = []attempt{
 	{"the priority of the bridge", true, func(t *target) (string, error) {
 		return "set", unix.Setpriority(unix.PRIO_PROCESS, t.Victim.Bridge, 0)
 	}},
+	{"the processors of another user's child", true, func(t *target) (string, error) {
+		var now unix.CPUSet
+		if err := unix.SchedGetaffinity(t.Victim.PID, &now); err != nil {
+			return "", err
+		}
+		return "set", unix.SchedSetaffinity(t.Victim.PID, &now)
+	}},
+	{"its scheduler", true, func(t *target) (string, error) {
+		var priority [4]byte
+		return "set", turn(unix.SYS_SCHED_SETSCHEDULER, t.Victim.PID, unix.SCHED_NORMAL, uintptr(pointer(&priority[0])))
+	}},
+	{"its parameters of scheduling", true, func(t *target) (string, error) {
+		var priority [4]byte
+		return "set", turn(unix.SYS_SCHED_SETPARAM, t.Victim.PID, uintptr(pointer(&priority[0])), 0)
+	}},
+	{"its attributes of scheduling", true, func(t *target) (string, error) {
+		now, err := unix.SchedGetAttr(t.Victim.PID, 0)
+		if err != nil {
+			return "", err
+		}
+		return "set", unix.SchedSetAttr(t.Victim.PID, now, 0)
+	}},
+	{"its place in the queue of the disks", true, func(t *target) (string, error) {
+		const whoProcess, bestEffort = 1, 2<<13 | 4
+		return "set", turn(unix.SYS_IOPRIO_SET, whoProcess, uintptr(t.Victim.PID), bestEffort)
+	}},
 	{"a file in another child's home", true, func(t *target) (string, error) {
 		return read(filepath.Join(t.Victim.Home, secretFile))
 	}},
@@ -141,6 +167,13 @@ var attempts = []attempt{
 		}
 		return fmt.Sprintf("up to %d bytes", now.Max), nil
 	}},
+}
+
+func turn(number uintptr, first int, second, third uintptr) error {
+	if _, _, errno := unix.Syscall(number, uintptr(first), second, third); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func vmRead(t *target) (string, error) {

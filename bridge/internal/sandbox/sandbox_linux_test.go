@@ -184,6 +184,18 @@ func TestWidened(t *testing.T) {
 	}
 }
 
+// TestOwnKnobs: a program may choose the processors, the priority and the
+// scheduler of its own threads, as it names them by 0.
+func TestOwnKnobs(t *testing.T) {
+	h := open(t, sandbox.Options{})
+	script := "taskset $(taskset -p $$ | sed 's/.* //') echo processors; nice -n 3 echo priority; " +
+		"chrt --other 0 echo scheduler; ionice -c 2 -n 6 echo disks; ulimit -c 0 && echo limits"
+	out, _ := run(t, boxed(t, h, sandbox.Spec{}, script), "", script)
+	if out != "processors\npriority\nscheduler\ndisks\nlimits\n" {
+		t.Errorf("%s", out)
+	}
+}
+
 // TestTheBridgesOwn: a port of the bridge is not opened because a variable names
 // it, nor a folder because the child runs there when it holds a secret.
 func TestTheBridgesOwn(t *testing.T) {

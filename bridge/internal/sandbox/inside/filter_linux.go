@@ -23,6 +23,8 @@ const (
 	offArgs   = 16
 )
 
+const ioprioWhoProcess = 1 // of linux/ioprio.h
+
 // refused are the calls that no server needs.
 func refused() map[unix.Errno][]uint32 {
 	return map[unix.Errno][]uint32{
@@ -112,14 +114,32 @@ func (d *Description) program(abi int) program {
 	for number, flags := range map[uint32]uint32{unix.SYS_SENDTO: 3, unix.SYS_SENDMSG: 2, unix.SYS_SENDMMSG: 3} {
 		p.call(number, flags, func(p *program) { p.when(unix.BPF_JSET, unix.MSG_FASTOPEN, fail(unix.EOPNOTSUPP)) })
 	}
-	p.call(unix.SYS_PRLIMIT64, 0, func(p *program) { p.unless(0, fail(unix.EPERM)) })
-	p.call(unix.SYS_SETPRIORITY, 0, func(p *program) {
-		p.unless(unix.PRIO_PROCESS, fail(unix.EPERM))
-		p.load(offArgs + 8)
-		p.unless(0, fail(unix.EPERM))
-	})
+	p.knobs()
 	p.end(unix.SECCOMP_RET_ALLOW)
 	return p
+}
+
+// knobs leaves a thread what it may turn on itself, which it says as 0: the
+// kernel lets all of one uid turn them on each other, and a number may be
+// anybody's. So a library that names its own thread by its number is refused,
+// as it is where a container's own filter is strict.
+func (p *program) knobs() {
+	own := func(p *program) { p.unless(0, fail(unix.EPERM)) }
+	for _, number := range []uint32{
+		unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM,
+		unix.SYS_SCHED_SETATTR,
+	} {
+		p.call(number, 0, own)
+	}
+	for number, process := range map[uint32]uint32{
+		unix.SYS_SETPRIORITY: unix.PRIO_PROCESS, unix.SYS_IOPRIO_SET: ioprioWhoProcess,
+	} {
+		p.call(number, 0, func(p *program) {
+			p.unless(process, fail(unix.EPERM))
+			p.load(offArgs + 8)
+			own(p)
+		})
+	}
 }
 
 // notAmong fails for what is loaded and none of the values.
