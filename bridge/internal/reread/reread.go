@@ -26,8 +26,9 @@ type File struct {
 // that no change is missed between.
 func Open(path string) *File { return &File{path: path, first: hash(path)} }
 
-// Watch calls changed whenever the file may hold something else, and on every
-// value of hup, until ctx ends. It watches the folder: editors and ConfigMaps
+// Watch calls changed whenever the file may hold something else, and at once on
+// every value of hup, until ctx ends. Where the file is written in place it waits
+// until the writer is silent: half a file may be a valid one. It watches the folder: editors and ConfigMaps
 // replace the file, and a watch on the old one would go blind. Where it cannot
 // watch, it says why to blind, and hup still works.
 func (f *File) Watch(ctx context.Context, hup <-chan os.Signal, changed func(), blind func(error)) {
@@ -39,24 +40,37 @@ func (f *File) Watch(ctx context.Context, hup <-chan os.Signal, changed func(), 
 		defer func() { _ = w.Close() }()
 		events, faults = w.Events, w.Errors
 	}
+	f.tell(ctx, hup, events, faults, changed, blind)
+}
+
+func (f *File) tell(
+	ctx context.Context, hup <-chan os.Signal, events chan fsnotify.Event, faults chan error,
+	changed func(), blind func(error),
+) {
+	var w writer
 	if !bytes.Equal(hash(f.path), f.first) {
-		changed() // before there was a watch
+		w.wrote() // before there was a watch
 	}
+	defer w.done()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
+			w.done()
+			changed()
+		case <-w.silent:
+			w.done()
 			changed()
 		case e := <-events:
 			if f.concerns(e) {
-				changed()
+				w.wrote()
 			}
 		case err := <-faults:
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
 				blind(fmt.Errorf("watch %s: %w", f.path, err))
 			}
-			changed() // what was missed may have been about the file
+			w.wrote() // what was missed may have been about the file
 		}
 	}
 }
