@@ -24,6 +24,7 @@ type Queue struct {
 	err    error
 	lost   bool   // an answer is among what a slow reader did not get
 	slow   func() // called when the reader was too slow; may be nil
+	alone  alone
 }
 
 // NewQueue holds at most max bytes, or one message.
@@ -77,6 +78,7 @@ func (q *Queue) Close(err error) {
 		q.err = err
 		q.signal()
 	}
+	q.alone.stop()
 }
 
 // revive lets a queue that ended with ErrSlow go on for a reader who comes
@@ -87,6 +89,7 @@ func (q *Queue) revive() {
 	if q.err == ErrSlow { //nolint:errorlint // the queue keeps this very value
 		q.err, q.slow = nil, nil
 	}
+	q.heard()
 }
 
 func (q *Queue) lostAnswer() bool {
@@ -125,6 +128,7 @@ func (q *Queue) Wake() <-chan struct{} { return q.wake }
 func (q *Queue) Pop() (Event, bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.heard()
 	if len(q.events) == 0 {
 		q.events = q.first[:0]
 		return Event{}, false, q.err

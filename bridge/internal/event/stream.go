@@ -107,6 +107,9 @@ func (st *Stream) Leave(taken <-chan struct{}) {
 	default:
 		st.forget()
 	}
+	if !st.bounded {
+		st.Queue.leave()
+	}
 }
 
 // Settle lets go of a stream in a while, for its reader stayed to the last

@@ -28,5 +28,5 @@ func DefaultBounds() Bounds {
 type Stats struct {
 	Refused atomic.Int64 // calls, by a bound or because no child can be started
 	Garbage atomic.Int64 // lines that were no message
-	Dropped atomic.Int64 // messages that belonged to nobody
+	Dropped atomic.Int64 // messages that belonged to nobody, or that nobody listened to
 }

@@ -156,12 +156,21 @@ func (c *Conn) cause(request bool) (*Link, event.Sink) {
 	if one == nil || c.mayBeAnothers(one) {
 		return nil, nil
 	}
-	open := one.listening == nil || one.listening()
-	if len(one.calls) > 0 && (request || c.o.Shared || !open) {
+	if len(one.calls) > 0 && (request || c.o.Shared || !one.listens()) {
 		return one, one.newest().sink
 	}
-	return one, one.standing
+	return one, c.aside(one)
 }
+
+// aside is where a message goes that belongs to no call. The lock is held.
+func (c *Conn) aside(l *Link) event.Sink {
+	if l.listens() {
+		return l.standing
+	}
+	return event.Unheard(l.standing, &c.o.Stats.Dropped)
+}
+
+func (l *Link) listens() bool { return l.listening == nil || l.listening() }
 
 // newest is the call that was made last. The lock is held.
 func (l *Link) newest() *Call { return l.calls[len(l.calls)-1] }
@@ -238,7 +247,7 @@ func (c *Conn) routeCancelled(m *rpc.Message, e event.Event) {
 	for key, q := range c.asked {
 		if rpc.Key(q.childID) == cancelled {
 			delete(c.asked, key)
-			to = q.link.standing
+			to = c.aside(q.link)
 			if n := len(q.link.calls); n > 0 {
 				to = q.link.calls[n-1].sink
 			}
@@ -259,7 +268,7 @@ func (c *Conn) broadcast(e event.Event, to func(*Link) bool) {
 	var sinks []event.Sink
 	for l := range c.links {
 		if to(l) {
-			sinks = append(sinks, l.standing)
+			sinks = append(sinks, c.aside(l))
 		}
 	}
 	c.mu.Unlock()
