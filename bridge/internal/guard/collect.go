@@ -82,7 +82,7 @@ func newCollector(servers func() map[string]*fleet.Server, asleep func() map[str
 			func(s *fleet.Stats) int64 { return s.Refused.Load() }},
 		{"gatehouse_child_garbage_lines_total", "Lines of children that were no message.",
 			func(s *fleet.Stats) int64 { return s.Garbage.Load() }},
-		{"gatehouse_child_dropped_messages_total", "Messages of children that belonged to nobody, or that nobody listened to.",
+		{"gatehouse_child_dropped_messages_total", "Messages of children that belonged to nobody, or that nobody heard.",
 			func(s *fleet.Stats) int64 { return s.Dropped.Load() }},
 	} {
 		c.series = append(c.series, series{desc(s.name, s.help), s.read})
