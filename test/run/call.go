@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -21,8 +22,7 @@ func firstCall(ctx context.Context, gate *stack.Stack, out io.Writer) error {
 	}
 	client := gate.HTTPClient()
 	client.Transport = bearer{client.Transport, token}
-	session, err := mcp.NewClient(&mcp.Implementation{Name: "make-run", Version: "1"}, nil).
-		Connect(ctx, &mcp.StreamableClientTransport{Endpoint: gate.URL + "/mcp", HTTPClient: client}, nil)
+	session, err := connect(ctx, gate.URL+"/mcp", client, out)
 	if err != nil {
 		return err
 	}
@@ -44,6 +44,32 @@ func firstCall(ctx context.Context, gate *stack.Stack, out io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(out, "tools/list: %d tools: %s\n", len(names), strings.Join(names, ", "))
 	return nil
+}
+
+const (
+	slowStart = 3 * time.Minute // npx and uvx fetch a server when it is started first
+	pause     = 2 * time.Second
+)
+
+// connect opens a session. The bridge answers 503 for a server that is not ready
+// after --start-time, and what it has fetched until then it need not fetch again.
+func connect(ctx context.Context, url string, client *http.Client, out io.Writer) (*mcp.ClientSession, error) {
+	for end, told := time.Now().Add(slowStart), false; ; {
+		session, err := mcp.NewClient(&mcp.Implementation{Name: "make-run", Version: "1"}, nil).
+			Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: client}, nil)
+		if err == nil || !strings.Contains(err.Error(), http.StatusText(http.StatusServiceUnavailable)) || time.Now().After(end) {
+			return session, err
+		}
+		if !told {
+			told = true
+			_, _ = fmt.Fprintf(out, "your server is not ready yet; trying again for %s (bridge.log has its words)\n", slowStart)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
 }
 
 func whoami(ctx context.Context, session *mcp.ClientSession, out io.Writer) error {
