@@ -18,9 +18,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const (
+	patient   = 20 * time.Second      // the grace of a step that has to work, also on a busy machine
+	impatient = 50 * time.Millisecond // the grace of a step that the child ignores
+)
+
 func options() Options {
-	return Options{MaxLine: 1 << 20, MaxWaiting: 1 << 20,
-		StdinGrace: 200 * time.Millisecond, TermGrace: 200 * time.Millisecond}
+	return Options{MaxLine: 1 << 20, MaxWaiting: 1 << 20, StdinGrace: patient, TermGrace: patient}
 }
 
 // run starts a shell script; the package itself never uses a shell.
@@ -44,7 +48,7 @@ func wait(t *testing.T, p *Process) {
 	t.Helper()
 	select {
 	case <-p.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(3 * patient):
 		t.Fatal("the child does not end")
 	}
 }
@@ -97,15 +101,21 @@ func TestExitTellsStatusAndLastLines(t *testing.T) {
 	}
 }
 
-// TestLadder: each child ends by the step that it does not ignore.
+// TestLadder: each child ends by the step that it does not ignore. It says that
+// it is up once it ignores what it shall.
 func TestLadder(t *testing.T) {
-	for name, tc := range map[string]struct{ script, status string }{
-		"the end of standard input": {"cat >/dev/null; exit 0", "exit status 0"},
-		"TERM":                      {"while :; do sleep 0.05; done", "signal: terminated"},
-		"KILL":                      {"trap '' TERM; while :; do sleep 0.05; done", "signal: killed"},
+	for name, tc := range map[string]struct {
+		script, status string
+		stdin, term    time.Duration
+	}{
+		"the end of standard input": {"echo up; cat >/dev/null; exit 0", "exit status 0", patient, patient},
+		"TERM":                      {"echo up; while :; do sleep 0.05; done", "signal: terminated", impatient, patient},
+		"KILL":                      {"trap '' TERM; echo up; while :; do sleep 0.05; done", "signal: killed", impatient, impatient},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := run(t, "echo up; "+tc.script, options())
+			opts := options()
+			opts.StdinGrace, opts.TermGrace = tc.stdin, tc.term
+			p := run(t, tc.script, opts)
 			if _, err := p.Next(); err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +163,7 @@ func ends(t *testing.T, pid int) bool {
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patient.Milliseconds()))
 		if !errors.Is(err, unix.EINTR) {
 			return n == 1
 		}

@@ -86,18 +86,31 @@ func TestWhatIsWithdrawnNeverReachesTheChild(t *testing.T) {
 	}
 }
 
-// TestAChildThatClosesItsInputIsEnded, and its exit and last words are known.
+// TestAChildThatClosesItsInputIsEnded by TERM where it does not end by itself;
+// its exit and last words are known.
 func TestAChildThatClosesItsInputIsEnded(t *testing.T) {
-	p := run(t, "exec 0<&-; echo closed; sleep 0.1; echo last words >&2; exit 3", options())
-	if _, err := p.Next(); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := p.Write([]byte("anything")); !ok {
-		t.Error("what nobody reads is taken for too much")
-	}
-	wait(t, p)
-	if status, stderr := p.Exit(); status != "exit status 3" || stderr != "last words" {
-		t.Errorf("%q, %q", status, stderr)
+	for name, tc := range map[string]struct {
+		script, status string
+		stdin          time.Duration
+	}{
+		"it ends by itself": {"sleep 0.1; echo last words >&2; exit 3", "exit status 3", patient},
+		"it would go on":    {"echo last words >&2; while :; do sleep 0.05; done", "signal: terminated", impatient},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := options()
+			opts.StdinGrace = tc.stdin
+			p := run(t, "exec 0<&-; echo closed; "+tc.script, opts)
+			if _, err := p.Next(); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := p.Write([]byte("anything")); !ok {
+				t.Error("what nobody reads is taken for too much")
+			}
+			wait(t, p)
+			if status, stderr := p.Exit(); status != tc.status || stderr != "last words" {
+				t.Errorf("%q, %q", status, stderr)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/bridge/internal/fronttest"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/bridge/internal/stateless"
@@ -80,6 +81,44 @@ func TestWhatAnIdentityHasOpenIsBounded(t *testing.T) {
 			t.Fatal("what was closed still counts")
 		}
 	}
+}
+
+// TestSuspendedCallsAreBounded for each identity, until one of its calls goes on.
+func TestSuspendedCallsAreBounded(t *testing.T) {
+	g := open(t, func(o *stateless.Options) { o.Suspended = 1 })
+	ask := func(who, id, more string) reply {
+		return g.call(t, who, id, "tools/call", `"name":"ask","arguments":{"n":1},`+more, elicits)
+	}
+	first := ask("alice", "1", "")
+	questions, _ := first.Result["inputRequests"].(map[string]any)
+	if len(questions) != 1 {
+		t.Fatalf("first = %+v", first)
+	}
+	a := ask("alice", "2", "")
+	if a.status != http.StatusTooManyRequests || a.Error == nil || !strings.Contains(a.Error.Message, "wait for input") {
+		t.Errorf("one more than may wait = %+v", a)
+	}
+	if a := ask("bob", "1", ""); a.Result["inputRequests"] == nil {
+		t.Errorf("another identity is bounded too: %+v", a)
+	}
+	for key := range questions {
+		answer := fmt.Sprintf(`"requestState":%q,"inputResponses":{%q:{}},`, first.Result["requestState"], key)
+		if a := ask("alice", "3", answer); a.Result["resultType"] != "complete" {
+			t.Errorf("the answer to the first = %+v", a)
+		}
+	}
+	if a := ask("alice", "4", ""); a.Result["inputRequests"] == nil {
+		t.Errorf("when none waits = %+v", a)
+	}
+}
+
+func TestACallThatGetsNoInputLapses(t *testing.T) {
+	g := open(t, func(o *stateless.Options) { o.Wait = time.Millisecond })
+	a := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
+	if a.Result["inputRequests"] == nil {
+		t.Fatalf("it does not wait: %+v", a)
+	}
+	fronttest.Eventually(t, "the call has lapsed", func() bool { return len(g.front.SIDs()) == 0 })
 }
 
 // TestASubscriptionEndsAsItsServerEndsIt: an error is an error, and a server

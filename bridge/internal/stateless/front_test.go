@@ -347,28 +347,6 @@ func TestTheEndOfALoginEndsItsCalls(t *testing.T) {
 	}
 }
 
-func TestSuspendedCallsAreBounded(t *testing.T) {
-	g := open(t, func(o *stateless.Options) { o.Suspended = 1 })
-	if a := g.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{"n":1},`, elicits); a.Error != nil {
-		t.Fatalf("first = %+v", a)
-	}
-	if a := g.call(t, "bob", "1", "tools/call", `"name":"ask","arguments":{"n":1},`, elicits); a.Error != nil {
-		t.Errorf("another identity is bounded too: %+v", a)
-	}
-	lapsed := open(t, func(o *stateless.Options) { o.Wait = time.Millisecond })
-	lapsed.call(t, "alice", "1", "tools/call", `"name":"ask","arguments":{},`, elicits)
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for len(lapsed.front.SIDs()) > 0 {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("a call that got no input never lapsed")
-		}
-	}
-}
-
 // TestARefusingFrontServesNothing: nobody tells which logins have ended.
 func TestARefusingFrontServesNothing(t *testing.T) {
 	g := open(t, nil)

@@ -48,15 +48,17 @@ func TestWhatTheChildSaysBeforeItsAnswer(t *testing.T) {
 }
 
 func TestASessionThatWasNotInitializedIsNone(t *testing.T) {
+	short := func(l *session.Limits) { l.Start = 300 * time.Millisecond } // for who never answers alone
 	for child, tc := range map[string]struct {
+		limits func(*session.Limits)
 		status int
 		says   string
 	}{
-		fronttest.Refuses: {http.StatusOK, `"id":"init","error":{"code":-32602,"message":"not today"}`},
-		fronttest.Mute:    {http.StatusServiceUnavailable, "the server did not answer initialize in time"},
+		fronttest.Refuses: {nil, http.StatusOK, `"id":"init","error":{"code":-32602,"message":"not today"}`},
+		fronttest.Mute:    {short, http.StatusServiceUnavailable, "the server did not answer initialize in time"},
 	} {
 		t.Run(child, func(t *testing.T) {
-			g := start(t, fronttest.Options{Child: child, Limits: func(l *session.Limits) { l.Start = 300 * time.Millisecond }})
+			g := start(t, fronttest.Options{Child: child, Limits: tc.limits})
 			r := g.Do(t, http.MethodPost, "/", fronttest.Initialize("2025-06-18"))
 			r.Refused(t, tc.status, tc.says)
 			if id := r.Header.Get("Mcp-Session-Id"); id != "" || g.Table.Len() != 0 {
