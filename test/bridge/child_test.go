@@ -112,6 +112,8 @@ func (s *childServer) take(r *childRequest) {
 		s.mu.Unlock()
 	case r.ID == nil:
 		s.note(r.Method)
+	case r.Method == "ping":
+		s.result(r.ID, `{}`)
 	case r.Method == "logging/setLevel":
 		s.note("level " + r.Params.Level)
 		s.result(r.ID, `{}`)
@@ -201,6 +203,12 @@ func (s *childServer) call(r *childRequest) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		s.text(r.ID, "done")
+	case "hasty": // one progress, and the answer in the same write
+		s.say(
+			`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1}}`+"\n"+
+				`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"done"}]}}`,
+			r.Params.Meta.Token, r.ID,
+		)
 	case "ask":
 		s.text(r.ID, s.ask(a.Text))
 	case "shout": // n lines on standard error, more than anybody may read
