@@ -104,6 +104,19 @@ func startArgs(t *testing.T, args ...string) (base string) {
 	return ""
 }
 
+// eventually waits for a condition, a minute at most.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("not in a minute: %s", what)
+}
+
 // call opens a session of its own and asks the child to say text.
 func call(ctx context.Context, transport mcp.Transport, text string, progress int) error {
 	var mu sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -319,24 +320,32 @@ func (v *visitor) minds(user, mark string) {
 // told from memory, however slowly they start.
 func TestANewSessionStartsNothing(t *testing.T) {
 	admin := freeport.Addr(t)
-	base, _ := startSeveral(t, []string{entryOf("a", ""), entryOf("b", ""), entryOf("c", "")}, "--admin-listen", admin)
-	started := func() []string { return childrenStarted(t, admin) }
+	base, _ := startSeveral(t, []string{entryOf("a", ""), entryOf("b", ""), entryOf("c", "")},
+		"--admin-listen", admin, "--list-time", "30s")
 	first := visit(t, base, "2025-11-25").tools()
-	before := started()
+	if saysOf(first) != 3 {
+		t.Fatalf("the first session is told %q", first)
+	}
+	// The bridge has asked a child of each server itself, and so has this session.
+	before := map[string]int{"a": 2, "b": 2, "c": 2}
+	eventually(t, "all is started that was to be", func() bool { return maps.Equal(childrenStarted(t, admin), before) })
 	began := time.Now()
-	again := visit(t, base, "2025-11-25").tools()
+	v := visit(t, base, "2025-11-25")
+	again := v.tools()
 	t.Logf("a session and its list took %v", time.Since(began))
-	if !slices.Equal(first, again) || len(again) == 0 {
+	if !slices.Equal(first, again) {
 		t.Errorf("listed %q, then %q", first, again)
 	}
-	if after := started(); !slices.Equal(before, after) {
-		t.Errorf("started before %q, after %q", before, after)
+	v.says("b__say", "hello") // by now whatever the list started is counted
+	before["b"]++
+	if after := childrenStarted(t, admin); !maps.Equal(before, after) {
+		t.Errorf("started %v, want %v", after, before)
 	}
 }
 
-// childrenStarted are the lines of the metric, without that of the door itself,
-// which has no name and starts for each session.
-func childrenStarted(t *testing.T, admin string) (lines []string) {
+// childrenStarted is the metric, by server, without the door itself, which has no
+// name and starts for each session.
+func childrenStarted(t *testing.T, admin string) map[string]int {
 	t.Helper()
 	res, err := http.Get("http://" + admin + "/metrics")
 	if err != nil {
@@ -344,10 +353,14 @@ func childrenStarted(t *testing.T, admin string) (lines []string) {
 	}
 	defer res.Body.Close()
 	page, _ := io.ReadAll(res.Body)
+	started := map[string]int{}
 	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "gatehouse_children_started_total{") && !strings.Contains(line, `_server=""`) {
-			lines = append(lines, line)
+		var server string
+		var n int
+		_, err := fmt.Sscanf(line, "gatehouse_children_started_total{gatehouse_server=%q} %d", &server, &n)
+		if err == nil && server != "" {
+			started[server] = n
 		}
 	}
-	return lines
+	return started
 }
