@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"gatehouse/internal/contract"
 )
@@ -33,24 +32,22 @@ func TestHangup(t *testing.T) {
 		t.Fatal(err)
 	}
 	hangUp(t)
-	for deadline := time.Now().Add(10 * time.Second); g.metric(t, `gatehouse_policy_reloads_total{result="ok"}`) == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("SIGHUP did not read the policy again")
-		}
-	}
+	eventually(t, "the policy is read again", func() bool {
+		return g.metric(t, `gatehouse_policy_reloads_total{result="ok"}`) > 0
+	})
+	eventually(t, "there is a new audit file", func() bool {
+		_, err := os.Stat(audit)
+		return err == nil
+	})
 	calls(false, "second")
 	awaitLine(t, audit, "second")
 	awaitLine(t, audit+".1", "first")
 
-	if err := os.WriteFile(g.file, []byte("default: deny\nrules: [\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	g.writePolicy(t, "default: deny\nrules: [\n")
 	hangUp(t)
-	for deadline := time.Now().Add(10 * time.Second); g.metric(t, `gatehouse_policy_reloads_total{result="kept_old"}`) == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("the bad policy was not noticed")
-		}
-	}
+	eventually(t, "the bad policy is noticed", func() bool {
+		return g.metric(t, `gatehouse_policy_reloads_total{result="kept_old"}`) > 0
+	})
 	calls(false, "third")
 	g.reloads = g.metric(t, `gatehouse_policy_reloads_total{result="ok"}`)
 	g.setPolicy(t, "default: deny\n")
@@ -68,16 +65,14 @@ func hangUp(t *testing.T) {
 // awaitLine waits for the line of a call in the audit file.
 func awaitLine(t *testing.T, audit, tool string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
+	eventually(t, "a line of "+tool+" in "+audit, func() bool {
 		text, _ := os.ReadFile(audit)
 		for line := range strings.Lines(string(text)) {
 			var r struct{ Tool, Era, User string }
 			if json.Unmarshal([]byte(line), &r) == nil && r.Tool == tool && r.Era == "stateless" && r.User == "u" {
-				return
+				return true
 			}
 		}
-		<-time.After(10 * time.Millisecond)
-	}
-	t.Fatalf("no line of %s in %s", tool, audit)
+		return false
+	})
 }
