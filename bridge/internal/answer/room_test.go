@@ -21,11 +21,12 @@ type crowd struct {
 	free chan struct{}
 }
 
-func newCrowd(t *testing.T) *crowd {
+// newCrowd gives who must keep pace so long a grace.
+func newCrowd(t *testing.T, grace time.Duration) *crowd {
 	t.Helper()
 	c := &crowd{room: NewRoom(1 << 20), free: make(chan struct{})}
-	c.room.grace, c.room.wait = 200*time.Millisecond, 20*time.Second
-	body := Body{Max: 4 << 20, Time: 20 * time.Second, Room: c.room}
+	c.room.grace, c.room.wait = grace, time.Minute
+	body := Body{Max: 4 << 20, Time: time.Minute, Room: c.room}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, handed, ok := body.Read(w, r)
 		if !ok {
@@ -55,22 +56,33 @@ func (c *crowd) post(path string, n int) string {
 // waits until so many bodies stand in line.
 func (c *crowd) waits(t *testing.T, n int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	c.until(t, fmt.Sprint(n, " wait"), func() bool { return len(c.room.line) == n })
+}
+
+// fills waits until all of the room is taken.
+func (c *crowd) fills(t *testing.T) {
+	t.Helper()
+	c.until(t, "the room is taken", func() bool { return c.room.held >= c.room.Most })
+}
+
+func (c *crowd) until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
 		c.room.mu.Lock()
-		in := len(c.room.line)
+		held := holds()
 		c.room.mu.Unlock()
-		if in == n {
+		if held {
 			return
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%d wait, want %d", in, n)
-		}
 	}
+	t.Fatalf("not in 20 s: %s", what)
 }
 
 // TestALargeBodyWaitsForRoom, a small one does not, and all are taken in the end.
 func TestALargeBodyWaitsForRoom(t *testing.T) {
-	c := newCrowd(t)
+	c := newCrowd(t, 20*time.Second)
 	var all sync.WaitGroup
 	large := func(path string) {
 		all.Go(func() {
@@ -80,11 +92,7 @@ func TestALargeBodyWaitsForRoom(t *testing.T) {
 		})
 	}
 	large("/held")
-	for held := 0; held < 1<<20; {
-		c.room.mu.Lock()
-		held = c.room.held
-		c.room.mu.Unlock()
-	}
+	c.fills(t)
 	large("/")
 	large("/")
 	c.waits(t, 2)
@@ -100,7 +108,7 @@ func TestALargeBodyWaitsForRoom(t *testing.T) {
 
 // TestBodiesThatAllWaitGoOn: each holds a part of the room and wants the rest.
 func TestBodiesThatAllWaitGoOn(t *testing.T) {
-	c := newCrowd(t)
+	c := newCrowd(t, 20*time.Second)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -114,20 +122,16 @@ func TestBodiesThatAllWaitGoOn(t *testing.T) {
 
 // TestASlowSenderLosesItsRoomToOthers, and keeps it where nobody waits.
 func TestASlowSenderLosesItsRoomToOthers(t *testing.T) {
-	c := newCrowd(t)
+	c := newCrowd(t, 200*time.Millisecond)
 	conn, err := net.Dial("tcp", c.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20)
 	_, _ = conn.Write(make([]byte, 700<<10)) // and nothing more
-	for held := 0; held < 1<<20; {
-		c.room.mu.Lock()
-		held = c.room.held
-		c.room.mu.Unlock()
-	}
+	c.fills(t)
 	time.Sleep(2 * c.room.grace) // it is not in anybody's way
 	if got := c.post("/", 1<<20); got != "200 1048576" {
 		t.Errorf("who waits is answered %s", got)
