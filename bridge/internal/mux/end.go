@@ -35,13 +35,13 @@ func (c *Conn) ended(cause error) {
 	if !c.spoke.Load() && !early {
 		c.o.Failed(dead.Message)
 	}
+	c.o.Log.Info().Str("exit", dead.Message).Msg("server ended") // before a bridge that waits for it ends itself
 	c.o.Gone(c)
 	for l := range links {
 		if l.lost != nil {
 			l.lost()
 		}
 	}
-	c.o.Log.Info().Str("exit", dead.Message).Msg("server ended")
 	close(c.done)
 }
 
