@@ -60,6 +60,10 @@ func TestServersAreNotToldOfEachOthersQuestions(t *testing.T) {
 // knows, and nobody else's call with the same id is.
 func TestACallIsGivenUpWhereItIs(t *testing.T) {
 	h := build(t, []string{"a"}, 10*time.Second, nil)
+	other := h.enters()
+	others := other.begins(1, rpc.CallTool, `{"name":"a__x"}`)
+	othersID, theirs := h.called("a"), h.of("a")
+	h.forgets("a")
 	g := h.enters()
 	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
 	id := h.called("a")
@@ -68,28 +72,38 @@ func TestACallIsGivenUpWhereItIs(t *testing.T) {
 	if e, ok, _ := q.Pop(); !ok || !e.Silent {
 		t.Errorf("the client was told %s", e.Bytes())
 	}
-	if again := g.begins(2, rpc.CallTool, `{"name":"a__x"}`); h.called("a") != "" {
-		h.of("a").result([]byte("2"), `{}`)
-		if got := h.next(again); !strings.Contains(got, `"id":2`) {
-			t.Errorf("the next call: %s", got)
-		}
+	again := g.begins(2, rpc.CallTool, `{"name":"a__x"}`)
+	h.of("a").result([]byte(h.called("a")), `{}`)
+	if got := h.next(again); !strings.Contains(got, `"id":2,"result"`) {
+		t.Errorf("the next call: %s", got)
 	}
+	theirs.result([]byte(othersID), `{}`)
+	if got := h.next(others); !strings.Contains(got, `"id":1,"result"`) {
+		t.Errorf("the other's call: %s", got)
+	}
+	other.sends(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`)
+	h.hears(theirs, "roots/list_changed") // and of nothing that was given up before it
 }
 
-// TestTheEndOfAServersSessionAnswersItsCalls: the client waits for nothing that
-// cannot come.
+// TestTheEndOfAServersSessionAnswersItsCalls, all of them, and those that come
+// after it: the client waits for nothing that cannot come.
 func TestTheEndOfAServersSessionAnswersItsCalls(t *testing.T) {
 	h := build(t, []string{"a"}, 10*time.Second, nil)
 	g := h.enters()
-	q := g.begins(1, rpc.CallTool, `{"name":"a__x"}`)
+	calls := []*event.Queue{g.begins(1, rpc.CallTool, `{"name":"a__x"}`), g.begins(2, rpc.CallTool, `{"name":"a__x"}`)}
+	h.called("a")
 	h.called("a")
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := h.table.Retire(over, h.door.o.Parts()[0].Server); err != nil && over.Err() == nil {
-		t.Fatal(err)
+	err := h.table.Retire(over, h.door.o.Parts()[0].Server)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
-	if got := h.next(q); !strings.Contains(got, `"id":1,"error"`) {
-		t.Errorf("the client was told %s", got)
+	calls = append(calls, g.begins(3, rpc.CallTool, `{"name":"a__x"}`))
+	for i, q := range calls {
+		if got := h.next(q); !strings.Contains(got, fmt.Sprintf(`"id":%d,"error"`, 1+i)) {
+			t.Errorf("of call %d the client was told %s", 1+i, got)
+		}
 	}
 }
 

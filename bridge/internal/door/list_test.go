@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/bridge/internal/fleet"
@@ -99,21 +100,38 @@ func TestListsAreJoinedInTheOrderOfTheFile(t *testing.T) {
 // TestAServerThatHangsCostsItsOwnEntries, once the time of a list; the next list
 // does not wait for it, and what it has comes with a word.
 func TestAServerThatHangsCostsItsOwnEntries(t *testing.T) {
-	h := build(t, []string{"a", "deaf"}, 1500*time.Millisecond, func(f *fake, m *rpc.Message) {
-		if f.name == "a" {
-			pagesOf(f, m)
+	synctest.Test(t, func(t *testing.T) {
+		const listTime = 10 * time.Second
+		h := build(t, []string{"a", "deaf"}, listTime, pagesOf)
+		comes := make(chan struct{})
+		h.holds = map[string]chan struct{}{"deaf": comes}
+		begun := time.Now()
+		g := h.enters()
+		for id := range 3 {
+			if names, next := g.lists(1+id, "{}"); names != "a__one a__two" || next == "" {
+				t.Errorf("listed %s, then %q", names, next)
+			}
+			if took := time.Since(begun); took != listTime {
+				t.Errorf("with list %d it cost %s, want %s", 1+id, took, listTime)
+			}
+		}
+		if !strings.Contains(h.log.String(), `"server":"deaf"`) {
+			t.Errorf("the log does not say it:\n%s", h.log)
+		}
+		if got := g.asks(10, rpc.CallTool, `{"name":"a__x"}`); !strings.Contains(got, "x of a") {
+			t.Errorf("a call beside it: %s", got)
+		}
+		if _, ok, _ := g.Standing.Pop(); ok {
+			t.Error("the client is told of a change before there is one")
+		}
+		close(comes)
+		if told := h.next(g.Standing); !strings.Contains(told, "notifications/tools/list_changed") {
+			t.Errorf("when it has come the client is told %s", told)
+		}
+		if names, _ := g.lists(11, "{}"); names != "a__one a__two deaf__one deaf__two" {
+			t.Errorf("after that word it is told %s", names)
 		}
 	})
-	g := h.enters()
-	if names, next := g.lists(1, "{}"); names != "a__one a__two" || next == "" {
-		t.Errorf("listed %s, then %q", names, next)
-	}
-	if !strings.Contains(h.log.String(), `"server":"deaf"`) {
-		t.Errorf("the log does not say it:\n%s", h.log)
-	}
-	if got := g.asks(2, rpc.CallTool, `{"name":"a__x"}`); !strings.Contains(got, "x of a") {
-		t.Errorf("a call beside it: %s", got)
-	}
 }
 
 // TestAListThatComesLateIsTold: a server that is open and does not answer in time

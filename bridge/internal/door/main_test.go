@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type fake struct {
 	name   string
 	user   string
 	answer func(f *fake, m *rpc.Message)
+	held   <-chan struct{} // until then it answers no initialize; nil answers at once
 	lines  chan []byte
 	heard  chan string // what is no call
 	calls  chan []byte // where nothing answers
@@ -54,10 +56,10 @@ func (f *fake) Write(line []byte, edits ...rpc.Edit) (func() bool, bool) {
 	m, err := rpc.Reparse(rpc.AppendEdited(nil, line, edits...))
 	switch {
 	case err != nil:
+	case m.Method == "initialize" && f.held != nil:
+		go f.introducesLate(bytes.Clone(m.ID()))
 	case m.Method == "initialize":
-		f.say(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":`+
-			`{"tools":{},"prompts":{},"resources":{},"logging":{}},"serverInfo":{"name":%q},`+
-			`"instructions":%q}}`, m.ID(), f.name, "You act for "+f.user)
+		f.introduces(m.ID())
 	case m.Kind != rpc.Request:
 		f.heard <- string(m.Line)
 	case f.answer != nil:
@@ -66,6 +68,20 @@ func (f *fake) Write(line []byte, edits ...rpc.Edit) (func() bool, bool) {
 		f.calls <- m.Line
 	}
 	return nil, true
+}
+
+func (f *fake) introduces(id []byte) {
+	f.say(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":`+
+		`{"tools":{},"prompts":{},"resources":{},"logging":{}},"serverInfo":{"name":%q},`+
+		`"instructions":%q}}`, id, f.name, "You act for "+f.user)
+}
+
+func (f *fake) introducesLate(id []byte) {
+	select {
+	case <-f.held:
+		f.introduces(id)
+	case <-f.done:
+	}
 }
 
 func (*fake) Stuck(time.Time) time.Duration  { return 0 }
@@ -86,7 +102,8 @@ type house struct {
 	who   *contract.Identity
 
 	mu    sync.Mutex
-	fakes map[string]*fake // the last of each server
+	fakes map[string]*fake         // the last of each server
+	holds map[string]chan struct{} // by the names of those that do not come up before it is closed
 }
 
 type lockedText struct {
@@ -126,6 +143,9 @@ func build(
 				}
 				h.mu.Lock()
 				defer h.mu.Unlock()
+				if hold := h.holds[name]; hold != nil {
+					f.held = hold
+				}
 				h.fakes[name] = f
 				return f, nil
 			},
@@ -163,6 +183,13 @@ func (h *house) of(name string) *fake {
 	}
 	h.t.Fatalf("%s does not start", name)
 	return nil
+}
+
+// forgets makes of wait for the next that starts.
+func (h *house) forgets(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.fakes, name)
 }
 
 // called is the id of the next call that a server has.
