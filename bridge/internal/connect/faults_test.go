@@ -17,6 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/test/freeport"
 )
 
 // TestANewSessionTakesThePlaceOfOneThatIsOver: after a 404 the client's own
@@ -447,9 +448,7 @@ func TestALineOfTheClientThatIsNoMessage(t *testing.T) {
 // TestARequestWaitsForAServerThatStarts: a connection that cannot be made is no
 // answer yet.
 func TestARequestWaitsForAServerThatStarts(t *testing.T) {
-	server := httptest.NewUnstartedServer(&script{})
-	addr := server.Listener.Addr().String()
-	_ = server.Listener.Close()
+	addr := freeport.Addr(t)
 	k := knocking{make(chan struct{}, 2)}
 	r := run(t, "http://"+addr, k)
 	l := &lines{t, r, bufio.NewReader(r.out)}
