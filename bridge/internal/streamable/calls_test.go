@@ -2,6 +2,7 @@ package streamable_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,8 +94,15 @@ func TestACallThatIsCancelledAnswers(t *testing.T) {
 // TestACallWhoseClientGoesIsCancelledAtTheChild after its grace, which here is
 // nothing, and not before.
 func TestACallWhoseClientGoesIsCancelledAtTheChild(t *testing.T) {
+	noticed := make(chan struct{}, 10) // by the front, which is done with who went away
 	patient := fronttest.Start(t, fronttest.Options{}, func(g *fronttest.Gate) http.Handler {
-		return &streamable.Front{Table: g.Table, Server: g.Server, Open: &g.Open, Body: g.Body, Grace: time.Hour}
+		front := &streamable.Front{Table: g.Table, Server: g.Server, Open: &g.Open, Body: g.Body, Grace: time.Hour}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			front.ServeHTTP(w, r)
+			if r.Context().Err() != nil {
+				noticed <- struct{}{}
+			}
+		})
 	})
 	c := open(t, start(t, fronttest.Options{}), "2025-06-18")
 	vanishes(t, c)
@@ -103,8 +111,16 @@ func TestACallWhoseClientGoesIsCancelledAtTheChild(t *testing.T) {
 	})
 	p := open(t, patient, "2025-06-18")
 	vanishes(t, p)
-	if told := p.post(fronttest.Call("2", "told", "", 0)).Body; strings.Contains(told, "cancelled") {
-		t.Errorf("the child has heard %s", told)
+	select {
+	case <-noticed:
+	case <-time.After(fronttest.Patience):
+		t.Fatal("the front does not notice that its client went away")
+	}
+	for id := range 5 { // what is on its way to the child comes before the last of these
+		told := p.post(fronttest.Call(fmt.Sprint(2+id), "told", "", 0)).Body
+		if !strings.Contains(told, "hanging") || strings.Contains(told, "cancelled") {
+			t.Errorf("the child has heard %s", told)
+		}
 	}
 }
 
