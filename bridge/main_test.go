@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -121,11 +122,16 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func call(ctx context.Context, transport mcp.Transport, text string, progress int) error {
 	var mu sync.Mutex
 	var heard []string
+	progressed := make(chan struct{}, 1)
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
 			mu.Lock()
 			defer mu.Unlock()
 			heard = append(heard, fmt.Sprintf("%v %s", r.Params.Progress, r.Params.Message))
+			select {
+			case progressed <- struct{}{}:
+			default: // it is known
+			}
 		},
 	})
 	session, err := client.Connect(ctx, transport, nil)
@@ -143,6 +149,11 @@ func call(ctx context.Context, transport mcp.Transport, text string, progress in
 		if got := res.Content[0].(*mcp.TextContent).Text; !strings.HasPrefix(got, text+" ") {
 			return fmt.Errorf("answer %q belongs to another than %q", got, text)
 		}
+	}
+	select {
+	case <-progressed: // the client hands it on beside the answers
+	case <-ctx.Done():
+		return errors.New("no progress was heard")
 	}
 	mu.Lock()
 	defer mu.Unlock()

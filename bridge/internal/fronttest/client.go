@@ -123,7 +123,7 @@ func (s *Stream) Find(text string) Event {
 	}
 }
 
-// Rest reads to the end, which must come.
+// Rest reads to the end, which must come, and not in the middle of something.
 func (s *Stream) Rest() (all []Event) {
 	s.t.Helper()
 	for {
@@ -131,8 +131,11 @@ func (s *Stream) Rest() (all []Event) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			s.t.Fatal("the stream does not end")
 		}
-		if err != nil {
+		if err == io.EOF { //nolint:errorlint // a connection that breaks wraps it
 			return all
+		}
+		if err != nil {
+			s.t.Fatalf("the stream broke off: %v", err)
 		}
 		all = append(all, e)
 	}
@@ -141,6 +144,9 @@ func (s *Stream) Rest() (all []Event) {
 func (s *Stream) next() (e Event, err error) {
 	for {
 		line, err := s.in.ReadString('\n')
+		if err == io.EOF && (line != "" || e != (Event{})) { //nolint:errorlint // as readers return it
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return e, err
 		}

@@ -95,6 +95,9 @@ func Start(t testing.TB, o Options, front func(*Gate) http.Handler) *Gate {
 		if err := g.Table.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
 		}
+		if began, ended := server.Stats.Started.Load(), server.Stats.Ended.Load(); began != ended {
+			t.Errorf("%d children were started, and %d have ended", began, ended)
+		}
 		g.Open.Wait()
 		g.client.CloseIdleConnections()
 		srv.Close()
