@@ -153,7 +153,7 @@ func resume(t *testing.T, c *client, last string) []event {
 	t.Helper()
 	req := c.request(t.Context(), http.MethodGet, "")
 	req.Header.Set("Last-Event-ID", last)
-	return readEvents(listen(t, req))
+	return readEvents(t, listen(t, req))
 }
 
 func TestResumedStreamMissesNothing(t *testing.T) {
@@ -192,7 +192,7 @@ func TestDrainLetsACallFinish(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = b.cmd.Process.Signal(syscall.SIGTERM)
-	events := readEvents(br)
+	events := readEvents(t, br)
 	if len(events) == 0 || !strings.Contains(events[len(events)-1].data, `"done"`) {
 		t.Errorf("the call in flight ended with %+v", events)
 	}

@@ -119,7 +119,7 @@ func (c *client) post(body string) *answer {
 	}
 	a := &answer{Status: res.StatusCode, Header: res.Header}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
-		for _, e := range readEvents(res.Body) {
+		for _, e := range readEvents(c.t, res.Body) {
 			*a = answer{Status: res.StatusCode, Header: res.Header}
 			_ = json.Unmarshal([]byte(e.data), a)
 		}
@@ -166,13 +166,18 @@ func (c *client) says(tool, text string, n int) string {
 // event is one of a stream.
 type event struct{ id, name, data string }
 
-// readEvents reads a stream to its end.
-func readEvents(r io.Reader) []event {
+// readEvents reads a stream to its end, which must not be one in the middle.
+func readEvents(t *testing.T, r io.Reader) []event {
+	t.Helper()
 	var all []event
 	br := bufio.NewReaderSize(r, 64<<10)
 	for {
 		e, err := nextEvent(br)
+		if err == io.EOF {
+			return all
+		}
 		if err != nil {
+			t.Errorf("after %d events the stream broke off: %v", len(all), err)
 			return all
 		}
 		all = append(all, e)
@@ -182,6 +187,9 @@ func readEvents(r io.Reader) []event {
 func nextEvent(r *bufio.Reader) (e event, err error) {
 	for {
 		line, err := r.ReadString('\n')
+		if err == io.EOF && (line != "" || e != (event{})) {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return e, err
 		}

@@ -143,7 +143,7 @@ func TestTheFileIsReadAgain(t *testing.T) {
 	if status, _ := get(t, b.base+"/servers/goes/mcp"); status != http.StatusNotFound {
 		t.Errorf("a server that went answers %d", status)
 	}
-	if said := readEvents(answer); len(said) == 0 || !strings.Contains(said[len(said)-1].data, `"done"`) {
+	if said := readEvents(t, answer); len(said) == 0 || !strings.Contains(said[len(said)-1].data, `"done"`) {
 		t.Errorf("the call in flight on a server that went ended with %+v", said)
 	}
 	for _, server := range []string{"goes", "changes"} {

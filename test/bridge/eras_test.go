@@ -35,7 +35,7 @@ func body(t *testing.T, req *http.Request) string {
 	}
 	defer res.Body.Close()
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
-		events := readEvents(res.Body)
+		events := readEvents(t, res.Body)
 		if len(events) == 0 {
 			return ""
 		}
@@ -218,7 +218,7 @@ func TestANewListenerTakesTheOldOnesPlace(t *testing.T) {
 	c := open(t, start(t))
 	first := listen(t, c.request(t.Context(), http.MethodGet, ""))
 	second := listen(t, c.request(t.Context(), http.MethodGet, ""))
-	if events := readEvents(first); len(events) != 0 {
+	if events := readEvents(t, first); len(events) != 0 {
 		t.Errorf("the first stream said %+v", events)
 	}
 	go c.call("flood", "", 1)

@@ -196,8 +196,8 @@ func TestALogoutEndsWhatIsOpen(t *testing.T) {
 	s := listen(t, c.request(t.Context(), http.MethodGet, ""))
 	sse := openSSE(t, b.base, "/sse", a.header(t, "alice", "s1", time.Hour))
 	a.end("s1")
-	_ = readEvents(s)
-	_ = readEvents(sse)
+	_ = readEvents(t, s)
+	_ = readEvents(t, sse)
 	a.endsAtOnce(t)
 	refused(t, c.call("echo", "", 0), http.StatusNotFound, "no such session")
 	if got := kept.says("echo", "kept", 0); got != "kept" {
@@ -213,7 +213,7 @@ func TestAStreamEndsWithItsLogin(t *testing.T) {
 	})
 	sse := openSSE(t, b.base, "/sse", a.header(t, "alice", "s1", 2*time.Second))
 	begin := time.Now()
-	_ = readEvents(sse)
+	_ = readEvents(t, sse)
 	if took := time.Since(begin); took > 7*time.Second {
 		t.Errorf("the stream ended %s after its opening; the login had 2 s", took)
 	}
