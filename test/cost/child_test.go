@@ -56,6 +56,11 @@ var places = map[string]func(id, value, inside string) string{
 	"batch": func(id, value, _ string) string { return "[" + answer(id, "{}") + `,` + value + "]" },
 }
 
+// takesMembers tells whether it is the members that stand in a place.
+func takesMembers(place string) bool {
+	return strings.Contains(places[place]("1", "value", "members"), "members")
+}
+
 // floods are lines without end, each hostile line beside a plain one of the same
 // length: they are held to each other.
 var floods = map[string]string{

@@ -310,61 +310,85 @@ func (b *bridge) once(era string, m message, part string) (time.Duration, string
 	return b.cpu() - before, answer
 }
 
-// TestClients holds messages of clients to the bound, in all fronts.
+var eras = []string{"streamable", "stateless", "sse"}
+
+// TestClients holds messages of clients to the bound, in all fronts: each message
+// and each shape at least once, then others by chance.
 func TestClients(t *testing.T) {
 	b := start(t)
-	r := rand.New(rand.NewPCG(*seed, 1))
-	t.Logf("-seed %d", *seed)
-	eras := []string{"streamable", "stateless", "sse"}
 	usual := map[string]time.Duration{}
 	for _, era := range eras {
 		usual[era] = b.least(func() time.Duration { d, _ := b.once(era, messages[0], plain(size)); return d })
 		cheapest := b.least(func() time.Duration { d, _ := b.once(era, messages[0], text(size)); return d })
 		t.Logf("%s: a plain body costs %s, one string %s", era, usual[era], cheapest)
 	}
-	tried, worst := 0, 0.0
-	for end := time.Now().Add(*budget / 2); time.Now().Before(end); tried++ {
-		m, era := messages[r.IntN(len(messages))], eras[r.IntN(len(eras))]
-		name, part := hostile(r, m.object, size)
+	worst := 0.0
+	try := func(era string, m message, shape string) {
+		part := shapes(m.object)[shape](size)
 		var answer string
 		cost := b.within(usual[era], func() (d time.Duration) { d, answer = b.once(era, m, part); return d })
 		worst = max(worst, ratio(cost, usual[era]))
 		if r := ratio(cost, usual[era]); r > most*noise {
-			t.Errorf("%s, %s in %s: %s, %.1f times a plain body", era, name, m.text, cost, r)
+			t.Errorf("%s, %s in %s: %s, %.1f times a plain body", era, shape, m.text, cost, r)
 		}
 		if n := len(textOf(answer)); n > textBound {
-			t.Errorf("%s, %s in %s: the error's text has %d bytes", era, name, m.text, n)
+			t.Errorf("%s, %s in %s: the error's text has %d bytes", era, shape, m.text, n)
 		}
 	}
-	t.Logf("%d shapes, the worst %.1f times a plain body", tried, worst)
+	begun, tried := time.Now(), 0
+	for _, object := range []bool{false, true} {
+		of := slices.DeleteFunc(slices.Clone(messages), func(m message) bool { return m.object != object })
+		for i, p := range cover(len(of), sorted(shapes(object))) {
+			try(eras[i%len(eras)], of[p.place], p.shape)
+			tried++
+		}
+	}
+	r := rand.New(rand.NewPCG(*seed, 1))
+	for ; time.Since(begun) < *budget/2; tried++ {
+		m, era := messages[r.IntN(len(messages))], oneOf(r, eras)
+		try(era, m, oneOf(r, sorted(shapes(m.object))))
+	}
+	t.Logf("%d shapes, the worst %.1f times a plain body; -seed %d", tried, worst, *seed)
 }
 
-// TestChildren holds what a child says to the bound.
+// TestChildren holds what a child says to the bound, as TestClients does.
 func TestChildren(t *testing.T) {
 	b := start(t)
-	r := rand.New(rand.NewPCG(*seed, 2))
-	t.Logf("-seed %d", *seed)
-	eras := []string{"streamable", "stateless", "sse"}
 	usual := map[string]time.Duration{}
 	for _, era := range eras {
 		usual[era] = b.least(func() time.Duration { return b.says(era, "content", "plain", "spaces") })
 		cheapest := b.least(func() time.Duration { return b.says(era, "content", "text", "spaces") })
 		t.Logf("%s: a plain line costs %s, one string %s", era, usual[era], cheapest)
 	}
-	tried, worst, which := 0, 0.0, ""
-	for end := time.Now().Add(*budget / 2); time.Now().Before(end); tried++ {
-		place, era := sorted(places)[r.IntN(len(places))], eras[r.IntN(len(eras))]
-		value, inside := sorted(values)[r.IntN(len(values))], sorted(members)[r.IntN(len(members))]
+	worst, which := 0.0, ""
+	try := func(era, place, shape string) {
+		value, inside := shape, "spaces"
+		if takesMembers(place) {
+			value, inside = "spaces", shape
+		}
 		cost := b.within(usual[era], func() time.Duration { return b.says(era, place, value, inside) })
 		times := ratio(cost, usual[era])
 		if times > worst {
-			worst, which = times, fmt.Sprintf("%s, %s: %s or %s", era, place, value, inside)
+			worst, which = times, fmt.Sprintf("%s, %s: %s", era, place, shape)
 		}
 		if times > most*noise {
-			t.Errorf("%s, %s: %s or %s: %s, %.1f times a plain line", era, place, value, inside, cost, times)
+			t.Errorf("%s, %s: %s: %s, %.1f times a plain line", era, place, shape, cost, times)
 		}
 	}
-	t.Logf("%d shapes, the worst %.1f times a plain line: %s", tried, worst, which)
+	begun, tried := time.Now(), 0
+	for _, object := range []bool{false, true} {
+		of := slices.DeleteFunc(sorted(places), func(place string) bool { return takesMembers(place) != object })
+		for i, p := range cover(len(of), sorted(shapes(object))) {
+			try(eras[i%len(eras)], of[p.place], p.shape)
+			tried++
+		}
+	}
+	r := rand.New(rand.NewPCG(*seed, 2))
+	for ; time.Since(begun) < *budget/2; tried++ {
+		place, era := oneOf(r, sorted(places)), oneOf(r, eras)
+		try(era, place, oneOf(r, sorted(shapes(takesMembers(place)))))
+	}
+	t.Logf("%d shapes, the worst %.1f times a plain line: %s; -seed %d", tried, worst, which, *seed)
 }
 
 // TestLists holds lists of tools to the bound, which the policy filters and of
@@ -376,10 +400,9 @@ func TestLists(t *testing.T) {
 		false,
 		`{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"_meta":{META},"x":%s}}`,
 	}
-	eras := []string{"streamable", "stateless", "sse"}
 	r := rand.New(rand.NewPCG(*seed, 3))
 	t.Logf("-seed %d", *seed)
-	era := eras[r.IntN(len(eras))]
+	era := oneOf(r, eras)
 	ask := func() time.Duration { d, _ := b.once(era, list, "0"); return d }
 	b.calls(era, "tools", "", "tools", "")
 	usual := b.least(ask)
@@ -395,7 +418,7 @@ func TestLists(t *testing.T) {
 // TestFloods holds lines that are of no use to the cost of as many plain ones.
 func TestFloods(t *testing.T) {
 	b := start(t)
-	eras, usual := []string{"streamable", "stateless", "sse"}, time.Duration(0)
+	usual := time.Duration(0)
 	for _, era := range eras { // some fronts pass a plain line on, some drop it
 		usual = max(usual, b.least(func() time.Duration { return b.calls(era, "flood", "plain", "", "") }))
 	}

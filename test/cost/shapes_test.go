@@ -93,14 +93,27 @@ func tools(n int) string {
 // text is one string and nothing else: the cheapest that there is.
 func text(n int) string { return `"` + strings.Repeat("x", n) + `"` }
 
-// hostile is what stands in one place of a message: a value, or with object the
+// shapes are what stands in one place of a message: values, or with object the
 // insides of an object.
-func hostile(r *rand.Rand, object bool, n int) (name, text string) {
-	all := values
+func shapes(object bool) map[string]func(n int) string {
 	if object {
-		all = members
+		return members
 	}
-	names := sorted(all)
-	name = names[r.IntN(len(names))]
-	return name, all[name](n)
+	return values
 }
+
+// pair is a shape in a place, by its number.
+type pair struct {
+	place int
+	shape string
+}
+
+// cover has each place and each shape at least once.
+func cover(places int, shapes []string) (pairs []pair) {
+	for i := range max(places, len(shapes)) {
+		pairs = append(pairs, pair{i % places, shapes[i%len(shapes)]})
+	}
+	return pairs
+}
+
+func oneOf(r *rand.Rand, names []string) string { return names[r.IntN(len(names))] }
