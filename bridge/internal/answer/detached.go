@@ -28,7 +28,9 @@ func Detach(w http.ResponseWriter) (*Stream, error) {
 	_, _ = out.Write([]byte("HTTP/1.1 200 OK\r\n"))
 	_ = h.Write(out)
 	_, _ = out.Write([]byte("\r\n"))
-	_ = out.Flush() // a client that is gone is found by watch
+	if out.Flush() != nil {
+		_ = conn.Close() // who takes no headers takes nothing: every write to come fails at once
+	}
 	return s, nil
 }
 
