@@ -356,6 +356,7 @@ func (s *Session) over(now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.table.limits
+	busy := !s.turns.none() || s.link != nil && s.link.Busy() // a call may wait for a child that is to start
 	switch {
 	case s.within:
 		return nil
@@ -363,7 +364,7 @@ func (s *Session) over(now time.Time) error {
 		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
-	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && (s.link == nil || !s.link.Busy()):
+	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && !busy:
 		return ErrIdle
 	}
 	return nil
