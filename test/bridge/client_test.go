@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -173,7 +174,7 @@ func readEvents(t *testing.T, r io.Reader) []event {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for {
 		e, err := nextEvent(br)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {
@@ -187,7 +188,7 @@ func readEvents(t *testing.T, r io.Reader) []event {
 func nextEvent(r *bufio.Reader) (e event, err error) {
 	for {
 		line, err := r.ReadString('\n')
-		if err == io.EOF && (line != "" || e != (event{})) {
+		if errors.Is(err, io.EOF) && (line != "" || e != (event{})) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {

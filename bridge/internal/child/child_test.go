@@ -104,13 +104,14 @@ func TestExitTellsStatusAndLastLines(t *testing.T) {
 // TestLadder: each child ends by the step that it does not ignore. It says that
 // it is up once it ignores what it shall.
 func TestLadder(t *testing.T) {
+	const lives = "while :; do sleep 0.05; done"
 	for name, tc := range map[string]struct {
 		script, status string
 		stdin, term    time.Duration
 	}{
 		"the end of standard input": {"echo up; cat >/dev/null; exit 0", "exit status 0", patient, patient},
-		"TERM":                      {"echo up; while :; do sleep 0.05; done", "signal: terminated", impatient, patient},
-		"KILL":                      {"trap '' TERM; echo up; while :; do sleep 0.05; done", "signal: killed", impatient, impatient},
+		"TERM":                      {"echo up; " + lives, "signal: terminated", impatient, patient},
+		"KILL":                      {"trap '' TERM; echo up; " + lives, "signal: killed", impatient, impatient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := options()

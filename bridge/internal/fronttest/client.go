@@ -131,7 +131,7 @@ func (s *Stream) Rest() (all []Event) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			s.t.Fatal("the stream does not end")
 		}
-		if err == io.EOF { //nolint:errorlint // a connection that breaks wraps it
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {
@@ -144,7 +144,7 @@ func (s *Stream) Rest() (all []Event) {
 func (s *Stream) next() (e Event, err error) {
 	for {
 		line, err := s.in.ReadString('\n')
-		if err == io.EOF && (line != "" || e != (Event{})) { //nolint:errorlint // as readers return it
+		if errors.Is(err, io.EOF) && (line != "" || e != (Event{})) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {

@@ -211,7 +211,8 @@ func TestTheBridgesOwn(t *testing.T) {
 	defer listen.Close() //nolint:errcheck // of the test
 	port := uint16(listen.Addr().(*net.TCPAddr).Port)
 	h := open(t, sandbox.Options{Reserved: []uint16{port}, Secrets: []string{secret}})
-	script := fmt.Sprintf(`echo runs; cat tokens; bash -c 'echo dials; (: </dev/tcp/127.0.0.1/%d) && echo connected'`, port)
+	script := fmt.Sprintf("echo runs; cat tokens; "+
+		"bash -c 'echo dials; (: </dev/tcp/127.0.0.1/%d) && echo connected'", port)
 	env := []string{"PATH=/usr/bin:/bin", fmt.Sprintf("KEYS=http://127.0.0.1:%d", port)}
 	m, err := h.Maker("test", sandbox.Spec{}, sandbox.Command{Argv: []string{"sh", "-c", script}, Env: env, Dir: dir})
 	if err != nil {
