@@ -41,11 +41,13 @@ func (x *exchange) again(ctx context.Context, lost event.Event) bool {
 		return false // the client learns how the first child ended
 	}
 	was := x.child
-	x.lease, x.child, x.asked = lease, x.front.children.get(lease.Conn), nil
+	x.child, x.asked = x.front.children.get(lease.Conn), nil
 	if x.child.modern != was.modern || x.begin(ctx, lease.Conn, x.req.ForChild(!x.child.modern)) != nil {
 		x.child = was
+		lease.Release()
 		return false
 	}
+	x.lease = lease
 	return true
 }
 

@@ -1,13 +1,19 @@
 package stateless_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/bridge/internal/fleet"
+	"gatehouse/bridge/internal/stateless"
+	"gatehouse/internal/contract"
 )
 
 // held makes a call that its first child never answers, and tells which child
@@ -91,4 +97,46 @@ func TestTheNextCrashHitsItsCauseAlone(t *testing.T) {
 	g.front.Close()
 	_ = g.server.Close(t.Context())
 	all.Wait()
+}
+
+// ailing is a pool of which each child but the first ends as soon as it is handed
+// out, or is of no use otherwise: the second try of a call meets that one.
+type ailing struct {
+	*fleet.Pool
+	spoil func(*fleet.Lease)
+	given int
+}
+
+func (a *ailing) AcquireModern(ctx context.Context, id *contract.Identity, may func() error) (*fleet.Lease, error) {
+	lease, err := a.Pool.AcquireModern(ctx, id, may)
+	if a.given++; err == nil && a.given > 1 {
+		a.spoil(lease)
+	}
+	return lease, err
+}
+
+// TestASecondTryThatMeetsADeadChild is answered with the end of the first: the
+// second child may end, too, before it has the call.
+func TestASecondTryThatMeetsADeadChild(t *testing.T) {
+	pool := &ailing{spoil: func(l *fleet.Lease) { l.Conn.Kill(); <-l.Conn.Done() }}
+	g := openOver(t, "older", nil, func(p *fleet.Pool) stateless.Pool { pool.Pool = p; return pool }, nil)
+	file := filepath.Join(t.TempDir(), "resource")
+	var all sync.WaitGroup
+	answer, first := g.held(t, &all, "resources/read", fmt.Sprintf(`"uri":"file://%s",`, file), file)
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, _ := os.FindProcess(pid) // it never fails on Unix
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	if answer.Error == nil || !strings.Contains(answer.Error.Message, "the server ended") {
+		t.Errorf("the call is answered %+v", answer)
+	}
+	pool.spoil = func(*fleet.Lease) {}
+	if g.pid(t, "alice") == nil {
+		t.Error("no further call finds a child")
+	}
 }

@@ -106,17 +106,19 @@ func (x *exchange) begin(ctx context.Context, conn *mux.Conn, line []byte) error
 	if err != nil {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "Invalid request: " + err.Error()}
 	}
-	x.queue = event.NewQueue(x.front.opts.Queue)
-	x.queue.OnSlow(x.out.Break)
-	x.link, err = conn.Link(mux.LinkOptions{Caller: x.caller, Standing: x.queue})
+	queue := event.NewQueue(x.front.opts.Queue)
+	queue.OnSlow(x.out.Break)
+	link, err := conn.Link(mux.LinkOptions{Caller: x.caller, Standing: queue})
 	if err != nil {
+		return err // the child has ended: a call that was sent before keeps what it had
+	}
+	call, err := link.Call(ctx, &m, queue)
+	if err != nil {
+		link.Close()
 		return err
 	}
-	x.call, err = x.link.Call(ctx, &m, x.queue)
-	if err != nil {
-		x.link.Close()
-	}
-	return err
+	x.queue, x.link, x.call = queue, link, call
+	return nil
 }
 
 // run hands on what the child says until the answer, the client's end or a

@@ -40,6 +40,13 @@ func open(t *testing.T, change func(*stateless.Options)) *gate {
 
 func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.Options)) *gate {
 	t.Helper()
+	return openOver(t, era, guard, func(p *fleet.Pool) stateless.Pool { return p }, change)
+}
+
+func openOver(
+	t *testing.T, era string, guard mux.Guard, over func(*fleet.Pool) stateless.Pool, change func(*stateless.Options),
+) *gate {
+	t.Helper()
 	starter := child.NewStarter()
 	server := fleet.NewServer(fleet.ServerConfig{
 		Spec:      child.Spec{Argv: []string{os.Args[0]}, Env: append(os.Environ(), childEnv+"="+era)},
@@ -50,7 +57,7 @@ func openFor(t *testing.T, era string, guard mux.Guard, change func(*stateless.O
 	if change != nil {
 		change(&opts)
 	}
-	front := stateless.New(server.Pool(), opts)
+	front := stateless.New(over(server.Pool()), opts)
 	g := &gate{front: front, server: server}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Header.Get("As")
