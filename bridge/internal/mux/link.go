@@ -160,6 +160,11 @@ func (l *Link) CallAs(ctx context.Context, who *Caller, m *rpc.Message, sink eve
 
 // enter puts the call into the tables. done says that it was answered here.
 func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
+	if strings.HasPrefix(call.Method, notifications) {
+		// The child may not look at the id, and take it for the notification: one
+		// that names a call would end that of whoever shares the child.
+		return false, rpc.MethodNotFound(call.Method)
+	}
 	c := l.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -258,11 +263,14 @@ func (l *Link) send(who *Caller, call *Call, m *rpc.Message, also rpc.Edit) erro
 	return nil
 }
 
+// notifications is what the name of each begins with, and of no request.
+const notifications = "notifications/"
+
 // Notify passes a notification of the caller on, where the guard lets it. One
 // that names a call names it as the child knows it; one for a call that is over
 // goes nowhere.
 func (l *Link) Notify(ctx context.Context, who *Caller, m *rpc.Message) error {
-	if !strings.HasPrefix(m.Method, "notifications/") {
+	if !strings.HasPrefix(m.Method, notifications) {
 		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "a notification must be named notifications/..."}
 	}
 	if m.Method == "notifications/cancelled" {

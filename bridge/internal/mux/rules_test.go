@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
 )
 
@@ -123,5 +124,25 @@ func TestCallsThatWereGivenUpAreBounded(t *testing.T) {
 	c.Sweep(time.Now().Add(staleFor + time.Second))
 	if _, err := asks(t, l, q, "0"); err != nil {
 		t.Errorf("after a while: %v", err)
+	}
+}
+
+// TestARequestIsNoNotification: what has an id and the name of a notification
+// reaches no child, where it would name a call of somebody else.
+func TestARequestIsNoNotification(t *testing.T) {
+	_, child, l, q := onPaper(t)
+	for _, method := range []string{"notifications/cancelled", "notifications/initialized", "notifications/x"} {
+		m, err := rpc.ParseClient([]byte(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"requestId":1}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Call(t.Context(), &m, q)
+		var no *rpc.Error
+		if !errors.As(err, &no) || no.Code != rpc.CodeMethodNotFound {
+			t.Errorf("%s with an id: %v", method, err)
+		}
+	}
+	if len(child.lines) != 0 || l.Busy() {
+		t.Errorf("the child heard %q", child.lines)
 	}
 }
