@@ -129,16 +129,17 @@ func (s *Session) as(who *contract.Identity) *mux.Caller {
 		caller.Identity = who
 		now = &shown{who, &caller}
 		s.now.Store(now)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.extend(who)
 	}
 	return now.caller
 }
 
 // extend moves the session's end with the token: a client that comes with a
-// new one of the same login has the right to go on.
+// new one of the same login has the right to go on, whatever it comes with: a
+// call, an answer, or a stream. The lock is held.
 func (s *Session) extend(who *contract.Identity) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if who.SessionID == s.Owner.SessionID && !s.end.IsZero() && who.Expires.After(s.end) {
 		s.end = who.Expires
 	}
@@ -187,7 +188,7 @@ func (s *Session) remember(line []byte) {
 // as Call has it.
 func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Message) error {
 	if m.Kind == rpc.Response {
-		return s.respond(m)
+		return s.respond(who, m)
 	}
 	if s.unheard(m) {
 		return s.server.Allows(ctx, s.as(who), m, true)
@@ -202,9 +203,10 @@ func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Messa
 
 // respond waits for no child and starts none: the one that asked may need the
 // answer to become ready, and where it has ended nobody wants it.
-func (s *Session) respond(m *rpc.Message) error {
+func (s *Session) respond(who *contract.Identity, m *rpc.Message) error {
 	s.mu.Lock()
 	s.used = time.Now()
+	s.extend(who)
 	link, ended := s.link, s.ended
 	s.mu.Unlock()
 	switch {

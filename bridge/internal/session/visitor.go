@@ -18,12 +18,13 @@ type visitor struct {
 // ended: a stream must not outlive either. leave is called when the request is
 // over.
 func (s *Session) Under(who *contract.Identity) (over <-chan struct{}, leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if who.SessionID == s.Owner.SessionID {
+		s.extend(who)
 		return s.done, func() {}
 	}
 	v := &visitor{sid: who.SessionID, end: who.Expires, over: make(chan struct{})}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.ended != nil {
 		return s.done, func() {}
 	}

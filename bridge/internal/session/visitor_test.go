@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -49,4 +50,33 @@ func TestAVisitorEndsWithItsOwnLogin(t *testing.T) {
 	s.End(ErrDeleted)
 	isOver("a visitor of a session that ended", last, true)
 	isOver("one who comes late", visit("late"), true)
+}
+
+// TestWhateverShowsANewTokenExtendsTheSession: a client may do no more for a
+// while than listen, or answer what it is asked.
+func TestWhateverShowsANewTokenExtendsTheSession(t *testing.T) {
+	for name, comes := range map[string]func(*testing.T, *strict, *contract.Identity){
+		"a stream": func(_ *testing.T, s *strict, who *contract.Identity) {
+			_, leave := s.Under(who)
+			leave()
+		},
+		"an answer": func(t *testing.T, s *strict, who *contract.Identity) {
+			if err := s.Send(context.Background(), who, message(t, `{"jsonrpc":"2.0","id":7,"result":{}}`)); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStrict(t, nil)
+			now := time.Now()
+			s.end = now.Add(time.Minute)
+			later := s.Owner
+			later.Expires = now.Add(time.Hour)
+			comes(t, s, &later)
+			s.table.sweepOnce(now.Add(2 * time.Minute))
+			if err := s.Err(); err != nil {
+				t.Errorf("with a token that holds: %v", err)
+			}
+		})
+	}
 }
