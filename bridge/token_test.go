@@ -8,18 +8,19 @@ import (
 	"gatehouse/internal/contract"
 )
 
-// TestASessionGoesOnWithANewToken: a session opened with a token ends with it,
-// unless its client comes with a new token of the same login.
+// TestASessionGoesOnWithANewToken of the same login, also of a client that comes
+// with it when the old one is over. Another login of the user has it no longer.
 func TestASessionGoesOnWithANewToken(t *testing.T) {
 	g := startGoverned(t, "default: allow\n")
 	id := contract.Identity{Subject: "u", SessionID: "login-1"}
 	begun := time.Now()
 	(&streamablePeer{base: g.base}).call(t, g.signers.assertion(t, id), "tools/list", "", `{}`)
-	// A token has several times what two of these take on this machine.
+	// A token has several times what three of these take on this machine.
 	soon := time.Now().Add(4*time.Second + 10*time.Since(begun)).Truncate(time.Second) // an assertion counts whole seconds
 	id.Expires = soon
 	first := g.signers.assertion(t, id)
-	renewed, left := &streamablePeer{base: g.base}, &streamablePeer{base: g.base}
+	renewed, left, asleep := &streamablePeer{base: g.base}, &streamablePeer{base: g.base}, &streamablePeer{base: g.base}
+	asleep.call(t, first, "tools/list", "", `{}`)
 	other := id
 	other.SessionID, other.Expires = "login-2", time.Time{}
 	id.Expires = time.Time{}
@@ -44,7 +45,9 @@ func TestASessionGoesOnWithANewToken(t *testing.T) {
 	if time.Now().Before(soon) {
 		t.Error("it ended before its token")
 	}
-	if status := ask(renewed, next); status != http.StatusOK {
-		t.Errorf("the session with the new token answers %d", status)
+	for what, p := range map[string]*streamablePeer{"before": renewed, "after": asleep} {
+		if status := ask(p, next); status != http.StatusOK {
+			t.Errorf("the session of a client that came with a new token %s the end answers %d", what, status)
+		}
 	}
 }

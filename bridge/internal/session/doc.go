@@ -6,7 +6,8 @@
 //	ID      what names a session: nginx, logs and the client each see their part
 //
 // It promises that only its owner finds a session, that a session ends with
-// its login, its age or its idle time, and that a child which takes the place
-// of one that ended is told what the last one was, be it that it crashed or that
-// the session slept. It must never know HTTP.
+// its login, its age or its idle time, that what is open in it ends with the token,
+// and that a child which takes the place of one that ended is told what the last
+// one was, be it that it crashed or that the session slept. It must never know
+// HTTP.
 package session

@@ -41,8 +41,10 @@ type Session struct {
 	visitors map[*visitor]struct{}
 	used     time.Time
 	ended    error
-	leaving  *mux.Refusal // of new calls, when the session is to end with those under way
-	end      time.Time    // of the right to it; zero for none
+	leaving  *mux.Refusal  // of new calls, when the session is to end with those under way
+	end      time.Time     // of the right to it; zero for none
+	right    chan struct{} // closed when that or the session has ended
+	lapsed   bool          // that has, see lapse.go
 }
 
 // Done is closed when the session has ended; Err tells why.
@@ -134,15 +136,6 @@ func (s *Session) as(who *contract.Identity) *mux.Caller {
 		s.extend(who)
 	}
 	return now.caller
-}
-
-// extend moves the session's end with the token: a client that comes with a
-// new one of the same login has the right to go on, whatever it comes with: a
-// call, an answer, or a stream. The lock is held.
-func (s *Session) extend(who *contract.Identity) {
-	if who.SessionID == s.Owner.SessionID && !s.end.IsZero() && who.Expires.After(s.end) {
-		s.end = who.Expires
-	}
 }
 
 // shown remembers the caller that was made of an identity, which most requests
@@ -347,6 +340,7 @@ func (s *Session) End(why error) {
 	s.endVisitors(func(*visitor) bool { return true })
 	s.Standing.Close(why)
 	s.Streams.Close()
+	s.endRight()
 	s.release()
 	if told := s.table.Ended; told != nil {
 		told(s.server.Name, s.caller.Era, time.Since(s.created))
@@ -362,8 +356,6 @@ func (s *Session) over(now time.Time) error {
 	switch {
 	case s.within:
 		return nil
-	case !s.end.IsZero() && now.After(s.end):
-		return ErrLoginOver
 	case now.Sub(s.created) > limits.Age:
 		return ErrAge
 	case s.readers.Load() == 0 && now.Sub(s.used) > limits.Idle && !busy:

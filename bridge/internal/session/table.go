@@ -19,6 +19,7 @@ import (
 // Reasons for the end of a session.
 var (
 	ErrLoginOver = errors.New("the login has ended")
+	ErrLapsed    = errors.New("the token of the client has lapsed")
 	ErrAge       = errors.New("the session is too old")
 	ErrIdle      = errors.New("the session was idle for too long")
 	ErrDrain     = errors.New("the bridge is stopping")
@@ -118,8 +119,8 @@ func (t *Table) open(
 	}
 	now := time.Now()
 	s := &Session{
-		ID: t.freeID(), Owner: owner, server: server, table: t, created: now, used: now, end: owner.Expires,
-		within:   within,
+		ID: t.freeID(), Owner: owner, server: server, table: t, created: now, used: now,
+		end: owner.Expires, right: make(chan struct{}), within: within,
 		Standing: event.NewQueue(t.limits.Queue), Streams: event.NewStreams(t.limits.Replay), done: make(chan struct{}),
 	}
 	s.stream = s.Streams.Open(s.Standing, nil)
@@ -185,7 +186,8 @@ func (t *Table) Find(id string, server *fleet.Server, owner *contract.Identity) 
 	if s == nil || subtle.ConstantTimeCompare([]byte(s.ID.Secret), []byte(want.Secret)) != 1 {
 		return nil
 	}
-	if s.Owner.Subject != owner.Subject || s.server != server || s.ID.Node != want.Node {
+	if s.Owner.Subject != owner.Subject || s.server != server || s.ID.Node != want.Node ||
+		!s.admits(owner, time.Now()) {
 		return nil
 	}
 	return s
@@ -292,6 +294,7 @@ func (t *Table) sweepOnce(now time.Time) {
 		server.Sweep(now)
 	}
 	for _, s := range t.all() {
+		s.lapse(now)
 		if why := s.over(now); why != nil {
 			s.End(why)
 		} else if after := s.server.Limits().Sleep; after > 0 {

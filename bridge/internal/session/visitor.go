@@ -7,7 +7,7 @@ import (
 )
 
 // visitor is a request under another login of the user than the one that opened
-// the session. It ends with its own login; the session goes on.
+// the session. It ends with its own login, and with the right to the session.
 type visitor struct {
 	sid  string
 	end  time.Time // of the right that it was shown; zero for none
@@ -22,11 +22,11 @@ func (s *Session) Under(who *contract.Identity) (over <-chan struct{}, leave fun
 	defer s.mu.Unlock()
 	if who.SessionID == s.Owner.SessionID {
 		s.extend(who)
-		return s.done, func() {}
+		return s.right, func() {}
 	}
 	v := &visitor{sid: who.SessionID, end: who.Expires, over: make(chan struct{})}
-	if s.ended != nil {
-		return s.done, func() {}
+	if s.ended != nil || s.lapsed {
+		return s.right, func() {}
 	}
 	if s.visitors == nil {
 		s.visitors = map[*visitor]struct{}{}

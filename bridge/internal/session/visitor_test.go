@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +80,70 @@ func TestWhateverShowsANewTokenExtendsTheSession(t *testing.T) {
 				t.Errorf("with a token that holds: %v", err)
 			}
 		})
+	}
+}
+
+// TestASessionOutlivesItsToken: what is open ends with the token, and only the
+// login that opened the session may come back to it, until it was idle too long.
+func TestASessionOutlivesItsToken(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	now := time.Now()
+	s.end = now.Add(-time.Second)
+	over, _ := s.Under(&s.Owner)
+	guest, _ := s.Under(&contract.Identity{Subject: "alice", SessionID: "guest", Expires: now.Add(time.Hour)})
+	s.table.sweepOnce(now)
+	for what, ch := range map[string]<-chan struct{}{"a stream": over, "another login's": guest} {
+		select {
+		case <-ch:
+		default:
+			t.Errorf("%s outlives the token", what)
+		}
+	}
+	find := func(login string) *Session {
+		return s.table.Find(s.ID.String(), s.server, &contract.Identity{Subject: "alice", SessionID: login})
+	}
+	if find("guest") != nil {
+		t.Error("another login takes the session over")
+	}
+	if find("login") == nil {
+		t.Fatal("its own login does not find the session")
+	}
+	later := s.Owner
+	later.Expires = now.Add(time.Minute)
+	again, _ := s.Under(&later)
+	s.table.sweepOnce(now)
+	select {
+	case <-again:
+		t.Error("a stream under a new token ends at once")
+	default:
+	}
+	if got := s.told(); !strings.Contains(got, `"result"`) || s.server.Stats.Started.Load() != 1 {
+		t.Errorf("with a new token the call is answered %s", got)
+	}
+	s.table.EndSIDs([]string{"login"})
+	select {
+	case <-again:
+	default:
+		t.Error("a stream outlives its login")
+	}
+	if err := s.Err(); !errors.Is(err, ErrLoginOver) {
+		t.Errorf("after the end of the login: %v", err)
+	}
+}
+
+// TestASessionWhoseTokenLapsedIsIdleInTheEnd.
+func TestASessionWhoseTokenLapsedIsIdleInTheEnd(t *testing.T) {
+	s := newStrict(t, nil)
+	s.initialize()
+	now := time.Now()
+	s.end = now
+	s.table.sweepOnce(now.Add(s.table.limits.Idle - time.Minute))
+	if err := s.Err(); err != nil {
+		t.Errorf("before the time: %v", err)
+	}
+	s.table.sweepOnce(now.Add(s.table.limits.Idle + time.Minute))
+	if err := s.Err(); !errors.Is(err, ErrIdle) {
+		t.Errorf("after the time: %v", err)
 	}
 }

@@ -52,6 +52,7 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		return
 	}
+	over, _ := s.Under(&s.Owner) // who opened it
 	out, err := answer.Detach(w)
 	if err != nil {
 		s.End(session.ErrDeleted)
@@ -60,7 +61,7 @@ func (f *Front) Stream(w http.ResponseWriter, r *http.Request) {
 	}
 	post := f.prefix(r) + cmp.Or(f.Post, "/message")
 	endpoint := "event: endpoint\ndata: " + post + "?sessionId=" + s.ID.String() + "\n\n"
-	f.Open.Go(func() { relay(s, out, endpoint) })
+	f.Open.Go(func() { relay(s, out, endpoint, over) })
 }
 
 func (f *Front) open(w http.ResponseWriter, r *http.Request) *session.Session {
@@ -72,8 +73,9 @@ func (f *Front) open(w http.ResponseWriter, r *http.Request) *session.Session {
 	return s
 }
 
-// relay is the life of an open stream. Nothing of the request is held by it.
-func relay(s *session.Session, out *answer.Stream, endpoint string) {
+// relay is the life of an open stream, to which nobody can come back. Nothing of
+// the request is held by it.
+func relay(s *session.Session, out *answer.Stream, endpoint string, over <-chan struct{}) {
 	defer s.End(session.ErrDeleted)
 	defer s.Reading()()
 	defer out.Close()
@@ -89,6 +91,10 @@ func relay(s *session.Session, out *answer.Stream, endpoint string) {
 				return
 			}
 		case <-out.Gone():
+			return
+		case <-over:
+			told(s.Standing, out) // what came before the end
+			s.End(session.ErrLapsed)
 			return
 		}
 	}
