@@ -36,6 +36,8 @@ func (s *Session) lapse(now time.Time) {
 	s.mu.Unlock()
 	if over {
 		s.endVisitors(func(*visitor) bool { return true })
+		s.server.Log().Info().Str("session", s.ID.Label()).
+			Msg("the token of the session has lapsed: it waits for its login to come with a new one")
 	}
 }
 

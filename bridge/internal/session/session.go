@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"gatehouse/bridge/internal/event"
 	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
@@ -334,7 +336,9 @@ func (s *Session) End(why error) {
 		return
 	}
 	s.ended = why
+	used := s.used
 	s.mu.Unlock()
+	s.farewell(why, time.Since(used))
 	s.table.remove(s)
 	close(s.done)
 	s.endVisitors(func(*visitor) bool { return true })
@@ -346,6 +350,20 @@ func (s *Session) End(why error) {
 		told(s.server.Name, s.caller.Era, time.Since(s.created))
 	}
 }
+
+// farewell is the one line of the log by which a client's "no such session" can
+// be told: the label is the part of the id that logs show. A session within
+// another has no client that knows it.
+func (s *Session) farewell(why error, unused time.Duration) {
+	level := zerolog.InfoLevel
+	if s.within {
+		level = zerolog.DebugLevel
+	}
+	s.server.Log().WithLevel(level).Str("session", s.ID.Label()).Str("why", rpc.Clip(why.Error(), maxWhy)).
+		Str("era", s.caller.Era).Dur("age", time.Since(s.created)).Dur("unused", unused).Msg("the session has ended")
+}
+
+const maxWhy = 256 // bytes of the log: a server may have a say in it
 
 // over tells the reason for which the session must end now, or nil.
 func (s *Session) over(now time.Time) error {

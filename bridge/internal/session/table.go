@@ -25,6 +25,7 @@ var (
 	ErrDrain     = errors.New("the bridge is stopping")
 	ErrDeleted   = errors.New("the client ended the session")
 	ErrPushedOut = errors.New("the user has opened another session in place of this one")
+	ErrNotBegun  = errors.New("the server did not take the client's initialize")
 	ErrRetired   = errors.New("the configuration of the server has changed")
 )
 

@@ -331,15 +331,15 @@ func (f *Front) initialize(
 			if call != nil {
 				call.Cancel("the start took too long")
 			}
-			s.End(event.ErrEnded)
 			late := &mux.Refusal{Reason: "the server did not answer initialize in time", Retry: 5 * time.Second}
+			s.End(late)
 			answer.Error(w, http.StatusServiceUnavailable, nil, late)
 			return
 		case !e.Final:
 			s.Standing.Push(e)
 			continue
 		case e.Failed:
-			s.End(event.ErrEnded)
+			s.End(session.ErrNotBegun)
 			answer.Event(w, e)
 			return
 		}
