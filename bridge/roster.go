@@ -95,6 +95,19 @@ func (r *roster) find(name string) *served {
 	return nil
 }
 
+// at is what serves a server now, or nil. What stands before all of them is one.
+func (r *roster) at(server *fleet.Server) *served {
+	if door := r.before(); door != nil && door.server == server {
+		return door
+	}
+	for _, s := range r.all() {
+		if s.server == server {
+			return s
+		}
+	}
+	return nil
+}
+
 // only is the one server of the configuration, or nil where there are more.
 func (r *roster) only() *served {
 	if now := r.all(); len(now) == 1 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/pprof"
 	"slices"
@@ -51,11 +52,30 @@ func (g *gate) toServer(w http.ResponseWriter, r *http.Request) {
 
 // toRoot is for the paths that name no server.
 func (g *gate) toRoot(w http.ResponseWriter, r *http.Request) {
-	if s := g.roster.root(); s != nil {
+	if s := g.rootOf(r); s != nil {
 		s.alone.ServeHTTP(w, r)
 		return
 	}
 	g.nothing(w, r)
+}
+
+// rootOf is what answers a request at the root: the server of its session, where
+// that was opened here. The root is another once a second server comes into the
+// file, or the last but one goes; a session stays with the one that it has.
+func (g *gate) rootOf(r *http.Request) *served {
+	root := g.roster.root()
+	id := cmp.Or(r.Header.Get(streamable.HeaderSession), sse.SessionOf(r))
+	if id == "" {
+		return root
+	}
+	at := g.table.At(id)
+	if at == nil || root != nil && root.server == at {
+		return root
+	}
+	if s := g.roster.at(at); s != nil {
+		return s
+	}
+	return root
 }
 
 func (g *gate) nothing(w http.ResponseWriter, _ *http.Request) {

@@ -46,10 +46,25 @@ func entryOf(name, more string) string {
 func startSeveral(t *testing.T, entries []string, args ...string) (base string, log *lockedLog) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "mcp.json")
+	writeServers(t, path, entries...)
+	return startFile(t, path, args...)
+}
+
+// writeServers makes the file of servers, in one step.
+func writeServers(t *testing.T, path string, entries ...string) {
+	t.Helper()
 	text := `{"mcpServers": {` + strings.Join(entries, ",") + `}}`
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startFile runs the program with a file of servers.
+func startFile(t *testing.T, path string, args ...string) (base string, log *lockedLog) {
+	t.Helper()
 	addr := freeport.Addr(t)
 	ctx, stop := context.WithCancel(context.Background())
 	log = &lockedLog{}

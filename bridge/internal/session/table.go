@@ -177,6 +177,24 @@ func (t *Table) Queued() int {
 // Find returns the session with this id if it is the owner's and runs on this
 // server; whoever else asks learns no more than that it is not there.
 func (t *Table) Find(id string, server *fleet.Server, owner *contract.Identity) *Session {
+	s := t.named(id)
+	if s == nil || s.Owner.Subject != owner.Subject || s.server != server || !s.admits(owner, time.Now()) {
+		return nil
+	}
+	return s
+}
+
+// At is the server of the session with this id, or nil. Whose the session is it
+// does not ask: Find does.
+func (t *Table) At(id string) *fleet.Server {
+	if s := t.named(id); s != nil {
+		return s.server
+	}
+	return nil
+}
+
+// named is the session with this id, or nil.
+func (t *Table) named(id string) *Session {
 	want, ok := ParseID(id)
 	if !ok {
 		return nil
@@ -184,11 +202,7 @@ func (t *Table) Find(id string, server *fleet.Server, owner *contract.Identity) 
 	t.mu.Lock()
 	s := t.sessions[want.Public]
 	t.mu.Unlock()
-	if s == nil || subtle.ConstantTimeCompare([]byte(s.ID.Secret), []byte(want.Secret)) != 1 {
-		return nil
-	}
-	if s.Owner.Subject != owner.Subject || s.server != server || s.ID.Node != want.Node ||
-		!s.admits(owner, time.Now()) {
+	if s == nil || subtle.ConstantTimeCompare([]byte(s.ID.Secret), []byte(want.Secret)) != 1 || s.ID.Node != want.Node {
 		return nil
 	}
 	return s

@@ -134,6 +134,14 @@ func plainPath(p string) bool {
 	return len(p) > 1 && p[0] == '/' && path.Clean(p) == p && !strings.ContainsFunc(p, odd)
 }
 
+// SessionOf is the id of the session that a POST names, or "".
+func SessionOf(r *http.Request) string {
+	if r.URL.RawQuery == "" { // most requests have none
+		return ""
+	}
+	return r.URL.Query().Get("sessionId")
+}
+
 // Message answers POST /message.
 func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -141,7 +149,7 @@ func (f *Front) Message(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only POST")
 		return
 	}
-	s := f.Table.Find(r.URL.Query().Get("sessionId"), f.Server, identity.From(r.Context()))
+	s := f.Table.Find(SessionOf(r), f.Server, identity.From(r.Context()))
 	if s == nil || s.Era() != "sse" {
 		answer.Refuse(w, http.StatusNotFound, rpc.CodeSession, "no such session")
 		return

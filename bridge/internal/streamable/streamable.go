@@ -41,8 +41,10 @@ type Modern interface {
 	Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message, handed func(), fault error)
 }
 
+// HeaderSession names the session of a request.
+const HeaderSession = "Mcp-Session-Id"
+
 const (
-	headerSession = "Mcp-Session-Id"
 	headerVersion = "Mcp-Protocol-Version"
 	headerLast    = "Last-Event-Id"
 	eraName       = "streamable"
@@ -60,7 +62,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusMethodNotAllowed, rpc.CodeInvalidRequest, "only GET, POST and DELETE")
 		return
 	}
-	if f.Modern != nil && r.Header.Get(headerSession) == "" && modernVersion(r.Header.Get(headerVersion)) {
+	if f.Modern != nil && r.Header.Get(HeaderSession) == "" && modernVersion(r.Header.Get(headerVersion)) {
 		f.Modern.ServeHTTP(w, r)
 		return
 	}
@@ -108,7 +110,7 @@ func (f *Front) post(w http.ResponseWriter, r *http.Request) {
 // whatever its header says: the version is what it is there to find. What a
 // session has agreed on stays good in it, whatever it is.
 func (f *Front) modern(r *http.Request, m *rpc.Message) bool {
-	header, inSession := r.Header.Get(headerVersion), r.Header.Get(headerSession) != ""
+	header, inSession := r.Header.Get(headerVersion), r.Header.Get(HeaderSession) != ""
 	switch {
 	case f.Modern == nil, m.Method == "initialize" && m.Version() == "":
 		return false
@@ -167,7 +169,7 @@ func (f *Front) version(w http.ResponseWriter, r *http.Request, id []byte) bool 
 
 // session finds the session, or opens one for an initialize without one.
 func (f *Front) session(w http.ResponseWriter, r *http.Request, m *rpc.Message) *session.Session {
-	id, caller := r.Header.Get(headerSession), identity.From(r.Context())
+	id, caller := r.Header.Get(HeaderSession), identity.From(r.Context())
 	if id == "" && m.Method == "initialize" && m.Kind == rpc.Request {
 		s, err := f.Table.Open(f.Server, *caller, eraName)
 		if err != nil {
@@ -197,7 +199,7 @@ func (f *Front) session(w http.ResponseWriter, r *http.Request, m *rpc.Message) 
 }
 
 func (f *Front) find(r *http.Request) *session.Session {
-	s := f.Table.Find(r.Header.Get(headerSession), f.Server, identity.From(r.Context()))
+	s := f.Table.Find(r.Header.Get(HeaderSession), f.Server, identity.From(r.Context()))
 	if s == nil || s.Era() != eraName {
 		return nil
 	}
@@ -211,7 +213,7 @@ func (f *Front) named(w http.ResponseWriter, r *http.Request) *session.Session {
 	if !f.version(w, r, nil) {
 		return nil
 	}
-	if r.Header.Get(headerSession) == "" {
+	if r.Header.Get(HeaderSession) == "" {
 		answer.Refuse(w, http.StatusBadRequest, rpc.CodeInvalidRequest, "Mcp-Session-Id is missing: begin with initialize")
 		return nil
 	}
@@ -345,7 +347,7 @@ func (f *Front) initialize(
 		}
 		body, version := agree(e.Bytes(), rpc.Text(rpc.Member(m.Params(), "protocolVersion")))
 		s.Version.Store(&version)
-		w.Header().Set(headerSession, s.ID.String())
+		w.Header().Set(HeaderSession, s.ID.String())
 		answer.JSON(w, http.StatusOK, body)
 		return
 	}
