@@ -41,10 +41,11 @@ func (g *gate) openDoor() {
 // that nothing stands between, and what the server asks belongs to this call.
 func (g *gate) routed(r *http.Request, m *rpc.Message) (*stateless.Endpoint, *http.Request, *rpc.Message) {
 	const header = "Mcp-Name"
-	if r.Header.Get(header) != m.Name() { // it is refused, or encoded: the door reads it
+	name, who := m.Name(), identity.From(r.Context())
+	if name != "" && r.Header.Get(header) != name { // it is refused, or encoded: the door reads it
 		return nil, nil, nil
 	}
-	to, own := g.door.Route(m, identity.From(r.Context()))
+	to, own := g.door.Route(m, who)
 	if own == nil {
 		return nil, nil, nil
 	}
@@ -53,9 +54,14 @@ func (g *gate) routed(r *http.Request, m *rpc.Message) (*stateless.Endpoint, *ht
 		return nil, nil, nil
 	}
 	its := r.WithContext(r.Context())
-	its.Header = r.Header.Clone()
-	its.Header.Set(header, own.Name())
-	return &stateless.Endpoint{Front: s.front, Server: to.Name, Who: identity.From}, its, own
+	if name != "" {
+		its.Header = r.Header.Clone()
+		its.Header.Set(header, own.Name())
+	}
+	return &stateless.Endpoint{
+		Front: s.front, Server: to.Name, Who: identity.From,
+		Began: func(task string) { g.door.Began(who, to.Name, task) },
+	}, its, own
 }
 
 // behind are the servers behind the door, made once for each reading of the file.

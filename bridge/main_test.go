@@ -27,7 +27,10 @@ func TestMain(m *testing.M) {
 		recordChild(path)
 		return
 	}
-	if name := os.Getenv(severalMode); name != "" {
+	if name := os.Getenv(severalMode); name == taskName {
+		serveTasks()
+		return
+	} else if name != "" {
 		serveSeveral(name)
 		return
 	}

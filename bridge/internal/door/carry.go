@@ -17,6 +17,9 @@ import (
 type way func(k *desk, by caller, m *rpc.Message) (Part, *rpc.Message, error)
 
 func wayOf(method string) way {
+	if aboutTask(method) {
+		return (*desk).task
+	}
 	switch method {
 	case rpc.CallTool, rpc.GetPrompt:
 		return (*desk).named
@@ -24,8 +27,6 @@ func wayOf(method string) way {
 		return (*desk).resource
 	case "completion/complete":
 		return (*desk).completed
-	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/update":
-		return (*desk).task
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type Door struct {
 	o       Options
 	aliases aliases
 	memory  memory
+	tasks   tasks
 
 	mu    sync.Mutex
 	desks map[*desk]struct{}
@@ -99,12 +100,16 @@ func (d *Door) parts(who *contract.Identity) []Part {
 	return mine
 }
 
-// Route is the server of a call of 2026-07-28 by the name of a tool or a prompt,
-// and the call as that server knows it; nil where the door answers itself. A
+// Route is the server of a call of 2026-07-28 by the name of a tool or a prompt, or
+// by the task that such a call began, and the call as that server knows it; nil
+// where the door answers itself. A
 // server that speaks this era keeps nothing between calls, and what it asks it
 // asks in the answer to this very call. An older one has one child for all that
 // its user does here.
 func (d *Door) Route(m *rpc.Message, who *contract.Identity) (Part, *rpc.Message) {
+	if aboutTask(m.Method) {
+		return d.routeTask(m, who)
+	}
 	if m.Method != rpc.CallTool && m.Method != rpc.GetPrompt {
 		return Part{}, nil
 	}

@@ -117,7 +117,7 @@ func (k *desk) noteTask(in *inner, method string, e event.Event) {
 	if e.Failed || method != rpc.CallTool || !bytes.Contains(e.Line, []byte("taskId")) {
 		return
 	}
-	if id := rpc.Text(rpc.Member(rpc.Member(e.Result(), "task"), "taskId")); id != "" {
+	if id := rpc.TaskOf(method, e.Result()); id != "" {
 		k.keepTask(id, in.part.Name)
 	}
 }

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -61,18 +60,11 @@ func (c *Conn) mayName(call *Call, m *rpc.Message) error {
 
 // noteTask remembers who made a task. The lock is held.
 func (c *Conn) noteTask(call *Call, result []byte) {
-	if !c.o.Shared || call.user == nil || !bytes.Contains(result, []byte("taskId")) {
+	if !c.o.Shared || call.user == nil {
 		return
 	}
-	if strings.HasPrefix(call.Method, methodTasks) {
-		return // it tells of tasks that are there already
-	}
-	id := rpc.Member(rpc.Member(result, "task"), "taskId")
-	if id == nil {
-		id = rpc.Member(result, "taskId")
-	}
-	if text := rpc.Text(id); text != "" && len(text) <= maxTaskID {
-		c.tasks.note(*call.user, text)
+	if id := rpc.TaskOf(call.Method, result); id != "" && len(id) <= maxTaskID {
+		c.tasks.note(*call.user, id)
 	}
 }
 

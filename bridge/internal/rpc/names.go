@@ -1,6 +1,10 @@
 package rpc
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // Keys in _meta that 2026-07-28 defines (basic/index, section _meta).
 const (
@@ -38,6 +42,20 @@ func Removed(method string) bool {
 		"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe",
 		"sampling/createMessage", "elicitation/create", "roots/list",
 	}, method)
+}
+
+// TaskOf is the id of the task that a call of the method has begun, or "". What
+// the answer to a tasks/ method tells of was there before (2025-11-25 has the task
+// in the result, the extension of 2026-07-28 has the result be one).
+func TaskOf(method string, result []byte) string {
+	if strings.HasPrefix(method, "tasks/") || !bytes.Contains(result, []byte("taskId")) {
+		return ""
+	}
+	id := Member(Member(result, "task"), "taskId")
+	if id == nil {
+		id = Member(result, "taskId")
+	}
+	return Text(id)
 }
 
 // Cacheable reports whether results of the method carry ttlMs and cacheScope

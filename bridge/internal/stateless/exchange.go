@@ -22,6 +22,7 @@ type exchange struct {
 
 	message *rpc.Message // that req was read from
 	handed  func()       // see answer.Body
+	began   func(string) // see Endpoint
 	w       http.ResponseWriter
 	r       *http.Request
 	out     *answer.Stream
@@ -217,6 +218,9 @@ func (x *exchange) answer(e event.Event) {
 		return
 	}
 	result := json.RawMessage(e.Result())
+	if task := rpc.TaskOf(x.req.Method, result); task != "" && x.began != nil {
+		x.began(task)
+	}
 	if x.child.modern {
 		result = x.front.seal.outgoing(x.caller, x.req, result)
 	}

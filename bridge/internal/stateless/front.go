@@ -116,10 +116,10 @@ func (f *Front) End(sid string) {
 	}
 }
 
-// serve answers one POST that holds m; fault tells why it is no message.
-func (f *Front) serve(
-	w http.ResponseWriter, r *http.Request, caller *mux.Caller, m *rpc.Message, handed func(), fault error,
-) {
+// serve answers one POST, of which the exchange knows who calls, and by what; fault
+// tells why its message is none.
+func (f *Front) serve(x *exchange, fault error) {
+	w, r, m := x.w, x.r, x.message
 	if fault != nil {
 		writeError(w, http.StatusBadRequest, m.ID(), translate.Unreadable(fault))
 		return
@@ -146,9 +146,7 @@ func (f *Front) serve(
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	x := &exchange{
-		front: f, caller: caller, req: &req, message: m, handed: handed, w: w, r: r, out: answer.NewStream(w, r),
-	}
+	x.front, x.req, x.out = f, &req, answer.NewStream(w, r)
 	defer x.out.Close()
 	if full := f.track(x, cancel); full != nil {
 		writeFailure(w, req.ID, full)

@@ -19,6 +19,8 @@ type Endpoint struct {
 	// Route may give a request to another endpoint, as another request and
 	// message; with nil it stays here. May be nil.
 	Route func(r *http.Request, m *rpc.Message) (*Endpoint, *http.Request, *rpc.Message)
+	// Began is told of a task that a call has begun, before its client is. May be nil.
+	Began func(task string)
 }
 
 // ServeHTTP reads the body and serves it.
@@ -51,7 +53,7 @@ func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request, m *rpc.Message,
 		}
 	}
 	caller := &mux.Caller{Identity: e.Who(r.Context()), Server: e.Server, Era: "stateless"}
-	e.Front.serve(w, r, caller, m, handed, fault)
+	e.Front.serve(&exchange{caller: caller, message: m, handed: handed, began: e.Began, w: w, r: r}, fault)
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {
