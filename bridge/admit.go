@@ -17,14 +17,18 @@ import (
 )
 
 // admit refuses who lacks what the server's entry asks of its callers: one of
-// its roles, and all of its scopes.
-func admit(e config.Server, metadata string) httpkit.Middleware {
+// its roles, and all of its scopes. told hears of each, may be nil.
+func admit(e config.Server, metadata string, told mux.Guard) httpkit.Middleware {
 	return func(next http.Handler) http.Handler {
 		if len(e.Gate.Roles) == 0 && len(e.Gate.Scopes) == 0 {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := refused(e, identity.From(r.Context()), metadata); err != nil {
+			who := identity.From(r.Context())
+			if err := refused(e, who, metadata); err != nil {
+				// Its message is not read: what is known is the method of HTTP.
+				m := &rpc.Message{Method: r.Method}
+				mux.Refused(r.Context(), told, &mux.Caller{Identity: who, Server: e.Name}, m, mux.StatusOf(err))
 				answer.Error(w, http.StatusForbidden, nil, err)
 				return
 			}

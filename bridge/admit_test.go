@@ -35,7 +35,7 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := identity.NewVerifier(keys).
-				Wrap(admit(tc.entry, "https://m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+				Wrap(admit(tc.entry, "https://m", nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 			r, w := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}")), httptest.NewRecorder()
 			tc.id.Subject = "u"
 			r.Header.Set(contract.HeaderAssertion, signers.assertion(t, tc.id))

@@ -23,6 +23,7 @@ func (g *gate) openDoor() {
 	limits.CallTime, limits.Sleep = doorCallTime, 0
 	g.door = door.New(door.Options{
 		Parts: g.parts, Table: g.table, Separator: g.flags.NameSeparator, ListTime: g.flags.ListTime, Log: g.log,
+		Guard: g.watch.sessionGuard(),
 	})
 	s := &served{entry: config.Server{Key: "mcp"}}
 	s.server = fleet.NewServer(fleet.ServerConfig{

@@ -92,7 +92,8 @@ func (g *gate) pathsOf(s *served, base string) http.Handler {
 
 func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 	wrap := func(h http.HandlerFunc) http.Handler {
-		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who, admit(s.entry, g.flags.ResourceMetadata))
+		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who,
+			admit(s.entry, g.flags.ResourceMetadata, g.watch.sessionGuard()))
 	}
 	body := g.flags.body()
 	body.Room = g.room

@@ -15,7 +15,10 @@ func TestASessionStaysWhereItIsWhenTheRootChanges(t *testing.T) {
 	a, b := entryOf("a", ""), entryOf("b", "")
 	writeServers(t, file, a)
 	base, _ := startFile(t, file)
-	const own, at = `{"name":"say","arguments":{"text":"me","count":0}}`, `{"name":"a__say","arguments":{"text":"me","count":0}}`
+	const (
+		own = `{"name":"say","arguments":{"text":"me","count":0}}`
+		at  = `{"name":"a__say","arguments":{"text":"me","count":0}}`
+	)
 	goesOn := func(what string, p peer, params string) {
 		t.Helper()
 		if r := p.call(t, "", "tools/call", "", params); r.Error != nil {

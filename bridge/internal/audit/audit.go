@@ -37,7 +37,7 @@ type Record struct {
 	User       string          `json:"user,omitempty"`       // the caller's id at the provider (sub)
 	UserEmail  string          `json:"user_email,omitempty"` // the address, where it is verified
 	Server     string          `json:"server"`               // the entry of the configuration
-	Method     string          `json:"method"`               // of MCP, such as tools/call
+	Method     string          `json:"method"`               // of MCP, such as tools/call; of HTTP where no body was read
 	Kind       string          `json:"kind,omitempty"`       // tool, prompt or resource
 	Tool       string          `json:"tool,omitempty"`       // its name; of a resource, the URI
 	Era        string          `json:"era,omitempty"`        // the version of MCP that the client speaks

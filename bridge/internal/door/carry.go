@@ -51,6 +51,7 @@ func (k *desk) Carry(ctx context.Context, who *mux.Caller, m *rpc.Message) (mux.
 		}), nil
 	}
 	if err != nil {
+		k.refused(ctx, by, p, m, own, err)
 		return nil, err
 	}
 	if in := k.open(p); in != nil {
@@ -62,6 +63,16 @@ func (k *desk) Carry(ctx context.Context, who *mux.Caller, m *rpc.Message) (mux.
 	return k.later(own, func(ctx context.Context, own *rpc.Message, call *mux.Call) (*mux.Call, error) {
 		return k.entered(ctx, by, p, own, call)
 	}), nil
+}
+
+// refused tells the guard of a call that comes to no server: that of the part does
+// not take it from this caller, or there is none.
+func (k *desk) refused(ctx context.Context, by caller, p Part, m, own *rpc.Message, err error) {
+	status := mux.StatusRefused
+	if p.Server != nil {
+		status, m = mux.StatusOf(err), own
+	}
+	mux.Refused(ctx, k.door.o.Guard, &mux.Caller{Identity: by.id, Era: by.era, Server: p.Name}, m, status)
 }
 
 // allows asks the guard of a server whose session is not open yet.
@@ -107,6 +118,9 @@ func (k *desk) entered(ctx context.Context, by caller, p Part, own *rpc.Message,
 func (k *desk) searched(ctx context.Context, by caller, m *rpc.Message, call *mux.Call) (*mux.Call, error) {
 	k.surveyed(ctx, by)
 	p, own, err := wayOf(m.Method)(k, by, m)
+	if err != nil {
+		k.refused(ctx, by, p, m, own, err)
+	}
 	switch {
 	case errors.Is(err, errUnlisted) && m.Method == "completion/complete":
 		return nil, rpc.Errorf(rpc.CodeInvalidParams, "no server lists the resource that is to be completed")
@@ -152,14 +166,11 @@ func (a *answers) Push(e event.Event) bool {
 func (k *desk) named(by caller, m *rpc.Message) (Part, *rpc.Message, error) {
 	p, name, ok := k.door.resolve(k.door.o.Parts(), m.Name())
 	if !ok {
-		return p, nil, rpc.Errorf(rpc.CodeInvalidParams,
+		return Part{}, nil, rpc.Errorf(rpc.CodeInvalidParams,
 			"Unknown name %q: a tool or a prompt is named SERVER%sNAME here, as the lists tell", rpc.Clip(m.Name(), 128),
 			k.door.o.Separator)
 	}
-	if err := p.May(by.id); err != nil {
-		return p, nil, err
-	}
-	return p, m.Renamed(quoted(name)), nil
+	return p, m.Renamed(quoted(name)), p.May(by.id)
 }
 
 // resource is a call by a URI, which is told to no server that has not listed
@@ -197,7 +208,7 @@ func (k *desk) completed(by caller, m *rpc.Message) (Part, *rpc.Message, error) 
 	}
 	p, name, ok := k.door.resolve(k.door.parts(by.id), rpc.Text(m.Line[at.Start:at.End]))
 	if !ok {
-		return p, nil, rpc.Errorf(rpc.CodeInvalidParams, "no server has the prompt that is to be completed")
+		return Part{}, nil, rpc.Errorf(rpc.CodeInvalidParams, "no server has the prompt that is to be completed")
 	}
 	own, err := rpc.Reparse(rpc.AppendEdited(nil, m.Line, rpc.Edit{At: at, With: rpc.Quote(name)}))
 	return p, &own, err

@@ -30,6 +30,7 @@ type Options struct {
 	Table     *session.Table
 	Separator string        // between a server's name and its tool's
 	ListTime  time.Duration // that a list waits for one server
+	Guard     mux.Guard     // is told of the calls that come to no server; may be nil
 	Log       zerolog.Logger
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"sync"
 
+	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
 )
 
@@ -126,6 +127,9 @@ func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]b
 		params = append(append([]byte(`{"cursor":`), p.cursor...), '}')
 	} else if k.open(p.part) == nil {
 		if known := k.door.memory.get(key); known != nil {
+			if err := k.answered(ctx, by, p.part, method, known); err != nil {
+				return nil, err
+			}
 			k.recall(p.part, method, known)
 			return known, nil
 		}
@@ -153,6 +157,16 @@ func (k *desk) page(ctx context.Context, by caller, p *page, method string) ([]b
 		return known, nil
 	}
 	return nil, err
+}
+
+// answered tells the guard of a server of a list that is told in its place.
+func (k *desk) answered(ctx context.Context, by caller, p Part, method string, result []byte) error {
+	m, err := rpc.Reparse([]byte(`{"jsonrpc":"2.0","id":0,"method":"` + method + `"}`))
+	if err != nil {
+		return err
+	}
+	who := &mux.Caller{Identity: by.id, Era: by.era, Server: p.Name}
+	return p.Server.Answered(ctx, who, &m, len(result))
 }
 
 // recall notes that the client was told a list that may be another by now, or

@@ -19,8 +19,9 @@ func TestWhatTheDoorKnowsOfTasksIsBounded(t *testing.T) {
 	all.note("bob", "1", "b")
 	all.note("bob", "1", "a")
 	all.note("bob", string(make([]byte, maxTaskID+1)), "b")
-	if all.find("alice", "0") != "" || all.find("alice", "1") != "a" || all.find("bob", "1") != "b" || all.all != userTasks+1 {
-		t.Errorf("%d are remembered: %q %q %q", all.all, all.find("alice", "0"), all.find("alice", "1"), all.find("bob", "1"))
+	first, second, his := all.find("alice", "0"), all.find("alice", "1"), all.find("bob", "1")
+	if first != "" || second != "a" || his != "b" || all.all != userTasks+1 {
+		t.Errorf("%d are remembered: %q %q %q", all.all, first, second, his)
 	}
 	for n := range allTasks {
 		all.note(fmt.Sprint("user ", n), "1", "a")
@@ -59,7 +60,8 @@ func TestATaskGoesToTheServerOfItsCall(t *testing.T) {
 			t.Errorf("%s goes to %q", method, got)
 		}
 	}
-	if route(bob, "tasks/get", "t1") != "" || route(alice, "tasks/get", "t2") != "" || route(alice, "tasks/list", "t1") != "" {
+	if route(bob, "tasks/get", "t1") != "" || route(alice, "tasks/get", "t2") != "" ||
+		route(alice, "tasks/list", "t1") != "" {
 		t.Error("a call goes to a server that knows nothing of it")
 	}
 	if no = errNotOpen; route(alice, "tasks/get", "t1") != "" {

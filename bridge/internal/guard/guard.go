@@ -40,7 +40,10 @@ type Guard struct {
 	ResourceMetadata string // URL for the challenge (RFC 9728, 5.1), or ""
 }
 
-var _ mux.Guard = (*Guard)(nil)
+var (
+	_ mux.Guard    = (*Guard)(nil)
+	_ mux.Recorder = (*Guard)(nil)
+)
 
 // Begin decides about a call.
 func (g *Guard) Begin(ctx context.Context, call *mux.CallInfo) (mux.Watch, error) {
@@ -63,6 +66,23 @@ func (g *Guard) Again(ctx context.Context, call *mux.CallInfo) error {
 	w := g.see(ctx, call)
 	w.counted, w.ahead = true, call.Ahead
 	return w.admitAll(ctx, call)
+}
+
+// Refused writes down what was refused before Begin could be asked.
+func (g *Guard) Refused(ctx context.Context, call *mux.CallInfo, status string) {
+	w := g.see(ctx, call)
+	var one [1]policy.Item
+	if items, err := policy.AppendItems(one[:0], call.Method, call.Message.Params()); err == nil && len(items) > 0 {
+		w.names(items[0])
+		w.arguments(items[0].Args, false)
+	}
+	if g.Metrics != nil {
+		g.Metrics.Refused(status, "")
+	}
+	if g.Audit != nil {
+		w.record.Outcome = status
+		g.Audit.Write(&w.record)
+	}
 }
 
 func (g *Guard) see(ctx context.Context, call *mux.CallInfo) *watch {
@@ -117,10 +137,7 @@ type watch struct {
 }
 
 func (w *watch) admit(item policy.Item) error {
-	w.record.Kind = item.Kind.String()
-	if item.Kind != policy.Method { // its name stands there already
-		w.record.Tool = item.Name
-	}
+	w.names(item)
 	d := policy.Decision{Outcome: policy.Allowed}
 	var wait time.Duration
 	if w.policy != nil {
@@ -142,6 +159,14 @@ func (w *watch) admit(item policy.Item) error {
 		return nil
 	}
 	return w.refuse(d.Outcome.String(), d.Rule, refusal(w.caller.Identity, item, d, wait, w.guard.ResourceMetadata))
+}
+
+// names writes down what the call is about.
+func (w *watch) names(item policy.Item) {
+	w.record.Kind = item.Kind.String()
+	if item.Kind != policy.Method { // its name stands there already
+		w.record.Tool = item.Name
+	}
 }
 
 // maxHidden bounds what waits to be hashed with the line; longer arguments are

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"errors"
 
 	"gatehouse/bridge/internal/rpc"
 	"gatehouse/internal/contract"
@@ -46,6 +47,36 @@ func Answered(ctx context.Context, g Guard, who *Caller, m *rpc.Message, bytes i
 		w.End(Outcome{Status: "ok", Bytes: bytes})
 	}
 	return err
+}
+
+// Recorder is a Guard that writes down what was refused before it could be asked:
+// by the entry of a server, or because nothing here has the name that is called.
+type Recorder interface {
+	// Refused has the status of an Outcome.
+	Refused(ctx context.Context, call *CallInfo, status string)
+}
+
+// How a call was refused before a Guard was asked.
+const (
+	StatusDenied       = "denied"        // its caller lacks what the entry of the server asks for
+	StatusMissingScope = "missing_scope" // and a scope would cure it
+	StatusRefused      = "refused"       // nothing here has the name that it calls
+)
+
+// Refused tells the guard, where it writes such things down.
+func Refused(ctx context.Context, g Guard, who *Caller, m *rpc.Message, status string) {
+	if r, ok := g.(Recorder); ok {
+		r.Refused(ctx, &CallInfo{Caller: who, Method: m.Method, Message: m}, status)
+	}
+}
+
+// StatusOf is the status of a call that the entry of its server refused so.
+func StatusOf(err error) string {
+	var scope *ScopeError
+	if errors.As(err, &scope) {
+		return StatusMissingScope
+	}
+	return StatusDenied
 }
 
 // Outcome is how a call ended.

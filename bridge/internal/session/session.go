@@ -117,7 +117,7 @@ func (s *Session) Call(
 	if m.Method == "initialize" {
 		s.remember(keptInit(m))
 		if link.Conn().Shared() {
-			return nil, s.answerInitialize(link.Conn(), m, sink)
+			return nil, s.answerInitialize(ctx, who, link.Conn(), m, sink)
 		}
 	}
 	call, err := link.CallAs(ctx, s.as(who), m, s.learns(m, s.settles(m, sink)))
@@ -147,16 +147,17 @@ type shown struct {
 	caller *mux.Caller
 }
 
-func (s *Session) answerInitialize(c *mux.Conn, m *rpc.Message, sink event.Sink) error {
+// answerInitialize answers for a child that the bridge initialised itself.
+func (s *Session) answerInitialize(
+	ctx context.Context, who *contract.Identity, c *mux.Conn, m *rpc.Message, sink event.Sink,
+) error {
 	if c.Ready().Modern {
 		return &rpc.Error{Code: rpc.CodeMethodNotFound, Message: "the server speaks only " + rpc.Version20260728}
 	}
 	if s.server.Limits().Sleep > 0 {
 		s.learn(s.asks(m.Params()), c.Ready().Result)
 	}
-	line := rpc.ResultBody(m.ID(), withVersion(m.Params(), c.Ready().Result))
-	sink.Push(event.Event{Kind: rpc.Response, Final: true, Line: line})
-	return nil
+	return s.answer(ctx, who, m, withVersion(m.Params(), c.Ready().Result), sink)
 }
 
 // withVersion is the result with the version that the client asked for, where that
