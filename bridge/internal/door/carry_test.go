@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"gatehouse/bridge/internal/event"
+	"gatehouse/bridge/internal/fleet"
 	"gatehouse/bridge/internal/mux"
 	"gatehouse/bridge/internal/rpc"
+	"gatehouse/bridge/internal/session"
+	"gatehouse/internal/contract"
 )
 
 // TestServersAreNotToldOfEachOthersQuestions: two ask one client under the same
@@ -267,5 +270,33 @@ func TestTheLastOfAUserIsUnsubscribed(t *testing.T) {
 		case <-time.After(30 * time.Second):
 			t.Fatalf("the server was never told %q", want)
 		}
+	}
+}
+
+// TestAllCallsOfAUserWithoutASessionFitIntoOne: each has a link of its own at the
+// door, and behind it they share one, which must take what the user may have.
+func TestAllCallsOfAUserWithoutASessionFitIntoOne(t *testing.T) {
+	h := build(t, []string{"a"}, time.Second, nil)
+	server := h.door.o.Parts()[0].Server
+	open := func(of func(*fleet.Server, contract.Identity, string) (*session.Session, error)) *guest {
+		s, err := of(server, *h.who, "door")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &guest{s, h}
+		g.asks(0, "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c"}}`)
+		return g
+	}
+	most := server.Limits().Calls
+	within, own := open(h.table.OpenWithin), open(h.table.Open)
+	for n := range most {
+		within.begins(n, rpc.CallTool, `{"name":"x"}`)
+		own.begins(n, rpc.CallTool, `{"name":"x"}`)
+	}
+	if e, refused, _ := within.begins(most, rpc.CallTool, `{"name":"x"}`).Pop(); refused {
+		t.Errorf("one call more than a client may have is answered %s", e.Bytes())
+	}
+	if _, refused, _ := own.begins(most, rpc.CallTool, `{"name":"x"}`).Pop(); !refused {
+		t.Error("a client has more calls than it may have")
 	}
 }

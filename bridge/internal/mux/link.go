@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ type Link struct {
 	listening func() bool // whether somebody reads standing now; nil means yes
 	lost      func()      // called once when the child is gone; may be nil
 	several   bool        // see LinkOptions
+	most      int         // calls in flight
 
 	// under conn.mu
 	calls    []*Call
@@ -35,12 +37,13 @@ type LinkOptions struct {
 	// Several says that its calls are carried for others: the ids of two may be
 	// the same, and each is answered where the link is closed.
 	Several bool
+	Calls   int // in flight at most; 0 is what the Conn lets a client have
 }
 
 // Link joins a client to the child. Close it.
 func (c *Conn) Link(o LinkOptions) (*Link, error) {
 	l := &Link{conn: c, caller: o.Caller, standing: o.Standing, listening: o.Listening, lost: o.Lost,
-		several: o.Several}
+		several: o.Several, most: cmp.Or(o.Calls, c.o.Bounds.Calls)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
@@ -179,7 +182,7 @@ func (l *Link) enter(call *Call, m *rpc.Message) (done bool, err error) {
 			return false, ErrDuplicate
 		}
 	}
-	if len(l.calls) >= c.o.Bounds.Calls {
+	if len(l.calls) >= l.most {
 		return false, &Refusal{Full: true, Retry: time.Second,
 			Reason: fmt.Sprintf("%d calls are in flight for this client, the most it may have", len(l.calls))}
 	}

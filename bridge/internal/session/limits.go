@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"time"
 
 	"gatehouse/bridge/internal/fleet"
@@ -14,6 +15,9 @@ type Limits struct {
 	Replay int           // bytes kept for Last-Event-ID, for each session
 	Refuse bool          // a user's session past SessionsPerUser; else it takes the place of the idlest
 }
+
+// callsOfUser is how many calls a user may have in flight, in all sessions.
+func (l Limits) callsOfUser() int { return l.Calls * cmp.Or(l.SessionsPerUser, l.Sessions) }
 
 // DefaultLimits are those of the flags.
 func DefaultLimits() Limits {

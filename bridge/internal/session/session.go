@@ -250,10 +250,13 @@ func (s *Session) join(ctx context.Context, anew bool) (*mux.Link, error) {
 		return nil, err
 	}
 	born := time.Now()
-	link, err := conn.Link(mux.LinkOptions{
+	o := mux.LinkOptions{
 		Caller: s.caller, Standing: s.Standing, Listening: s.listening, Lost: func() { s.lost(born) },
-		Several: s.within,
-	})
+	}
+	if s.within { // it carries the calls of all that its user does without a session; each client has its own bound
+		o.Several, o.Calls = true, s.table.limits.callsOfUser()
+	}
+	link, err := conn.Link(o)
 	if err != nil {
 		return nil, err
 	}

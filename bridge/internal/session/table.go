@@ -43,6 +43,7 @@ type Table struct {
 
 	mu       sync.Mutex
 	sessions map[string]*Session // by the public part
+	own      int                 // of clients: those within others are their servers' part
 	users    map[string]int
 	servers  []*fleet.Server
 	closed   *mux.Refusal
@@ -78,8 +79,8 @@ func (t *Table) Open(server *fleet.Server, owner contract.Identity, era string) 
 }
 
 // OpenWithin makes a session for one that is open already, and has as long a
-// life: it counts for no user, and is never too old or too idle. Whoever opened
-// it ends it.
+// life: it counts for no user and not among all, and is never too old or too idle.
+// Whoever opened it ends it.
 func (t *Table) OpenWithin(server *fleet.Server, owner contract.Identity, era string) (*Session, error) {
 	return t.open(server, owner, era, true)
 }
@@ -128,6 +129,7 @@ func (t *Table) open(
 	s.caller = &mux.Caller{Identity: &s.Owner, Session: s.ID.Label(), Server: server.Name, Era: era}
 	t.sessions[s.ID.Public] = s
 	if !within {
+		t.own++
 		t.users[owner.Subject]++
 	}
 	return s, nil
@@ -152,9 +154,9 @@ func (t *Table) refusal(user string, within bool) *mux.Refusal {
 		return &mux.Refusal{Reason: ErrDrain.Error(), Retry: 5 * time.Second}
 	case t.closed != nil:
 		return t.closed
-	case len(t.sessions) >= t.limits.Sessions:
+	case !within && t.own >= t.limits.Sessions:
 		return &mux.Refusal{Retry: 10 * time.Second,
-			Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", len(t.sessions))}
+			Reason: fmt.Sprintf("%d sessions are open, the most that this bridge may have", t.own)}
 	case !within && t.limits.SessionsPerUser > 0 && t.users[user] >= t.limits.SessionsPerUser:
 		return &mux.Refusal{Full: true, Retry: 10 * time.Second,
 			Reason: fmt.Sprintf("%d sessions are open for this user, the most that one may have", t.users[user])}
@@ -218,6 +220,7 @@ func (t *Table) remove(s *Session) {
 	if s.within {
 		return
 	}
+	t.own--
 	if t.users[s.Owner.Subject]--; t.users[s.Owner.Subject] == 0 {
 		delete(t.users, s.Owner.Subject)
 	}
