@@ -17,23 +17,32 @@ import (
 )
 
 // admit refuses who lacks what the server's entry asks of its callers: one of
-// its roles, and all of its scopes. told hears of each, may be nil.
-func admit(e config.Server, metadata string, told mux.Guard) httpkit.Middleware {
+// its roles, and all of its scopes. turned hears of each whom it turns away.
+func admit(e config.Server, metadata string, turned func(r *http.Request, why error)) httpkit.Middleware {
 	return func(next http.Handler) http.Handler {
 		if len(e.Gate.Roles) == 0 && len(e.Gate.Scopes) == 0 {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			who := identity.From(r.Context())
-			if err := refused(e, who, metadata); err != nil {
-				// Its message is not read: what is known is the method of HTTP.
-				m := &rpc.Message{Method: r.Method}
-				mux.Refused(r.Context(), told, &mux.Caller{Identity: who, Server: e.Name}, m, mux.StatusOf(err))
+			if err := refused(e, identity.From(r.Context()), metadata); err != nil {
+				turned(r, err)
 				answer.Error(w, http.StatusForbidden, nil, err)
 				return
 			}
 			next.ServeHTTP(w, r)
 		})
+	}
+}
+
+// turnedAway writes down whom the entry of a server turned away, and ends the
+// streams of his session: he had what it asks for when they were opened. His
+// message is not read, so that of it the method of HTTP is known alone.
+func (g *gate) turnedAway(e config.Server) func(*http.Request, error) {
+	return func(r *http.Request, why error) {
+		who := identity.From(r.Context())
+		by := &mux.Caller{Identity: who, Server: e.Name}
+		mux.Refused(r.Context(), g.watch.sessionGuard(), by, &rpc.Message{Method: r.Method}, mux.StatusOf(why))
+		g.table.Interrupt(sessionOf(r), who)
 	}
 }
 

@@ -21,6 +21,7 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 		Name: "slack",
 		Gate: config.Gate{Roles: []string{"slack users", "admin"}, Scopes: []string{"a", "b"}},
 	}
+	turned := 0
 	for name, tc := range map[string]struct {
 		entry     config.Server
 		id        contract.Identity
@@ -35,7 +36,7 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := identity.NewVerifier(keys).
-				Wrap(admit(tc.entry, "https://m", nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+				Wrap(admit(tc.entry, "https://m", func(*http.Request, error) { turned++ })(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 			r, w := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}")), httptest.NewRecorder()
 			tc.id.Subject = "u"
 			r.Header.Set(contract.HeaderAssertion, signers.assertion(t, tc.id))
@@ -45,5 +46,8 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 					w.Code, w.Header().Get("WWW-Authenticate"), tc.status, tc.challenge, w.Body)
 			}
 		})
+	}
+	if turned != 2 {
+		t.Errorf("%d callers were told of", turned)
 	}
 }

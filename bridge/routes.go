@@ -64,7 +64,7 @@ func (g *gate) toRoot(w http.ResponseWriter, r *http.Request) {
 // file, or the last but one goes; a session stays with the one that it has.
 func (g *gate) rootOf(r *http.Request) *served {
 	root := g.roster.root()
-	id := cmp.Or(r.Header.Get(streamable.HeaderSession), sse.SessionOf(r))
+	id := sessionOf(r)
 	if id == "" {
 		return root
 	}
@@ -76,6 +76,11 @@ func (g *gate) rootOf(r *http.Request) *served {
 		return s
 	}
 	return root
+}
+
+// sessionOf is the id of the session that a request names in any era, or "".
+func sessionOf(r *http.Request) string {
+	return cmp.Or(r.Header.Get(streamable.HeaderSession), sse.SessionOf(r))
 }
 
 func (g *gate) nothing(w http.ResponseWriter, _ *http.Request) {
@@ -93,7 +98,7 @@ func (g *gate) pathsOf(s *served, base string) http.Handler {
 func (g *gate) mount(mux *http.ServeMux, s *served, base string) {
 	wrap := func(h http.HandlerFunc) http.Handler {
 		return httpkit.Chain(h, g.watch.tracer.Receive, g.origins(), g.who,
-			admit(s.entry, g.flags.ResourceMetadata, g.watch.sessionGuard()))
+			admit(s.entry, g.flags.ResourceMetadata, g.turnedAway(s.entry)))
 	}
 	body := g.flags.body()
 	body.Room = g.room

@@ -43,6 +43,7 @@ func (k *desk) Carry(ctx context.Context, who *mux.Caller, m *rpc.Message) (mux.
 	if find == nil {
 		return nil, nil //nolint:nilnil // the desk answers itself
 	}
+	k.shown.Store(who.Identity)
 	by := caller{who.Identity, who.Era}
 	p, own, err := find(k, by, m)
 	if errors.Is(err, errUnlisted) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -298,5 +299,32 @@ func TestAllCallsOfAUserWithoutASessionFitIntoOne(t *testing.T) {
 	}
 	if _, refused, _ := own.begins(most, rpc.CallTool, `{"name":"x"}`).Pop(); !refused {
 		t.Error("a client has more calls than it may have")
+	}
+}
+
+// TestAServerIsNotHeardByWhoMayNotUseItNow: what it says and asks by itself waits
+// for nobody, and is heard again once its client has the role again.
+func TestAServerIsNotHeardByWhoMayNotUseItNow(t *testing.T) {
+	h := build(t, []string{"a"}, 10*time.Second, echoes)
+	var gone atomic.Bool
+	h.door.o.Parts()[0].May = func(*contract.Identity) error {
+		if gone.Load() {
+			return errNotOpen
+		}
+		return nil
+	}
+	g := h.enters()
+	g.asks(1, rpc.CallTool, `{"name":"a__x"}`)
+	a := h.of("a")
+	gone.Store(true)
+	a.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"secret"}}`)
+	a.say(`{"jsonrpc":"2.0","id":7,"method":"roots/list"}`)
+	h.hears(a, `"id":7`, `"error"`)
+	gone.Store(false)
+	a.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"open"}}`)
+	for told := ""; !strings.Contains(told, "open"); {
+		if told = h.next(g.Standing); strings.Contains(told, "secret") || strings.Contains(told, "roots/list") {
+			t.Errorf("the client heard %s", told)
+		}
 	}
 }

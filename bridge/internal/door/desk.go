@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,7 @@ type desk struct {
 	stop  context.CancelFunc
 	leave sync.Once
 	done  chan struct{}
+	shown atomic.Pointer[contract.Identity] // the client as his last message showed him; nil before
 
 	mu     sync.Mutex
 	take   func(line []byte)             // see mux.Carrier
@@ -87,6 +89,7 @@ func (k *desk) WriteAs(who *mux.Caller, line []byte, edits ...rpc.Edit) (withdra
 	}
 	by := caller{id: &k.owner}
 	if who != nil {
+		k.shown.Store(who.Identity)
 		by = caller{who.Identity, who.Era}
 	}
 	switch m.Kind {

@@ -293,11 +293,13 @@ func (in *inner) drain() error {
 	}
 }
 
-// hear hands on one message of the server.
+// hear hands on one message of the server, to a client who may still use it.
 func (in *inner) hear(e event.Event) {
 	k := in.desk
 	switch {
 	case e.Silent:
+	case e.Kind == rpc.Request && !in.may():
+		in.decline(e)
 	case e.Kind == rpc.Request:
 		k.ask(in, e, k.tell)
 	case e.Method == rpc.Cancelled:
@@ -308,7 +310,25 @@ func (in *inner) hear(e event.Event) {
 		if methods := changes[e.Method]; methods != nil {
 			k.door.memory.forget(in.part.Server, methods...)
 		}
-		k.tell(e.Bytes())
+		if in.may() {
+			k.tell(e.Bytes())
+		}
+	}
+}
+
+// may reports whether the client may use the server now, as far as his last message
+// tells: roles and scopes can be taken away while the session is open.
+func (in *inner) may() bool {
+	who := in.desk.shown.Load()
+	return who == nil || in.part.May(who) == nil
+}
+
+// decline answers what the server asks of a client who may not use it now.
+func (in *inner) decline(e event.Event) {
+	m, err := rpc.Reparse(e.Bytes())
+	if err == nil {
+		no := &rpc.Error{Code: rpc.CodeInternal, Message: "the client may not use this server now"}
+		in.send(caller{id: &in.desk.owner}, no.Body(m.ID()))
 	}
 }
 

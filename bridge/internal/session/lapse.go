@@ -41,6 +41,23 @@ func (s *Session) lapse(now time.Time) {
 	}
 }
 
+// Interrupt ends the streams and the waiting calls of the session that the caller
+// names, where it is his: he may not have them now. The session stays, for he may
+// be given again what he lacks.
+func (t *Table) Interrupt(id string, who *contract.Identity) {
+	s := t.named(id)
+	if s == nil || s.Owner.Subject != who.Subject {
+		return
+	}
+	s.mu.Lock()
+	if s.ended == nil && !s.lapsed {
+		close(s.right)
+		s.right = make(chan struct{})
+	}
+	s.mu.Unlock()
+	s.endVisitors(func(*visitor) bool { return true })
+}
+
 // endRight ends the right with the session.
 func (s *Session) endRight() {
 	s.mu.Lock()

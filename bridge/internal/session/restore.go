@@ -84,8 +84,9 @@ func (k *settings) fits(n int) bool {
 	return true
 }
 
-// restore tells a new child what the client told the last one. What it does
-// not take any more is left: the client learns of it at its next call.
+// restore tells a new child what the client told the last one, and may still tell
+// it. What it does not take any more is left: the client learns of it at its next
+// call.
 func (s *Session) restore(link *mux.Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.Limits().Start)
 	defer cancel()
@@ -102,7 +103,19 @@ func (s *Session) restore(link *mux.Link) {
 		add(mux.MethodSubscribe, params)
 	}
 	s.settings.mu.Unlock()
+	who := s.latest()
 	for _, line := range lines {
-		_, _ = link.Ask(ctx, line)
+		m, err := rpc.Parse(line)
+		if err == nil && s.server.Allows(ctx, who, &m, true) == nil {
+			_, _ = link.Ask(ctx, line)
+		}
 	}
+}
+
+// latest is the session's caller as the last request showed him.
+func (s *Session) latest() *mux.Caller {
+	if now := s.now.Load(); now != nil {
+		return now.caller
+	}
+	return s.caller
 }

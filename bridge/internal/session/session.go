@@ -189,12 +189,13 @@ func (s *Session) Send(ctx context.Context, who *contract.Identity, m *rpc.Messa
 	if s.unheard(m) {
 		return s.server.Allows(ctx, s.as(who), m, true)
 	}
+	by := s.as(who) // before a new child is told what he may still say
 	link, turn, err := s.live(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer turn.over()
-	return link.Notify(ctx, s.as(who), m)
+	return link.Notify(ctx, by, m)
 }
 
 // respond waits for no child and starts none: the one that asked may need the

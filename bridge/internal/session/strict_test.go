@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,6 +308,38 @@ func TestANewChildIsToldOnlyWhatTheLastOneTook(t *testing.T) {
 	s.ask("resources/subscribe", `{"uri":"poison"}`)
 	<-conn.Done()
 	if got := s.told(); !strings.Contains(got, `{"told":"error open"}`) {
+		t.Errorf("the new child was told %s", got)
+	}
+}
+
+// fickle lets every call begin and, once it is set, none go on with the resource
+// "closed".
+type fickle struct{ no atomic.Bool }
+
+func (*fickle) Begin(context.Context, *mux.CallInfo) (mux.Watch, error) { return nil, nil }
+
+func (f *fickle) Again(_ context.Context, c *mux.CallInfo) error {
+	if f.no.Load() && c.Message.URI() == "closed" && c.Caller.Identity.Name == "later" {
+		return &rpc.Error{Code: rpc.CodeInvalidRequest, Message: "you may not"}
+	}
+	return nil
+}
+
+// TestANewChildIsToldOnlyWhatItsClientMayStillSay, as his last request showed him.
+func TestANewChildIsToldOnlyWhatItsClientMayStillSay(t *testing.T) {
+	guard := &fickle{}
+	s := newStrict(t, guard)
+	s.initialize()
+	s.ask("resources/subscribe", `{"uri":"closed"}`)
+	s.ask("resources/subscribe", `{"uri":"open"}`)
+	s.dies()
+	guard.no.Store(true)
+	later := s.Owner
+	later.Name = "later"
+	if err := s.Send(context.Background(), &later, message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.told(); !strings.Contains(got, `{"told":"open"}`) {
 		t.Errorf("the new child was told %s", got)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // Reasons for the end of a session.
 var (
 	ErrLoginOver = errors.New("the login has ended")
-	ErrLapsed    = errors.New("the token of the client has lapsed")
+	ErrLapsed    = errors.New("its stream ended: the token lapsed, or the client may not use the server now")
 	ErrAge       = errors.New("the session is too old")
 	ErrIdle      = errors.New("the session was idle for too long")
 	ErrDrain     = errors.New("the bridge is stopping")
