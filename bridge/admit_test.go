@@ -35,8 +35,9 @@ func TestWhatAnEntryAsksOfItsCallers(t *testing.T) {
 			`Bearer error="insufficient_scope", scope="a b c", resource_metadata="https://m"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := identity.NewVerifier(keys).
-				Wrap(admit(tc.entry, "https://m", func(*http.Request, error) { turned++ })(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+			within := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+			gate := admit(tc.entry, "https://m", func(*http.Request, error) { turned++ })
+			h := identity.NewVerifier(keys).Wrap(gate(within))
 			r, w := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}")), httptest.NewRecorder()
 			tc.id.Subject = "u"
 			r.Header.Set(contract.HeaderAssertion, signers.assertion(t, tc.id))

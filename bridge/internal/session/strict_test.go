@@ -336,7 +336,8 @@ func TestANewChildIsToldOnlyWhatItsClientMayStillSay(t *testing.T) {
 	guard.no.Store(true)
 	later := s.Owner
 	later.Name = "later"
-	if err := s.Send(context.Background(), &later, message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)); err != nil {
+	told := message(t, `{"jsonrpc":"2.0","method":"notifications/x"}`)
+	if err := s.Send(context.Background(), &later, told); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.told(); !strings.Contains(got, `{"told":"open"}`) {
