@@ -66,7 +66,7 @@ func hint(before, after []byte) string {
 	switch {
 	case bytes.HasPrefix(after, []byte("/")), bytes.HasPrefix(after, []byte("#")):
 		return "; JSON has no comments, take it out"
-	case bytes.HasSuffix(before, []byte(",")) && (bytes.HasPrefix(after, []byte("}")) || bytes.HasPrefix(after, []byte("]"))):
+	case bytes.HasSuffix(before, []byte(",")) && len(after) > 0 && (after[0] == '}' || after[0] == ']'):
 		return "; take out the comma before it"
 	}
 	return ""

@@ -49,6 +49,7 @@ func firstCall(ctx context.Context, gate *stack.Stack, out io.Writer) error {
 const (
 	slowStart = 3 * time.Minute // npx and uvx fetch a server when it is started first
 	pause     = 2 * time.Second
+	notReady  = "Service Unavailable" // the client tells the words of the status alone
 )
 
 // connect opens a session. The bridge answers 503 for a server that is not ready
@@ -57,7 +58,7 @@ func connect(ctx context.Context, url string, client *http.Client, out io.Writer
 	for end, told := time.Now().Add(slowStart), false; ; {
 		session, err := mcp.NewClient(&mcp.Implementation{Name: "make-run", Version: "1"}, nil).
 			Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: client}, nil)
-		if err == nil || !strings.Contains(err.Error(), http.StatusText(http.StatusServiceUnavailable)) || time.Now().After(end) {
+		if err == nil || !strings.Contains(err.Error(), notReady) || time.Now().After(end) {
 			return session, err
 		}
 		if !told {

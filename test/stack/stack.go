@@ -59,8 +59,8 @@ const (
 	// keycloakClosed are the ways to register a client that take a whole one, with
 	// claims of its tokens: deploy/keycloak/keycloak.conf closes them, too.
 	keycloakClosed = "--spi-client-registration--default--enabled=false"
-	Alice            = "alice"
-	Bob              = "bob"
+	Alice          = "alice"
+	Bob            = "bob"
 )
 
 // Password of a sample user.
