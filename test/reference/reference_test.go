@@ -24,7 +24,7 @@ func TestTablesAskTheProgram(t *testing.T) {
 	}
 	says := func(args ...string) string {
 		name, value, _ := strings.Cut(args[0], "=")
-		refused := map[string]string{"--calls": "-1 0", "--port": "-1 65536 1099511627776", "--leeway": "-1s 5m1s 1h 24h 8760h"}
+		refused := map[string]string{"--calls": "-1 0", "--port": "-1 65536 1099511627776", "--leeway": "-1s 5m1s 1h 12h 24h 8760h"}
 		for _, bad := range strings.Fields(refused[name]) {
 			if value == bad {
 				return fmt.Sprintf("usage: %s must be another", name)
