@@ -187,9 +187,9 @@ func (b *book) report() string {
 		if line, _ := s.Verdict(); len(s.Samples) > 1 {
 			fmt.Fprintf(&t, "  %s\n", line)
 		}
-	}
-	for _, process := range slices.Sorted(maps.Keys(b.Accounts)) {
-		fmt.Fprintf(&t, "  %s: %s\n", process, b.Accounts[process])
+		if account := b.Accounts[fmt.Sprintf("%s %d", s.Name, s.PID)]; account != "" && s.Long() {
+			fmt.Fprintf(&t, "    its last account: %s\n", account)
+		}
 	}
 	fmt.Fprintf(&t, "promises broken: %d\n", b.Broken)
 	for _, text := range b.Breaches {

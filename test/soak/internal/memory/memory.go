@@ -81,6 +81,12 @@ func (s Series) Verdict() (line string, grows bool) {
 	return line, sure > max(freely, freePart*settled[0].MB)
 }
 
+// Long reports whether a life is long enough to be judged.
+func (s Series) Long() bool {
+	n := len(s.Samples)
+	return n > fewest && s.Samples[n-1].At-s.Samples[0].At > warming+shortest
+}
+
 // Resident is what the processes hold together, in MB. One that has ended holds
 // nothing.
 func Resident(pids ...int) (mb float64) {
