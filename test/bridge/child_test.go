@@ -179,6 +179,7 @@ func (s *childServer) call(r *childRequest) {
 			s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s"}}`, big)
 		}
 		s.note("flooded")
+		fmt.Fprintln(os.Stderr, "the flood is over")
 		s.text(r.ID, "flooded")
 	case "big":
 		s.mu.Lock()
