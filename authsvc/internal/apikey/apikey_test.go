@@ -17,20 +17,22 @@ import (
 
 const hash = `"sha256": "` + "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" + `"`
 
+const end = `, "expires": "2100-01-01T00:00:00Z"`
+
 // TestWhatIsMisspeltOpensNothing: a key of one server must not open the gate
 // because its file says "server".
 func TestWhatIsMisspeltOpensNothing(t *testing.T) {
 	for name, tc := range map[string]struct{ key, says string }{
-		"server for servers": {`{"name": "a", ` + hash + `, "server": ["one"], "expires": "2100-01-01T00:00:00Z"}`, `"server"`},
-		"servers twice":      {`{"name": "a", ` + hash + `, "servers": ["one"], "servers": [], "expires": "2100-01-01T00:00:00Z"}`, `"servers" is given twice`},
-		"no end":             {`{"name": "a", ` + hash + `}`, "expires is missing"},
-		"no hash":            {`{"name": "a", "sha256": "00", "expires": "2100-01-01T00:00:00Z"}`, "sha256"},
-		"no name":            {`{` + hash + `, "expires": "2100-01-01T00:00:00Z"}`, "name"},
-		"no server is left":  {`{"name": "a", ` + hash + `, "servers": [], "expires": "2100-01-01T00:00:00Z"}`, "servers is empty; leave the word out"},
-		"an empty server":    {`{"name": "a", ` + hash + `, "servers": [""], "expires": "2100-01-01T00:00:00Z"}`, "empty server"},
+		"server for servers": {`"name": "a", "server": ["one"], ` + hash + end, `"server"`},
+		"servers twice":      {`"name": "a", "servers": ["one"], "servers": [], ` + hash + end, `"servers" is given twice`},
+		"no end":             {`"name": "a", ` + hash, "expires is missing"},
+		"no hash":            {`"name": "a", "sha256": "00"` + end, "sha256"},
+		"no name":            {hash + end, "name"},
+		"no server is left":  {`"name": "a", "servers": [], ` + hash + end, "servers is empty; leave the word out"},
+		"an empty server":    {`"name": "a", "servers": [""], ` + hash + end, "empty server"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := apikey.Parse([]byte(`{"keys": [` + tc.key + `]}`))
+			_, err := apikey.Parse([]byte(`{"keys": [{` + tc.key + `}]}`))
 			if !errors.Is(err, apikey.ErrFile) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("err = %v, want one that says %s", err, tc.says)
 			}
@@ -73,8 +75,10 @@ func TestAFileThatBroke(t *testing.T) {
 	if got := keys.Ended([]string{key.Session(), "a login"}); !slices.Equal(got, []string{key.Session()}) {
 		t.Errorf("what it has open goes on: %q", got)
 	}
-	if said := log.String(); strings.Count(said, "was not read") != 1 || strings.Count(said, "no key opens anything") != 1 {
-		t.Errorf("told:\n%s", said)
+	for _, once := range []string{"was not read", "no key opens anything"} {
+		if said := log.String(); strings.Count(said, once) != 1 {
+			t.Errorf("want %q once:\n%s", once, said)
+		}
 	}
 	// An upper-case hash is the same number.
 	good := `{"keys": [{"name": "ci", "sha256": "` + strings.ToUpper(key.Hash) + `", "expires": "2100-01-01T00:00:00Z"}]}`
