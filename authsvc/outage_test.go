@@ -87,7 +87,8 @@ func TestHungTokenEndpointHoldsNobodyUp(t *testing.T) {
 		c.Identity.GroupsURL, c.Identity.GroupsScope = issuer.URL+"/groups/{user}", "of-the-groups"
 	}).ready()
 	over := func(n int) []string {
-		return bearer(issuer.Sign(issuer.Access().With(fields{"jti": fmt.Sprint(n), "_claim_names": fields{"groups": "src1"}})))
+		many := fields{"jti": fmt.Sprint(n), "_claim_names": fields{"groups": "src1"}}
+		return bearer(issuer.Sign(issuer.Access().With(many)))
 	}
 	issuer.Hang.Store(true)
 	var asked sync.WaitGroup
